@@ -1,0 +1,81 @@
+"""Every error the router raises on purpose.
+
+RouterError
+├── BadInput             somebody's text could not be understood; carries its problems
+│   └── BadFrame         one frame of a peer: counted, kept in a ring, and passed over
+├── RenderError          a template met an event that it cannot render
+├── DeliveryError        what a provider says of an attempt; the class says what to do next
+│   ├── Transient        it did not happen: try again, perhaps after a stated wait
+│   ├── Permanent        it did not happen and never will: dead letter
+│   └── Ambiguous        it may have happened: look before trying again
+└── StoreError           our own memory: locked by another router, corrupt, full
+
+Anything else that a provider raises is a bug in it: the delivery is dead at once, because retrying a bug repeats it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from router.core.problems import Problem
+
+
+class RouterError(Exception):
+    """The root of the tree. Its text is a sentence for a person, and holds no secret."""
+
+
+class BadInput(RouterError):
+    """A text from a person or a peer cannot be understood."""
+
+    def __init__(self, sentence: str, problems: Sequence[Problem] = ()) -> None:
+        super().__init__(sentence)
+        self.problems = tuple(problems)
+
+
+class BadFrame(BadInput):
+    """One frame of a peer is not an event."""
+
+
+class RenderError(RouterError):
+    """A template, or the options that came out of it, cannot be used for this event."""
+
+
+class DeliveryError(RouterError):
+    """An attempt at a delivery failed.
+
+    `response` is what the other side answered, cut and free of secrets, for the person who reads the dead letter.
+    """
+
+    def __init__(self, sentence: str, *, response: str | None = None) -> None:
+        super().__init__(sentence)
+        self.response = response
+
+
+class Transient(DeliveryError):
+    """It did not happen; trying again may help.
+
+    `retry_after` is in seconds, as the other side asked. `counts` is false where the attempt was never considered (429),
+    so that a busy CI does not use up a delivery's attempts.
+    """
+
+    def __init__(
+        self, sentence: str, *, response: str | None = None, retry_after: float | None = None, counts: bool = True
+    ) -> None:
+        super().__init__(sentence, response=response)
+        self.retry_after = retry_after
+        self.counts = counts
+
+
+class Permanent(DeliveryError):
+    """It did not happen, and the same request never will."""
+
+
+class Ambiguous(DeliveryError):
+    """It may have happened: the answer was lost after the request may have arrived."""
+
+
+class StoreError(RouterError):
+    """The store cannot be used: locked by another router, corrupt, or from a newer version."""

@@ -1,0 +1,239 @@
+"""The nouns. Everything here is frozen, plain and without behaviour beyond what its own values say.
+
+Times are whole microseconds since 1970 (`Micros`); durations are seconds as floats.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+Micros: TypeAlias = int
+#: What JSON and YAML can say: None, bool, int, float, str, list, dict with text keys. Any, because mypy has no cheap recursion here.
+Tree: TypeAlias = Any
+OptionsT = TypeVar("OptionsT")
+
+
+class Status(StrEnum):
+    """Tangled's six words for a workflow (`sh.tangled.pipeline.status`). British double l; a final one never leaves."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    FAILED = "failed"
+    TIMEOUT = "timeout"
+    CANCELLED = "cancelled"
+    SUCCESS = "success"
+
+    @property
+    def final(self) -> bool:
+        return self not in (Status.PENDING, Status.RUNNING)
+
+
+class State(StrEnum):
+    """Where a delivery is.
+
+    ready -> claimed -> done | ready (again, later) | verify | dead
+    verify -> done | ready | verify (the look-up failed)
+    shadow, skipped and discarded never act.
+    """
+
+    READY = "ready"
+    CLAIMED = "claimed"
+    VERIFY = "verify"
+    DONE = "done"
+    DEAD = "dead"
+    SHADOW = "shadow"
+    SKIPPED = "skipped"
+    DISCARDED = "discarded"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Something that happened, understood.
+
+    `origin` is the namespace in which `id` is unique, whichever of our sources heard it: `jetstream`,
+    `knot:knot1.example.com`, `schedule:nightly`, `spindle`. Deliveries are deduplicated by (origin, id), so the same
+    event heard twice is one event. `source` is the name in router.yaml, `kind` the kind of that source.
+    `record` is what was sent, unchanged; `fields` are the named fields of the rule language (see `core.fields`).
+    `depth` counts how many of our own statuses led here: the loop guard.
+    """
+
+    origin: str
+    id: str
+    source: str
+    kind: str
+    nsid: str
+    time: Micros
+    record: Mapping[str, Tree]
+    fields: Mapping[str, Tree] = field(default_factory=dict)
+    depth: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heard:
+    """What a source hands on: an event, or a frame that was none, and the cursor that is safe once this is stored.
+
+    Exactly one of `event` and `bad` may be set; neither, where a frame only moves the cursor (an nsid nobody asked for).
+    `frame` is the raw text of a bad frame, cut to 16 kB, for the ring of bad frames.
+    """
+
+    event: Event | None = None
+    cursor: int | None = None
+    bad: str | None = None
+    frame: bytes = b""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retry:
+    """When to try again: `attempts` in all, waiting base * factor**n seconds up to `cap`, or exactly `schedule`; jittered."""
+
+    attempts: int = 8
+    base: float = 1.0
+    factor: float = 4.0
+    cap: float = 3600.0
+    schedule: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """What a delivery is about, as plain text for grouping, reporting and people. Empty where the event does not say."""
+
+    repo: str = ""
+    knot: str = ""
+    ref: str = ""
+    sha: str = ""
+    workflow: str = ""
+
+
+class Busy(StrEnum):
+    """What a delivery does while another of its concurrency group is under way."""
+
+    QUEUE = "queue"
+    CANCEL_RUNNING = "cancel_running"
+    SKIP = "skip"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gates:
+    """What may hold a delivery back, with every key rendered. Kept in the store, so that a restart forgets nothing."""
+
+    group: str | None = None
+    busy: Busy = Busy.QUEUE
+    dedupe_key: str | None = None
+    dedupe_within: float = 0.0
+    throttle_key: str | None = None
+    throttle_limit: int = 0
+    throttle_per: float = 0.0
+    debounce_key: str | None = None
+    debounce_for: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery(Generic[OptionsT]):
+    """One effect to have: what one step of one rule asks for, for one event.
+
+    `id` is derived from (rule id, event origin, event id, item and step), never from time, attempt or rendered values.
+    `options` is a plain tree in plans and in the store, and the provider's own Options where a provider gets it.
+    `attempt` counts from 1 in a provider's hands. `state` is what the plan asks for: ready, shadow, skipped, or dead
+    with a `reason` where the event could not be rendered.
+    """
+
+    id: str
+    rule: str
+    step: str
+    provider: str
+    options: OptionsT
+    event_origin: str
+    event_id: str
+    nsid: str
+    subject: Subject = field(default_factory=Subject)
+    item: str | None = None
+    timeout: float = 60.0
+    retry: Retry = field(default_factory=Retry)
+    idempotent: bool = False
+    gates: Gates | None = None
+    state: State = State.READY
+    reason: str = ""
+    attempt: int = 0
+    depth: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One row of the status journal: a workflow of a delivery changed its status."""
+
+    delivery: str
+    workflow: str
+    status: Status
+    at: Micros
+    error: str = ""
+    exit_code: int | None = None
+    url: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trouble:
+    """A rule that could not be decided or rendered for an event: counted and shown, never silently false.
+
+    `undecided` means that a fact is missing now that may be known later (a handle that did not resolve): the event is
+    kept, and planned again then.
+    """
+
+    rule: str
+    sentence: str
+    undecided: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What rules make of one event. `matched` are rule ids in order; `wanted` says that some rule asked for its nsid."""
+
+    matched: tuple[str, ...] = ()
+    deliveries: tuple[Delivery[Tree], ...] = ()
+    entries: tuple[Entry, ...] = ()
+    troubles: tuple[Trouble, ...] = ()
+    wanted: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """The other side took it. `id` is its name there, `url` a page for people, `detail` JSON that looking it up again needs.
+
+    `status` is what is already known of the outcome: a shell command is over when it is delivered, a build only begins.
+    """
+
+    id: str
+    url: str = ""
+    status: Status | None = None
+    exit_code: int | None = None
+    error: str = ""
+    detail: Mapping[str, Tree] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """News of a delivery that was made: what a poll or a webhook of the other side says."""
+
+    delivery: str
+    status: Status
+    at: Micros
+    url: str = ""
+    error: str = ""
+    exit_code: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What became of one attempt. `due` is when the delivery may be looked at again (ready and verify only)."""
+
+    state: State
+    reason: str = ""
+    due: Micros = 0
+    receipt: Receipt | None = None
+    response: str = ""
+    counts: bool = True
+    entries: Sequence[Entry] = ()

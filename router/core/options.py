@@ -1,0 +1,124 @@
+"""A step's options against its provider's schema, while some of their values are still templates."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+
+from router.core.errors import RenderError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from router.core.model import Tree
+
+Loc = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Verbatim:
+    """Marks a field of Options that must be written out in the rule: `script: Annotated[str, Verbatim("why")]`."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Bounded:
+    """Marks a field that names something which costs money or trust. A rule that takes it from an event must say `allow`."""
+
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class Complaint:
+    """One mistake in a step's options. `known` lists the right names where an unknown one was used."""
+
+    loc: Loc
+    kind: str
+    sentence: str
+    known: tuple[str, ...] = ()
+
+
+def complaints(model: type[BaseModel], tree: Tree, is_template: Callable[[str], bool]) -> Iterator[Complaint]:
+    """What is wrong with `tree` for `model`, as far as can be told before rendering: a template's own value is not judged."""
+    try:
+        model.model_validate(tree)
+    except ValidationError as error:
+        for found in error.errors(include_url=False, include_input=False):
+            loc = _real(found["loc"], tree)
+            kind = found["type"]
+            if kind not in ("missing", "extra_forbidden") and _templated(_at(tree, loc), is_template):
+                continue
+            known = tuple(_fields_at(model, loc[:-1])) if kind == "extra_forbidden" else ()
+            yield Complaint(loc, kind, found["msg"], known)
+
+
+def parse(model: type[BaseModel], tree: Tree) -> BaseModel:
+    """The rendered options. Raises RenderError, naming the first option that is wrong, without quoting its value."""
+    try:
+        return model.model_validate(tree)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the options"
+        raise RenderError(f"After rendering, {where} is wrong: {first['msg']}.") from None
+
+
+def marked(model: type[BaseModel], marker: type[Any]) -> Iterator[tuple[str, Any]]:
+    """The (field name, marker) pairs of a model's top-level fields that bear `marker`."""
+    for name, info in model.model_fields.items():
+        for mark in info.metadata:
+            if isinstance(mark, marker):
+                yield info.alias or name, mark
+
+
+def _real(loc: Loc, tree: Tree) -> Loc:
+    """A pydantic location without the parts that name a union's branch instead of a place in the tree."""
+    real: list[str | int] = []
+    for part in loc:
+        if isinstance(tree, dict) and part in tree:
+            tree = tree[part]
+        elif isinstance(tree, list) and isinstance(part, int) and part < len(tree):
+            tree = tree[part]
+        elif part is not loc[-1] or not isinstance(tree, dict):
+            continue
+        real.append(part)
+    return tuple(real)
+
+
+def _at(tree: Tree, loc: Loc) -> Tree:
+    for part in loc:
+        if isinstance(tree, dict):
+            tree = tree.get(part)
+        elif isinstance(tree, list) and isinstance(part, int) and part < len(tree):
+            tree = tree[part]
+        else:
+            return None
+    return tree
+
+
+def _templated(value: Tree, is_template: Callable[[str], bool]) -> bool:
+    if isinstance(value, str):
+        return is_template(value)
+    children = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return any(_templated(child, is_template) for child in children)
+
+
+def _fields_at(model: type[BaseModel], loc: Loc) -> Iterator[str]:
+    for part in loc:
+        info = model.model_fields.get(str(part))
+        inner = next((m for m in _models(info.annotation)), None) if info else None
+        if inner is None:
+            return
+        model = inner
+    for name, info in model.model_fields.items():
+        yield info.alias or name
+
+
+def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    elif get_origin(annotation) is not None:
+        for arg in get_args(annotation):
+            yield from _models(arg)

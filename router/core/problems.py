@@ -1,0 +1,71 @@
+"""What is wrong with a text, where, and what to write instead."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+
+class Level(IntEnum):
+    """How bad a problem is. Only errors stop a file from being used."""
+
+    NOTE = 1
+    WARNING = 2
+    ERROR = 3
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Place:
+    """Where in a text. `line` and `column` count from 1; `path` is the way through the document: `rules[2].when.branch`."""
+
+    file: str = "<memory>"
+    line: int = 1
+    column: int = 1
+    width: int = 1
+    path: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One finding: `message` says what is wrong, `hint` what to write instead."""
+
+    code: str
+    place: Place
+    message: str
+    hint: str = ""
+    level: Level = Level.ERROR
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.code}: {self.message}" + (f" {self.hint}" if self.hint else "")
+
+
+class Problems:
+    """A collector, so that one run reports everything instead of the first."""
+
+    def __init__(self) -> None:
+        self.found: list[Problem] = []
+
+    def error(self, code: str, place: Place, message: str, hint: str = "") -> None:
+        self.found.append(Problem(code, place, message, hint))
+
+    def warning(self, code: str, place: Place, message: str, hint: str = "") -> None:
+        self.found.append(Problem(code, place, message, hint, Level.WARNING))
+
+    @property
+    def errors(self) -> Sequence[Problem]:
+        return [problem for problem in self.found if problem.level is Level.ERROR]
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """A did-you-mean sentence for `word`, or nothing where no known word is close."""
+    import difflib  # noqa: PLC0415 - only a mistake pays for it
+
+    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return f"Did you mean `{close[0]}`?" if close else ""

@@ -1,0 +1,1 @@
+"""What the router remembers. `base` is the contract, `sqlite` keeps it."""

@@ -1,0 +1,47 @@
+"""Who watches: everything worth telling a person happens through one of these calls, so that the log, the demo's terminal and
+(later) metrics and traces are listeners, and no part of the engine formats text."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from router.core.model import Delivery, Entry, Event, Outcome, Plan, Tree
+
+
+class Observer(Protocol):
+    """Called synchronously, on the event loop, after the fact is committed where it is one of the store's. Must not raise."""
+
+    def source(self, name: str, state: str, sentence: str = "") -> None:
+        """A source is `connecting`, `up`, `down` (sentence: why, and when it tries again) or `ended`."""
+
+    def bad_frame(self, source: str, sentence: str) -> None:
+        """A frame was no event; it is in the ring of bad frames."""
+
+    def planned(self, event: Event, plan: Plan, fresh: bool) -> None:  # noqa: FBT001
+        """An event is stored with its plan. `fresh` is false for one that was there already."""
+
+    def attempted(self, delivery: Delivery[Tree], outcome: Outcome) -> None:
+        """An attempt, or a look-up of one, is settled."""
+
+    def reported(self, entry: Entry) -> None:
+        """A status is in the journal."""
+
+    def fault(self, what: str, sentence: str, error: BaseException | None = None) -> None:
+        """Something of ours went wrong that an operator should see: a provider's bug (with its traceback), a resolver down."""
+
+
+class Silent:
+    """Listens to nothing. The base of observers that want only some calls."""
+
+    def source(self, name: str, state: str, sentence: str = "") -> None: ...
+
+    def bad_frame(self, source: str, sentence: str) -> None: ...
+
+    def planned(self, event: Event, plan: Plan, fresh: bool) -> None: ...  # noqa: FBT001
+
+    def attempted(self, delivery: Delivery[Tree], outcome: Outcome) -> None: ...
+
+    def reported(self, entry: Entry) -> None: ...
+
+    def fault(self, what: str, sentence: str, error: BaseException | None = None) -> None: ...

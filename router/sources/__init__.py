@@ -1,0 +1,1 @@
+"""The part that listens: one module for each kind of source."""

@@ -1,0 +1,44 @@
+"""The contract of a source. A source module holds its `Settings`, pure parsing where it has any, the class, and one last line
+`kind = SourceKind(...)`, which is its registration (entry-point group `router.sources`)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
+
+from pydantic import BaseModel
+
+from router.core.model import Heard
+from router.host import Host
+from router.observe import Observer
+
+SettingsT = TypeVar("SettingsT", bound=BaseModel)
+
+
+class Source(Protocol):
+    """Something that events come from."""
+
+    #: The name in router.yaml: the key of its cursor.
+    name: str
+    #: True where it comes to an end by itself (a file): `run --source` stops when all such sources are drained.
+    finite: bool
+
+    def hear(self, cursor: int | None) -> AsyncIterator[Heard]:
+        """Everything after `cursor` (None: never heard before), in order, for ever.
+
+        Pulled by one task, and a slow consumer is back-pressure: stop reading the socket. Reconnecting is its own affair and
+        starts from the last cursor it yielded. A peer's mistakes are yielded as bad frames, never raised; whatever is raised
+        is a bug or broken configuration and ends this source alone. Closing the iterator releases everything.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class SourceKind(Generic[SettingsT]):
+    """A kind of source's registration. `open(name, settings, host, observer)` must not connect: `hear` does."""
+
+    settings: type[SettingsT]
+    open: Callable[[str, SettingsT, Host, Observer], Source]
+
+
+AnySourceKind = SourceKind[Any]

@@ -1,0 +1,1 @@
+"""The HTTP that an operator's tools speak to."""
