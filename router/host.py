@@ -1,4 +1,6 @@
-"""What the router lends to its sources and providers: time, HTTP, chance. Given, never reached for, so that tests give others."""
+"""What the router lends to its sources and providers: time, HTTP, chance.
+
+Given, never reached for, so that tests can give others."""
 
 from __future__ import annotations
 

@@ -13,9 +13,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 Micros: TypeAlias = int
-#: What JSON and YAML can say: None, bool, int, float, str, list, dict with text keys. Any, because mypy has no cheap recursion here.
+#: What JSON and YAML can say: None, bool, int, float, str, list, dict with text keys. Any: a recursive alias costs more casts
+#: than it catches mistakes.
 Tree: TypeAlias = Any
-OptionsT = TypeVar("OptionsT")
+OptionsT_co = TypeVar("OptionsT_co", covariant=True)
 
 
 class Status(StrEnum):
@@ -133,7 +134,7 @@ class Gates:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Delivery(Generic[OptionsT]):
+class Delivery(Generic[OptionsT_co]):
     """One effect to have: what one step of one rule asks for, for one event.
 
     `id` is derived from (rule id, event origin, event id, item and step), never from time, attempt or rendered values.
@@ -146,7 +147,7 @@ class Delivery(Generic[OptionsT]):
     rule: str
     step: str
     provider: str
-    options: OptionsT
+    options: OptionsT_co
     event_origin: str
     event_id: str
     nsid: str

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from router.core.model import Tree
 
 Loc = tuple[str | int, ...]
+_NONE = object()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,26 +77,27 @@ def marked(model: type[BaseModel], marker: type[Any]) -> Iterator[tuple[str, Any
 def _real(loc: Loc, tree: Tree) -> Loc:
     """A pydantic location without the parts that name a union's branch instead of a place in the tree."""
     real: list[str | int] = []
-    for part in loc:
-        if isinstance(tree, dict) and part in tree:
-            tree = tree[part]
-        elif isinstance(tree, list) and isinstance(part, int) and part < len(tree):
-            tree = tree[part]
-        elif part is not loc[-1] or not isinstance(tree, dict):
+    for position, part in enumerate(loc):
+        child = _child(tree, part)
+        if child is _NONE and not (isinstance(tree, dict) and position == len(loc) - 1):
             continue
+        tree = child
         real.append(part)
     return tuple(real)
 
 
 def _at(tree: Tree, loc: Loc) -> Tree:
     for part in loc:
-        if isinstance(tree, dict):
-            tree = tree.get(part)
-        elif isinstance(tree, list) and isinstance(part, int) and part < len(tree):
-            tree = tree[part]
-        else:
-            return None
+        tree = _child(tree, part)
     return tree
+
+
+def _child(tree: Tree, part: str | int) -> Tree:
+    if isinstance(tree, dict) and part in tree:
+        return tree[part]
+    if isinstance(tree, list) and isinstance(part, int) and part < len(tree):
+        return tree[part]
+    return _NONE
 
 
 def _templated(value: Tree, is_template: Callable[[str], bool]) -> bool:

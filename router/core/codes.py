@@ -1,0 +1,31 @@
+"""The stable code of every problem that reading rules can find. A code never changes its meaning and is never used again."""
+
+from __future__ import annotations
+
+CODES: dict[str, str] = {
+    "R001": "not YAML",
+    "R002": "duplicate key",
+    "R003": "unknown key",
+    "R004": "wrong type",
+    "R005": "missing key",
+    "R006": "YAML that is not used here",
+    "R007": "a number that reads two ways",
+    "R010": "unknown provider",
+    "R011": "wrong option of a provider",
+    "R012": "template that does not compile",
+    "R013": "unknown name in a template",
+    "R014": "template where text must be written out",
+    "R020": "wrong glob",
+    "R021": "wrong regular expression",
+    "R022": "wrong JSONPath",
+    "R023": "wrong condition",
+    "R024": "value that the field never has",
+    "R025": "wrong duration",
+    "R030": "rule named twice",
+    "R031": "unknown variable",
+    "R032": "a name from an event without a bound",
+    "R033": "a key without the key that it needs",
+    "R040": "wrong settings",
+    "R041": "rules that cannot be read",
+    "R050": "wrong test",
+}

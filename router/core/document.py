@@ -1,0 +1,307 @@
+"""YAML text -> a tree of nodes that know where they stand.
+
+YAML that cannot betray: scalars follow YAML 1.2's core types, so `on`, `no` and `10:30` are text; a node keeps its raw text, so
+a place that wants text gets `1.10` as it was written; a decimal with a leading zero (`012`) is refused where a number could be
+meant; duplicate keys, tags, merge keys and second documents are problems, not surprises.
+
+The tree is built from the parser's event stream with its own stack: composing in PyYAML recurses, and libyaml's composer ends
+the whole process on deep nesting.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+import yaml
+
+from router.core.problems import Place, Problems, nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from router.core.model import Tree
+
+Kind = Literal["map", "list", "text", "int", "float", "bool", "null", "ambiguous"]
+
+MAX_DEPTH = 64
+MAX_ALIASES = 200
+
+_NULL = frozenset(("", "~", "null", "Null", "NULL"))
+_BOOL = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
+_INT = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_LEADING_ZERO = re.compile(r"[-+]?0[0-9]+(\.[0-9]*)?")
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+NAMES: dict[str, str] = {
+    "map": "a mapping",
+    "list": "a list",
+    "text": "text",
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "null": "nothing",
+    "ambiguous": "a number with a leading zero",
+}
+
+
+class Node:
+    """One value of a document. `value` is a dict of text to Node, a list of Node, or a scalar of YAML 1.2; `raw` its text."""
+
+    __slots__ = ("column", "file", "key", "keys", "kind", "line", "parent", "quoted", "raw", "value", "width")
+
+    def __init__(self, kind: Kind, value: Any, raw: str, file: str, line: int, column: int, width: int = 1) -> None:
+        self.kind: Kind = kind
+        self.value = value
+        self.raw = raw
+        self.quoted = False
+        self.file = file
+        self.line = line
+        self.column = column
+        self.width = width
+        self.parent: Node | None = None
+        self.key: str | int = ""
+        self.keys: dict[str, Node] = {}
+
+    @property
+    def place(self) -> Place:
+        """Where it stands, with its path from the root; built only for those who report it."""
+        return Place(self.file, self.line, self.column, self.width, self.path)
+
+    @property
+    def path(self) -> str:
+        parts: list[str] = []
+        node: Node | None = self
+        while node is not None and node.parent is not None:
+            parts.append(f"[{node.key}]" if isinstance(node.key, int) else f".{node.key}")
+            node = node.parent
+        return "".join(reversed(parts)).lstrip(".")
+
+    def get(self, key: str) -> Node | None:
+        return self.value.get(key) if self.kind == "map" else None
+
+    def items(self) -> Iterator[tuple[str, Node]]:
+        if self.kind == "map":
+            yield from self.value.items()
+
+    def key_place(self, key: str) -> Place:
+        """Where `key` itself is written."""
+        named = self.keys.get(key)
+        return named.place if named else self.place
+
+    def at(self, loc: Iterable[str | int]) -> Node:
+        """The node at a location, or the nearest one above it that exists."""
+        node = self
+        for part in loc:
+            child: Node | None = None
+            if node.kind == "map":
+                child = node.value.get(part)
+            elif node.kind == "list" and isinstance(part, int) and part < len(node.value):
+                child = node.value[part]
+            if child is None:
+                return node
+            node = child
+        return node
+
+
+def read(text: str, file: str, problems: Problems) -> Node | None:
+    """The document, or None where it is empty or too broken to have a tree. Every problem found goes to `problems`."""
+    builder = _Builder(file, problems)
+    try:
+        for event in yaml.parse(text, Loader=_LOADER):
+            if not builder.take(event):
+                return None
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        place = Place(file, mark.line + 1, mark.column + 1) if mark else Place(file)
+        problems.error("R001", place, f"This is not YAML: {error.problem or error.context}.", _yaml_hint(text, place))
+        return None
+    except yaml.YAMLError as error:
+        problems.error("R001", Place(file), f"This is not YAML: {str(error).splitlines()[0]}.")
+        return None
+    return builder.root
+
+
+def tree(node: Node, problems: Problems) -> Tree:
+    """The node as plain data, for a place that takes any value. A number with a leading zero is reported and taken as text."""
+    if node.kind == "map":
+        return {key: tree(child, problems) for key, child in node.value.items()}
+    if node.kind == "list":
+        return [tree(child, problems) for child in node.value]
+    if node.kind == "ambiguous":
+        problems.error(
+            "R007",
+            node.place,
+            f"`{node.raw}` is {int(float(node.raw))} to some YAML readers and {_octal(node.raw)} to others.",
+            f'Write "{node.raw}" for text, or the number without its leading zero.',
+        )
+        return node.raw
+    return node.value
+
+
+def text(node: Node, problems: Problems, what: str) -> str | None:
+    """A scalar as the text that was written, or None with a problem. `what` names the place: "a branch"."""
+    if node.kind in ("text", "int", "float", "ambiguous"):
+        return node.raw
+    wrong_type(node, problems, what, "text")
+    return None
+
+
+def wrong_type(node: Node, problems: Problems, what: str, wanted: str) -> None:
+    """Report that `what` is not `wanted`, quoting what YAML made of it."""
+    is_scalar = node.kind not in ("map", "list")
+    was = f"`{node.raw}`, which YAML reads as {NAMES[node.kind]}" if is_scalar and node.raw else NAMES[node.kind]
+    hint = f'Write "{node.raw}" if text is meant.' if wanted == "text" and is_scalar and node.raw else f"Write {wanted}."
+    problems.error("R004", node.place, f"{what[:1].upper()}{what[1:]} must be {wanted}, not {was}.", hint)
+
+
+def mapping(node: Node, problems: Problems, what: str, known: Iterable[str] = ()) -> bool:
+    """True if the node is a mapping. With `known`, every other key is reported with a did-you-mean."""
+    if node.kind != "map":
+        wrong_type(node, problems, what, "a mapping")
+        return False
+    names = tuple(known)
+    for key in node.value if names else ():
+        if key not in names:
+            hint = nearest(key, names) or f"Known here: {', '.join(names)}."
+            problems.error("R003", node.key_place(key), f"`{key}` is not a key of {what}.", hint)
+    return True
+
+
+class _Builder:
+    """Takes parser events, keeps a stack of open collections."""
+
+    def __init__(self, file: str, problems: Problems) -> None:
+        self.file = file
+        self.problems = problems
+        self.root: Node | None = None
+        self.documents = 0
+        self.aliases = 0
+        self.anchors: dict[str, Node] = {}
+        self.stack: list[tuple[Node, list[Node]]] = []
+
+    def take(self, event: yaml.Event) -> bool:
+        """One parser event; False to stop reading."""
+        if isinstance(event, yaml.ScalarEvent):
+            self._add(self._scalar(event), event.anchor)
+        elif isinstance(event, (yaml.MappingStartEvent, yaml.SequenceStartEvent)):
+            return self._open(event)
+        elif isinstance(event, (yaml.MappingEndEvent, yaml.SequenceEndEvent)):
+            self.stack.pop()
+        elif isinstance(event, yaml.AliasEvent):
+            return self._alias(event)
+        elif isinstance(event, yaml.DocumentStartEvent):
+            self.documents += 1
+            if self.documents > 1:
+                self._refuse(event, "A second document starts here.", "Put it in a file of its own.")
+                return False
+        return True
+
+    def _node(self, event: Any, kind: Kind, value: Any, raw: str = "", width: int = 1) -> Node:
+        mark = event.start_mark
+        return Node(kind, value, raw, self.file, mark.line + 1, mark.column + 1, width)
+
+    def _scalar(self, event: yaml.ScalarEvent) -> Node:
+        start, end = cast(yaml.Mark, event.start_mark), cast(yaml.Mark, event.end_mark)
+        width = max(1, end.column - start.column) if end.line == start.line else 1
+        kind, value = _resolve(event.value, plain=event.implicit[0])
+        node = self._node(event, kind, value, event.value, width)
+        node.quoted = bool(event.style)
+        if event.tag not in (None, "!"):
+            self._refuse(event, f"The tag `{event.tag}` is not used here.", "Leave it out; quote what must be text.")
+        return node
+
+    def _open(self, event: Any) -> bool:
+        if len(self.stack) >= MAX_DEPTH:
+            self._refuse(event, f"This is nested deeper than {MAX_DEPTH} levels.", "Flatten it.")
+            return False
+        is_map = isinstance(event, yaml.MappingStartEvent)
+        if event.tag not in (None, "!"):
+            self._refuse(event, f"The tag `{event.tag}` is not used here.", "Leave it out.")
+        node = self._node(event, "map" if is_map else "list", {} if is_map else [])
+        self._add(node, event.anchor)
+        self.stack.append((node, []))
+        return True
+
+    def _alias(self, event: yaml.AliasEvent) -> bool:
+        self.aliases += 1
+        target = self.anchors.get(event.anchor or "")
+        if self.aliases > MAX_ALIASES or target is None or any(target is open_node for open_node, _ in self.stack):
+            self._refuse(event, f"The alias `*{event.anchor}` is one too many, unknown, or contains itself.", "Write it out.")
+            return False
+        self._add(target, None, adopt=False)
+        return True
+
+    def _add(self, node: Node, anchor: str | None, *, adopt: bool = True) -> None:
+        if anchor:
+            self.anchors[anchor] = node
+        if not self.stack:
+            self.root = node
+            return
+        parent, waiting = self.stack[-1]
+        if parent.kind == "list":
+            if adopt:
+                node.parent, node.key = parent, len(parent.value)
+            parent.value.append(node)
+        elif not waiting:
+            waiting.append(node)
+        else:
+            self._pair(parent, waiting.pop(), node, adopt=adopt)
+
+    def _pair(self, parent: Node, key: Node, node: Node, *, adopt: bool) -> None:
+        name = key.raw
+        if adopt:
+            node.parent, node.key = parent, name
+        key.parent, key.key = parent, name
+        if key.kind in ("map", "list"):
+            hint = 'Write a name, or put a template in quotes: `"{{ … }}"`.'
+            self.problems.error("R006", key.place, "A key must be text, and here a brace or bracket opens.", hint)
+        elif name == "<<" and not key.quoted:
+            self.problems.error("R006", key.place, "YAML 1.2 has no merge keys.", "Use `defaults`, or write the keys out.")
+        elif name in parent.value:
+            first = parent.keys[name].line
+            hint = f"Remove one of them; the first is in line {first}."
+            self.problems.error("R002", key.place, f"The key `{name}` is written twice.", hint)
+        else:
+            parent.value[name] = node
+            parent.keys[name] = key
+
+    def _refuse(self, event: Any, message: str, hint: str) -> None:
+        mark = event.start_mark
+        self.problems.error("R006", Place(self.file, mark.line + 1, mark.column + 1), message, hint)
+
+
+def _resolve(raw: str, *, plain: bool) -> tuple[Kind, Any]:
+    """YAML 1.2's core schema: only a plain scalar can be more than text."""
+    if not plain:
+        return "text", raw
+    if raw in _NULL:
+        return "null", None
+    if raw in _BOOL:
+        return "bool", _BOOL[raw]
+    if _LEADING_ZERO.fullmatch(raw):
+        return "ambiguous", raw
+    if _INT.fullmatch(raw):
+        return "int", int(raw, 0) if raw[:2] in ("0o", "0x") else int(raw)
+    if _FLOAT.fullmatch(raw):
+        return "float", float(raw)
+    return "text", raw
+
+
+def _octal(raw: str) -> str:
+    digits = raw.lstrip("+-")
+    return str(int(digits, 8)) if set(digits) <= set("01234567") else "text"
+
+
+def _yaml_hint(text: str, place: Place) -> str:
+    """The commonest mistakes, said in the words of the person who made them."""
+    lines = text.splitlines()
+    line = lines[place.line - 1] if place.line <= len(lines) else ""
+    if "\t" in line[: len(line) - len(line.lstrip())]:
+        return "Indent with spaces: YAML does not allow tabs."
+    if "{{" in line and '"' not in line and "'" not in line:
+        return "Put the template in quotes: YAML reads a brace as the start of a mapping."
+    if line.lstrip("- ").startswith(("@", "`", "*", "&", "!", "%")) or ": @" in line or ": *" in line:
+        return "Put the value in quotes: it starts with a character that means something to YAML."
+    return "Check the indentation, and quote values with colons, braces or a leading sign."

@@ -1,0 +1,141 @@
+"""Globs as Tangled and GitHub read them: `*` stays within a segment, `**` crosses segments, `?`, `[a-z]`, `{a,b}`.
+
+Own code, over RE2, instead of a library: a glob is compared with names that strangers choose, so it must be linear in them;
+wcmatch and fnmatch translate to `re`, with look-ahead that RE2 refuses. The analysis of rules also needs a glob's parts.
+
+`a/**` is everything below a, `**/b` is b at any depth including the top, `a/**/b` includes `a/b`.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+MAX_LENGTH = 1024
+_MAGIC = re.compile(r"[*?\[\]{}\\]")
+
+
+class GlobError(ValueError):
+    """The text is not a glob; the message is a sentence."""
+
+
+def is_plain(glob: str) -> bool:
+    """True if the glob matches exactly one text: itself."""
+    return _MAGIC.search(glob) is None
+
+
+@lru_cache(maxsize=65536)
+def compiled(glob: str, separator: str = "/") -> Callable[[str], bool]:
+    """A predicate on texts. With an empty `separator`, `*` crosses everything. Raises GlobError."""
+    if is_plain(glob):
+        return glob.__eq__
+    simple = _simple(glob, separator)
+    if simple is not None:
+        return simple
+    import re2  # noqa: PLC0415 - only globs that need it pay for it
+
+    pattern = translate(glob, separator)
+    try:
+        expression = re2.compile(pattern)
+    except re2.error as error:
+        raise GlobError(f"`{glob}` is too large to be a glob: {error}.") from None
+    match = expression.fullmatch
+    return lambda text: match(text) is not None
+
+
+def _simple(glob: str, separator: str) -> Callable[[str], bool] | None:
+    """The commonest shapes without a regular expression: `x*` and `x/**`, which most rules use."""
+    if glob in ("**", "*" if not separator else "**"):
+        return lambda text: True  # noqa: ARG005 - a predicate takes its text
+    stem = glob.rstrip("*")
+    if not is_plain(stem) or not stem:
+        return None
+    stars = len(glob) - len(stem)
+    if not separator or (stars == 2 and stem.endswith(separator)):
+        return lambda text: text.startswith(stem)
+    if stars == 1:
+        return lambda text: text.startswith(stem) and separator not in text[len(stem) :]
+    return None
+
+
+def translate(glob: str, separator: str = "/") -> str:
+    """The glob as an RE2 pattern for a full match. Raises GlobError."""
+    if len(glob) > MAX_LENGTH:
+        raise GlobError(f"A glob is at most {MAX_LENGTH} characters long.")
+    return "(?s)" + _Translator(glob, separator).run()
+
+
+class _Translator:
+    def __init__(self, glob: str, separator: str) -> None:
+        self.glob = glob
+        self.at = 0
+        self.separator = separator
+        self.inside = f"[^{re.escape(separator)}]" if separator else "."
+        self.braces = 0
+
+    def run(self) -> str:
+        out: list[str] = []
+        while self.at < len(self.glob):
+            out.append(self._next())
+        if self.braces:
+            raise GlobError(f"`{self.glob}` opens a brace that it does not close.")
+        return "".join(out)
+
+    def _next(self) -> str:
+        char = self.glob[self.at]
+        self.at += 1
+        if char == "*":
+            return self._star()
+        if char == "?":
+            return self.inside
+        if char == "[":
+            return self._class()
+        if char == "{":
+            self.braces += 1
+            return "(?:"
+        if char == "}" and self.braces:
+            self.braces -= 1
+            return ")"
+        if char == "," and self.braces:
+            return "|"
+        if char == "\\":
+            return self._escaped()
+        return re.escape(char)
+
+    def _star(self) -> str:
+        start = self.at - 1
+        while self.at < len(self.glob) and self.glob[self.at] == "*":
+            self.at += 1
+        if self.at - start == 1 or not self.separator:
+            return f"{self.inside}*"
+        at_segment_start = start == 0 or self.glob[start - 1] in (self.separator, "{", ",")
+        if at_segment_start and self.glob[self.at : self.at + 1] == self.separator:
+            self.at += 1
+            return f"(?:.*{re.escape(self.separator)})?"
+        return ".*"
+
+    def _class(self) -> str:
+        end = self.glob.find("]", self.at + 1)
+        if end < 0:
+            raise GlobError(f"`{self.glob}` opens a bracket that it does not close.")
+        body = self.glob[self.at : end]
+        self.at = end + 1
+        negated = body[:1] in ("!", "^")
+        body = body[1:] if negated else body
+        for low, high in re.findall(r"(.)-(.)", body):
+            if low > high:
+                raise GlobError(f"`{self.glob}` has a range that runs backwards: {low}-{high}.")
+        safe = re.sub(r"([\\\[\]^&~|])", r"\\\1", body)
+        if negated and self.separator:
+            return f"[^{safe}{re.escape(self.separator)}]"
+        return f"[{'^' if negated else ''}{safe}]"
+
+    def _escaped(self) -> str:
+        if self.at >= len(self.glob):
+            raise GlobError(f"`{self.glob}` ends with a backslash that escapes nothing.")
+        self.at += 1
+        return re.escape(self.glob[self.at - 1])

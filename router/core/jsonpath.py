@@ -1,0 +1,124 @@
+"""JSONPath into a record. A plain path (`$.a.b[0]`, `$.a[*].b`) becomes a walk of our own; `jsonpath-ng` serves the rest.
+
+jsonpath-ng's `=~` uses Python's backtracking `re`, on text that strangers send: RE2 is put in its place, and every pattern is
+compiled when the path is, because jsonpath-ng would only raise when it first meets a value.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from router.core.model import Tree
+
+Finder = "Callable[[Tree], list[Tree]]"
+
+_PART = re.compile(r"""\.([A-Za-z_$][\w$-]*)|\['([^'\\]+)'\]|\["([^"\\]+)"\]|\[(\d+)\]|(\[\*\])""")
+
+
+class PathError(ValueError):
+    """The text is not a JSONPath; the message is a sentence."""
+
+
+@lru_cache(maxsize=16384)
+def finder(path: str) -> Callable[[Tree], list[Tree]]:
+    """A function from a record to every value that the path finds, in order. Raises PathError."""
+    parts = plain_parts(path)
+    return _walker(parts) if parts is not None else _general(path)
+
+
+def plain_parts(path: str) -> tuple[str | int | None, ...] | None:
+    """The steps of a plain path (None for `[*]`), or None where the path is not plain. `$` alone has no steps."""
+    if not path.startswith("$"):
+        raise PathError(f"`{path}` does not start with `$`.")
+    parts: list[str | int | None] = []
+    at = 1
+    while at < len(path):
+        match = _PART.match(path, at)
+        if match is None:
+            return None
+        dotted, single, double, index, _star = match.groups()
+        parts.append(int(index) if index is not None else dotted or single or double)
+        at = match.end()
+    return tuple(parts)
+
+
+def _walker(parts: tuple[str | int | None, ...]) -> Callable[[Tree], list[Tree]]:
+    if None in parts:
+        return lambda record: list(_branches(record, parts, 0))
+
+    def walk(record: Tree) -> list[Tree]:
+        for part in parts:
+            try:
+                if isinstance(record, str):
+                    return []
+                record = record[part]
+            except (KeyError, IndexError, TypeError):
+                return []
+        return [record]
+
+    return walk
+
+
+def _branches(value: Tree, parts: tuple[str | int | None, ...], at: int) -> Iterator[Tree]:
+    for index in range(at, len(parts)):
+        part = parts[index]
+        if part is None:
+            if isinstance(value, list):
+                for item in value:
+                    yield from _branches(item, parts, index + 1)
+            return
+        if (isinstance(part, int) and isinstance(value, list) and part < len(value)) or (
+            isinstance(value, dict) and part in value
+        ):
+            value = value[part]
+        else:
+            return
+    yield value
+
+
+def _general(path: str) -> Callable[[Tree], list[Tree]]:
+    from jsonpath_ng.ext import parse  # noqa: PLC0415 - only paths that need it pay for it
+    from jsonpath_ng.ext import filter as filters  # noqa: PLC0415
+
+    filters.OPERATOR_MAP["=~"] = _linear_match
+    try:
+        parsed = parse(path)
+    except Exception as error:  # noqa: BLE001 - the parser raises bare Exception and its lexer a class of its own
+        raise PathError(f"`{path}` is not a JSONPath: {str(error).splitlines()[0]}.") from None
+    for expression in _filters(parsed, filters.Filter):
+        for condition in expression.expressions:
+            if getattr(condition, "op", None) == "=~":
+                _compile(str(condition.value))
+
+    def find(record: Tree) -> list[Tree]:
+        return [found.value for found in parsed.find(record)]
+
+    return find
+
+
+def _filters(node: Any, kind: type[Any]) -> Iterator[Any]:
+    if isinstance(node, kind):
+        yield node
+    for name in ("left", "right", "child"):
+        inner = getattr(node, name, None)
+        if inner is not None:
+            yield from _filters(inner, kind)
+
+
+def _linear_match(value: Tree, pattern: Tree) -> bool:
+    return isinstance(value, str) and bool(_compile(str(pattern)).search(value))
+
+
+@lru_cache(maxsize=4096)
+def _compile(pattern: str) -> Any:
+    import re2  # noqa: PLC0415 - only paths with a pattern pay for it
+
+    try:
+        return re2.compile(pattern)
+    except re2.error as error:
+        raise PathError(f"The pattern `{pattern}` in a JSONPath is no RE2 expression: {error}.") from None
