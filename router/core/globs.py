@@ -12,6 +12,8 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from router.core import regex
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -36,14 +38,10 @@ def compiled(glob: str, separator: str = "/") -> Callable[[str], bool]:
     simple = _simple(glob, separator)
     if simple is not None:
         return simple
-    import re2  # noqa: PLC0415 - only globs that need it pay for it
-
-    pattern = translate(glob, separator)
     try:
-        expression = re2.compile(pattern)
-    except re2.error as error:
-        raise GlobError(f"`{glob}` is too large to be a glob: {error}.") from None
-    match = expression.fullmatch
+        match = regex.compiled(translate(glob, separator)).fullmatch
+    except regex.RegexError:
+        raise GlobError(f"`{glob}` is not a glob.") from None
     return lambda text: match(text) is not None
 
 

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
+
+from router.core import regex
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from router.core.model import Tree
-
-Finder = "Callable[[Tree], list[Tree]]"
 
 _PART = re.compile(r"""\.([A-Za-z_$][\w$-]*)|\['([^'\\]+)'\]|\["([^"\\]+)"\]|\[(\d+)\]|(\[\*\])""")
 
@@ -73,17 +73,17 @@ def _branches(value: Tree, parts: tuple[str | int | None, ...], at: int) -> Iter
                     yield from _branches(item, parts, index + 1)
             return
         if (isinstance(part, int) and isinstance(value, list) and part < len(value)) or (
-            isinstance(value, dict) and part in value
+            isinstance(part, str) and isinstance(value, dict) and part in value
         ):
-            value = value[part]
+            value = cast(Any, value)[part]
         else:
             return
     yield value
 
 
 def _general(path: str) -> Callable[[Tree], list[Tree]]:
-    from jsonpath_ng.ext import parse  # noqa: PLC0415 - only paths that need it pay for it
-    from jsonpath_ng.ext import filter as filters  # noqa: PLC0415
+    from jsonpath_ng.ext import filter as filters  # noqa: PLC0415 - only paths that need it pay for it
+    from jsonpath_ng.ext.parser import parse  # noqa: PLC0415
 
     filters.OPERATOR_MAP["=~"] = _linear_match
     try:
@@ -114,11 +114,8 @@ def _linear_match(value: Tree, pattern: Tree) -> bool:
     return isinstance(value, str) and bool(_compile(str(pattern)).search(value))
 
 
-@lru_cache(maxsize=4096)
 def _compile(pattern: str) -> Any:
-    import re2  # noqa: PLC0415 - only paths with a pattern pay for it
-
     try:
-        return re2.compile(pattern)
-    except re2.error as error:
-        raise PathError(f"The pattern `{pattern}` in a JSONPath is no RE2 expression: {error}.") from None
+        return regex.compiled(pattern)
+    except regex.RegexError as error:
+        raise PathError(str(error)) from None

@@ -1,0 +1,344 @@
+"""What a condition asks of values. Operators are data first, to be explained and analysed, and checks second.
+
+An operator looks at all values that a field has in an event (none where the field is absent, several for `paths` or a JSONPath)
+and holds if any of them will do; a list among the values stands for its items. Types are strict: "3" is not 3, true is not 1.
+
+Evaluation is three-valued: a comparison that makes no sense (a number with text) raises Unevaluable, and where operators are
+combined the answer is an error only if the others do not settle it, so that it never depends on the order.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Protocol
+
+from router.core import globs, regex
+from router.core.errors import RouterError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from router.core.model import Tree
+
+#: Handle to DID, or to None where a handle is known not to exist. One that is missing is not known yet.
+Identities = Mapping[str, str | None]
+
+
+class Unevaluable(RouterError):
+    """A condition cannot be evaluated for this event. `undecided`: it may be, once a fact that is missing now is known."""
+
+    def __init__(self, sentence: str, *, undecided: bool = False) -> None:
+        super().__init__(sentence)
+        self.undecided = undecided
+
+
+class Operator(Protocol):
+    """Frozen and comparable, so that equal conditions of many rules can be shared."""
+
+    def holds(self, values: Sequence[Tree], identities: Identities) -> bool:
+        """Whether the operator holds for these values, given who is who. Raises Unevaluable."""
+
+    def __str__(self) -> str: ...
+
+
+def settle(answers: Iterable[bool | Unevaluable], *, wanted: bool) -> bool:
+    """Kleene's "any" (`wanted` true) or "all" (`wanted` false): `wanted` settles it, else an error does, else the rest."""
+    doubt: Unevaluable | None = None
+    for answer in answers:
+        if isinstance(answer, Unevaluable):
+            if doubt is None or answer.undecided:
+                doubt = answer
+        elif answer is wanted:
+            return wanted
+    if doubt is not None:
+        raise doubt
+    return not wanted
+
+
+def attempt(operator: Operator, values: Sequence[Tree], identities: Identities) -> bool | Unevaluable:
+    """The answer, with Unevaluable as a value."""
+    try:
+        return operator.holds(values, identities)
+    except Unevaluable as doubt:
+        return doubt
+
+
+class Leaf(ABC):
+    """An operator on single values: holds if it does for any."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def check(self, value: Tree) -> bool:
+        """Whether it holds for one value. Raises Unevaluable."""
+
+    def holds(self, values: Sequence[Tree], identities: Identities) -> bool:
+        doubt: Unevaluable | None = None
+        for value in values:
+            for single in value if isinstance(value, list) else (value,):
+                try:
+                    if self.check(single):
+                        return True
+                except Unevaluable as found:
+                    doubt = found
+        if doubt is not None:
+            raise doubt
+        return False
+
+
+@dataclass(frozen=True, slots=True)
+class Equals(Leaf):
+    value: Tree
+
+    def check(self, value: Tree) -> bool:
+        return same(self.value, value)
+
+    def __str__(self) -> str:
+        return show(self.value)
+
+
+@dataclass(frozen=True, slots=True)
+class OneOf(Leaf):
+    """A long list of exact texts (`{in: vars.name}`), by hash."""
+
+    name: str
+    texts: frozenset[str]
+
+    def check(self, value: Tree) -> bool:
+        return isinstance(value, str) and value in self.texts
+
+    def __str__(self) -> str:
+        return f"in {self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Glob(Leaf):
+    glob: str
+    separator: str = "/"
+
+    def check(self, value: Tree) -> bool:
+        return isinstance(value, str) and globs.compiled(self.glob, self.separator)(value)
+
+    def __str__(self) -> str:
+        return show(self.glob)
+
+
+@dataclass(frozen=True, slots=True)
+class GlobList(Leaf):
+    """Globs of which some negate, as GitHub reads them: the last that matches a value decides."""
+
+    parts: tuple[tuple[bool, Leaf], ...]
+
+    def check(self, value: Tree) -> bool:
+        for positive, part in reversed(self.parts):
+            if part.check(value):
+                return positive
+        return False
+
+    def __str__(self) -> str:
+        return "[" + ", ".join(str(part) if positive else f"not {part}" for positive, part in self.parts) + "]"
+
+
+@dataclass(frozen=True, slots=True)
+class Affix(Leaf):
+    """`prefix`, `suffix` or `contains`."""
+
+    kind: str
+    text: str
+
+    def check(self, value: Tree) -> bool:
+        if not isinstance(value, str):
+            return False
+        if self.kind == "prefix":
+            return value.startswith(self.text)
+        return value.endswith(self.text) if self.kind == "suffix" else self.text in value
+
+    def __str__(self) -> str:
+        return f"{self.kind} {show(self.text)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Regex(Leaf):
+    pattern: str
+
+    def check(self, value: Tree) -> bool:
+        return isinstance(value, str) and regex.compiled(self.pattern).search(value) is not None
+
+    def __str__(self) -> str:
+        return f"regex {show(self.pattern)}"
+
+
+@dataclass(frozen=True, slots=True)
+class EqualsIgnoreCase(Leaf):
+    folded: str
+
+    def check(self, value: Tree) -> bool:
+        return isinstance(value, str) and value.casefold() == self.folded
+
+    def __str__(self) -> str:
+        return f"equals_ignore_case {show(self.folded)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Range(Leaf):
+    """Numbers between bounds: ((operator, bound), ...)."""
+
+    bounds: tuple[tuple[str, float], ...]
+
+    def check(self, value: Tree) -> bool:
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise Unevaluable(f"{show(value)} is not a number, so it cannot be compared with {self}")
+        return all(_within(value, operator, bound) for operator, bound in self.bounds)
+
+    def __str__(self) -> str:
+        return " and ".join(f"{operator} {bound:g}" for operator, bound in self.bounds)
+
+
+def _within(value: float, operator: str, bound: float) -> bool:
+    if operator == "gt":
+        return value > bound
+    if operator == "gte":
+        return value >= bound
+    return value < bound if operator == "lt" else value <= bound
+
+
+@dataclass(frozen=True, slots=True)
+class Cidr(Leaf):
+    network: str
+
+    def check(self, value: Tree) -> bool:
+        try:
+            address = ipaddress.ip_address(value)
+        except ValueError:
+            raise Unevaluable(f"{show(value)} is not an IP address") from None
+        network = ipaddress.ip_network(self.network, strict=False)
+        return address.version == network.version and address in network
+
+    def __str__(self) -> str:
+        return f"cidr {self.network}"
+
+
+@dataclass(frozen=True, slots=True)
+class When(Leaf):
+    """Times: `before` and `after` (RFC 3339), each exclusive."""
+
+    before: datetime | None
+    after: datetime | None
+
+    def check(self, value: Tree) -> bool:
+        moment = instant(value)
+        if moment is None:
+            raise Unevaluable(f"{show(value)} is not a time in RFC 3339")
+        return (self.before is None or moment < self.before) and (self.after is None or moment > self.after)
+
+    def __str__(self) -> str:
+        bounds = (("after", self.after), ("before", self.before))
+        return " and ".join(f"{word} {bound.isoformat()}" for word, bound in bounds if bound)
+
+
+@dataclass(frozen=True, slots=True)
+class Exists:
+    wanted: bool
+
+    def holds(self, values: Sequence[Tree], identities: Identities) -> bool:
+        return bool(values) is self.wanted
+
+    def __str__(self) -> str:
+        return "exists" if self.wanted else "absent"
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    """Plain negation: holds where the field is absent, too."""
+
+    operator: Operator
+
+    def holds(self, values: Sequence[Tree], identities: Identities) -> bool:
+        return not self.operator.holds(values, identities)
+
+    def __str__(self) -> str:
+        return f"not {self.operator}"
+
+
+@dataclass(frozen=True, slots=True)
+class AnyOf:
+    operators: tuple[Operator, ...]
+
+    def holds(self, values: Sequence[Tree], identities: Identities) -> bool:
+        return settle((attempt(operator, values, identities) for operator in self.operators), wanted=True)
+
+    def __str__(self) -> str:
+        return "[" + ", ".join(map(str, self.operators)) + "]"
+
+
+@dataclass(frozen=True, slots=True)
+class Both:
+    """Every operator (`paths: {any: …, none: …}`)."""
+
+    operators: tuple[Operator, ...]
+
+    def holds(self, values: Sequence[Tree], identities: Identities) -> bool:
+        return settle((attempt(operator, values, identities) for operator in self.operators), wanted=False)
+
+    def __str__(self) -> str:
+        return " and ".join(map(str, self.operators))
+
+
+@dataclass(frozen=True, slots=True)
+class Every:
+    """All values, and at least one (`paths: {every: …}`)."""
+
+    operator: Operator
+
+    def holds(self, values: Sequence[Tree], identities: Identities) -> bool:
+        if not values:
+            return False
+        return settle((attempt(self.operator, (value,), identities) for value in values), wanted=False)
+
+    def __str__(self) -> str:
+        return f"every {self.operator}"
+
+
+def same(one: Tree, other: Tree) -> bool:
+    """Equality of JSON values: types are strict, but 1 is 1.0."""
+    if isinstance(one, bool) or isinstance(other, bool):
+        return one is other
+    numbers = (int, float)
+    if isinstance(one, numbers) and isinstance(other, numbers):
+        return one == other
+    return type(one) is type(other) and bool(one == other)
+
+
+def instant(value: Any) -> datetime | None:
+    """A time in RFC 3339, or None. One without a zone is taken as UTC."""
+    if not isinstance(value, str):
+        return None
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def show(value: Tree, limit: int = 80) -> str:
+    """A value for a person: JSON-like, on one line, cut, with everything unprintable escaped."""
+    if isinstance(value, (list, tuple)):
+        text = "[" + ", ".join(show(item, limit) for item in value[:8]) + (", …]" if len(value) > 8 else "]")
+    elif isinstance(value, str):
+        text = '"' + printable(value[: limit + 1]) + '"'
+    elif value is None or isinstance(value, bool):
+        text = {None: "null", True: "true", False: "false"}[value]
+    else:
+        text = printable(str(value))
+    return text if len(text) <= limit else text[:limit] + "…"
+
+
+def printable(text: str) -> str:
+    """The text with control characters, bidirectional marks and lone surrogates escaped: safe for a terminal and a log line."""
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text)

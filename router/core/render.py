@@ -1,0 +1,231 @@
+"""Templates: a tree of options -> the same tree with its values filled in.
+
+Jinja computes values and decides nothing. Everything is compiled when rules are loaded; an undefined name is an error; what an
+event says is only ever data, never a template. A string that is one whole `{{ expression }}` keeps the value's type, by a
+compiled expression and not by Jinja's native mode, which turns a seven-digit sha into a number.
+
+The sandbox is for accidents of size: rules are the operator's own code, but the texts in them are not.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from jinja2 import Environment, StrictUndefined, TemplateError, TemplateSyntaxError, Undefined, nodes
+from jinja2.exceptions import SecurityError
+from jinja2.meta import find_undeclared_variables
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from router.core.errors import RenderError
+from router.core.operators import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from router.core.model import Tree
+
+Context: TypeAlias = "Mapping[str, Tree]"
+Renderer: TypeAlias = "Callable[[Context], Tree]"
+
+#: Characters that one rendered text may have: more than any commit message, less than trouble.
+MAX_TEXT = 65536
+MAX_RANGE = 1000
+FILTERS = frozenset(
+    (
+        *("abs", "batch", "capitalize", "count", "d", "default", "dictsort", "e", "escape", "first", "float", "groupby"),
+        *("indent", "int", "items", "join", "last", "length", "list", "lower", "map", "max", "min", "reject", "rejectattr"),
+        *("replace", "reverse", "round", "select", "selectattr", "slice", "sort", "string", "sum", "title", "tojson", "trim"),
+        *("truncate", "unique", "upper", "urlencode", "wordcount", "short", "slug"),
+    )
+)
+_GROWING = frozenset(("center", "expandtabs", "format", "format_map", "ljust", "replace", "rjust", "translate", "zfill"))
+
+
+class TemplateMistake(ValueError):
+    """A template does not compile; the message is a sentence, `line` counts from 1 within the template."""
+
+    def __init__(self, sentence: str, line: int = 1, hint: str = "") -> None:
+        super().__init__(sentence)
+        self.line = line
+        self.hint = hint
+
+
+class _Sandbox(ImmutableSandboxedEnvironment):
+    intercepted_binops = frozenset(("*", "**", "%"))
+
+    def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
+        if operator == "*" and not (isinstance(left, (int, float)) and isinstance(right, (int, float))):
+            raise SecurityError("`*` is for numbers only")
+        if operator == "**" or (operator == "%" and isinstance(left, str)):
+            raise SecurityError(f"`{operator}` is not available")
+        return super().call_binop(context, operator, left, right)
+
+    def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
+        if isinstance(obj, str) and attr in _GROWING:
+            return False
+        return super().is_safe_attribute(obj, attr, value)
+
+
+def is_template(text: str) -> bool:
+    """Whether the text has anything for Jinja in it."""
+    return "{" in text and any(mark in text for mark in ("{{", "{%", "{#"))
+
+
+@lru_cache(maxsize=1)
+def environment() -> Environment:
+    """The one environment, with the filters that rules may use."""
+    sandbox = _Sandbox(undefined=StrictUndefined, autoescape=False, keep_trailing_newline=True, cache_size=0)
+    sandbox.globals = {"range": _range}
+    sandbox.filters = {name: made for name, made in sandbox.filters.items() if name in FILTERS}
+    sandbox.filters |= {"short": _short, "slug": _slug, "replace": _replace}
+    return sandbox
+
+
+@lru_cache(maxsize=65536)
+def compiled(text: str) -> Renderer:
+    """A function from a context to the value of a template. It raises RenderError. Raises TemplateMistake."""
+    parsed = _parse(text)
+    if _is_expression(parsed, text):
+        return _expression(text)
+    template = environment().from_string(parsed)
+
+    def render(context: Context) -> Tree:
+        try:
+            rendered = template.render(context)
+        except (TemplateError, SecurityError, ArithmeticError, TypeError, ValueError, LookupError, RecursionError) as error:
+            raise _failure(text, error) from None
+        return _plain(rendered, text)
+
+    return render
+
+
+@lru_cache(maxsize=65536)
+def names(text: str) -> frozenset[str]:
+    """The names that a template takes from its context. Raises TemplateMistake."""
+    return frozenset(find_undeclared_variables(_parse(text)) - {"range"})
+
+
+def tree(options: Tree) -> Renderer:
+    """A renderer for a tree of options: only strings that are templates are rendered. Raises TemplateMistake."""
+    if isinstance(options, str):
+        return compiled(options) if is_template(options) else lambda context: options  # noqa: ARG005 - a renderer takes a context
+    if isinstance(options, dict):
+        fields = [(key, tree(value)) for key, value in options.items()]
+        return lambda context: {key: render(context) for key, render in fields}
+    if isinstance(options, list):
+        items = [tree(value) for value in options]
+        return lambda context: [render(context) for render in items]
+    return lambda context: options  # noqa: ARG005 - as above
+
+
+def texts(options: Tree) -> list[str]:
+    """Every template in a tree of options."""
+    if isinstance(options, str):
+        return [options] if is_template(options) else []
+    children = options.values() if isinstance(options, dict) else options if isinstance(options, list) else ()
+    return [text for child in children for text in texts(child)]
+
+
+def _parse(text: str) -> nodes.Template:
+    try:
+        parsed = environment().parse(text)
+    except TemplateSyntaxError as error:
+        raise TemplateMistake(
+            f"The template does not compile: {(error.message or '').rstrip('.')}.", error.lineno, _hint(text)
+        ) from None
+    for used in parsed.find_all(nodes.Filter):
+        if used.name not in FILTERS:
+            known = ", ".join(sorted(FILTERS))
+            raise TemplateMistake(f"There is no filter `{used.name}`.", used.lineno, f"Filters are {known}.")
+    for loop in parsed.find_all(nodes.For):
+        if loop.recursive or any(isinstance(part, nodes.For) or part.find(nodes.For) for part in loop.body):
+            raise TemplateMistake("A loop in a loop is not available.", loop.lineno, "Use `each` on the rule for one of them.")
+    for kind, word in (
+        (nodes.Macro, "macro"),
+        (nodes.Import, "import"),
+        (nodes.Include, "include"),
+        (nodes.Extends, "extends"),
+    ):
+        if (found := parsed.find(kind)) is not None:
+            raise TemplateMistake(f"`{word}` is not available in rules.", found.lineno, "Write the text out.")
+    return parsed
+
+
+def _hint(text: str) -> str:
+    if text.count("{{") != text.count("}}"):
+        return "Close what `{{` opens with `}}`."
+    return "Only expressions go between `{{` and `}}`."
+
+
+def _is_expression(parsed: nodes.Template, text: str) -> bool:
+    body = parsed.body
+    whole = text.startswith("{{") and text.endswith("}}") and len(body) == 1 and isinstance(body[0], nodes.Output)
+    return whole and len(body[0].nodes) == 1 and not isinstance(body[0].nodes[0], nodes.TemplateData)  # type: ignore[attr-defined]
+
+
+def _expression(text: str) -> Renderer:
+    source = re.sub(r"^\{\{[-+]?|[-+]?\}\}$", "", text)
+    try:
+        evaluate = environment().compile_expression(source, undefined_to_none=False)
+    except TemplateSyntaxError as error:
+        raise TemplateMistake(
+            f"The template does not compile: {(error.message or '').rstrip('.')}.", error.lineno, _hint(text)
+        ) from None
+
+    def render(context: Context) -> Tree:
+        try:
+            value = evaluate(context)
+            if isinstance(value, Undefined):
+                str(value)
+        except (TemplateError, SecurityError, ArithmeticError, TypeError, ValueError, LookupError, RecursionError) as error:
+            raise _failure(text, error) from None
+        return _plain(value, text)
+
+    return render
+
+
+def _failure(text: str, error: Exception) -> RenderError:
+    shown = printable(text if len(text) <= 60 else text[:60] + "…")
+    return RenderError(f"`{shown}` cannot be rendered for this event: {printable(str(error).rstrip('.')[:200])}.")
+
+
+def _plain(value: Any, text: str, depth: int = 0) -> Tree:
+    """The value as plain data. What a filter made of it (a generator, a tuple) becomes a list; anything else is an error."""
+    if value is None or isinstance(value, (bool, int, float)):
+        return value
+    if isinstance(value, str):
+        if len(value) > MAX_TEXT:
+            raise _failure(text, ValueError(f"it comes to more than {MAX_TEXT} characters"))
+        return str(value)
+    if depth < 64 and isinstance(value, dict):
+        return {str(key): _plain(inner, text, depth + 1) for key, inner in value.items()}
+    if depth < 64 and (isinstance(value, (list, tuple)) or hasattr(value, "__next__")):
+        return [_plain(inner, text, depth + 1) for inner in value]
+    raise _failure(text, TypeError("its value is no plain data"))
+
+
+def _range(*bounds: int) -> range:
+    made = range(*bounds)
+    if len(made) > MAX_RANGE:
+        raise SecurityError(f"range() is limited to {MAX_RANGE} steps")
+    return made
+
+
+def _short(sha: str, length: int = 8) -> str:
+    """The first characters of a sha."""
+    return str(sha)[:length]
+
+
+def _slug(text: str, limit: int = 63) -> str:
+    """Lower-case letters, digits and single hyphens only: fit for a name elsewhere."""
+    return re.sub(r"[^a-z0-9]+", "-", str(text).lower()).strip("-")[:limit].strip("-")
+
+
+def _replace(text: str, old: str, new: str) -> str:
+    """As Jinja's, without its count, and bounded."""
+    text, old, new = str(text), str(old), str(new)
+    if old and len(text) + text.count(old) * max(0, len(new) - len(old)) > MAX_TEXT:
+        raise SecurityError(f"replace() comes to more than {MAX_TEXT} characters")
+    return text.replace(old, new)

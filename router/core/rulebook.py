@@ -1,0 +1,142 @@
+"""Rules, compiled. What `rules` makes of documents, and `match` and `plan` read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from router.core.model import Busy, Retry, Tree
+from router.core.problems import Place
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from zoneinfo import ZoneInfo
+
+    from pydantic import BaseModel
+
+    from router.core.conditions import Condition
+    from router.core.operators import Operator
+    from router.core.render import Renderer
+
+
+class Strategy(StrEnum):
+    ALL = "all"
+    FIRST = "first"
+
+
+class Mode(StrEnum):
+    """`canary` is live for a share of the repos and shadow for the rest."""
+
+    LIVE = "live"
+    SHADOW = "shadow"
+    OFF = "off"
+    CANARY = "canary"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One `provider: options` of a rule. `name` is its id, or its position, and part of its deliveries' ids."""
+
+    name: str
+    provider: str
+    options: Tree
+    render: Renderer
+    model: type[BaseModel] | None
+    place: Place
+    timeout: float | None = None
+    retry: Retry | None = None
+    idempotent: bool = False
+    if_trust: frozenset[str] = frozenset()
+    allow: Mapping[str, Operator] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """A gate with a key: `seconds` is its `within`, `per` or `for`."""
+
+    key: Renderer
+    seconds: float
+    limit: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Active:
+    """Minutes of the day, in a zone, between which a rule matches; over midnight where `start` is after `end`."""
+
+    start: int
+    end: int
+    zone: ZoneInfo
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """One rule. `id` is what deliveries are deduplicated by; `when` is everything that must hold."""
+
+    id: str
+    name: str
+    ruleset: str
+    place: Place
+    when: Condition
+    steps: tuple[Step, ...] = ()
+    description: str = ""
+    mode: Mode = Mode.LIVE
+    canary: float = 0.0
+    report: Renderer | None = None
+    each: Callable[[Any], list[Tree]] | None = None
+    item_name: str = "item"
+    where: Condition | None = None
+    group: Renderer | None = None
+    busy: Busy = Busy.QUEUE
+    dedupe: Window | None = None
+    throttle: Window | None = None
+    debounce: Window | None = None
+    retry: Retry | None = None
+    timeout: float | None = None
+    active: Active | None = None
+    allow_untrusted: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ruleset:
+    """One file."""
+
+    name: str
+    file: str
+    strategy: Strategy
+    vars: Mapping[str, Tree]
+    rules: tuple[Rule, ...]
+
+
+class Rulebook:
+    """All rulesets in the order of their loading, with what is worth knowing before an event is looked at."""
+
+    #: Distinct nsids whose candidates are remembered. Strangers choose nsids, so the memory is bounded.
+    REMEMBERED = 1024
+
+    def __init__(self, rulesets: tuple[Ruleset, ...], handles: frozenset[str] = frozenset()) -> None:
+        self.rulesets = rulesets
+        self.rules: tuple[Rule, ...] = tuple(rule for ruleset in rulesets for rule in ruleset.rules)
+        self.by_id: dict[str, Rule] = {rule.id: rule for rule in self.rules}
+        self.vars: dict[str, Mapping[str, Tree]] = {ruleset.name: ruleset.vars for ruleset in rulesets}
+        self.handles = handles
+        self._candidates: dict[str, tuple[tuple[Ruleset, tuple[Rule, ...]], ...]] = {}
+
+    def candidates(self, nsid: str) -> tuple[tuple[Ruleset, tuple[Rule, ...]], ...]:
+        """The rulesets, with those of their rules that ask for this nsid or for any."""
+        found = self._candidates.get(nsid)
+        if found is None:
+            found = tuple(
+                (ruleset, rules)
+                for ruleset in self.rulesets
+                if (rules := tuple(rule for rule in ruleset.rules if rule.mode is not Mode.OFF and _asks_for(rule, nsid)))
+            )
+            if len(self._candidates) >= self.REMEMBERED:
+                self._candidates.clear()
+            self._candidates[nsid] = found
+        return found
+
+
+def _asks_for(rule: Rule, nsid: str) -> bool:
+    tests = [part for part in getattr(rule.when, "parts", ()) if getattr(part, "field", "") == "nsid"]
+    return all(test.operator.holds((nsid,), {}) for test in tests)

@@ -1,0 +1,252 @@
+"""A rule document -> rules: everything compiled, everything checked, and every problem reported in one run.
+
+Nothing is parsed after this. A file with errors yields no rules: half a ruleset is another ruleset.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from router.core import document, grammar, identity, jsonpath, keys, steps
+from router.core.conditions import AllOf, Condition
+from router.core.problems import Problems, nearest
+from router.core.rulebook import Rule, Rulebook, Ruleset, Strategy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from pydantic import BaseModel
+
+    from router.core.document import Node
+    from router.core.model import Tree
+    from router.core.render import Renderer
+
+FILE_KEYS = ("strategy", "defaults", "vars", "rules")
+_DEFAULTABLE = (
+    "when",
+    "do",
+    "mode",
+    "report",
+    "each",
+    "as",
+    "where",
+    "concurrency",
+    "dedupe",
+    "throttle",
+    "debounce",
+    "retry",
+    "timeout",
+    "active",
+    "allow_untrusted",
+)
+RULE_KEYS = ("name", "id", "description", *_DEFAULTABLE)
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,199}")
+_ITEM = re.compile(r"[a-z_][a-z0-9_]*")
+
+
+@dataclass(frozen=True, slots=True)
+class RuleText:
+    """A rule file, read. `name` is the ruleset's: its path without the ending."""
+
+    name: str
+    file: str
+    text: str
+
+
+def load(texts: Sequence[RuleText], providers: Mapping[str, type[BaseModel]], problems: Problems) -> Rulebook:
+    """The rules of all files. A bad rule never raises: what is wrong is in `problems`, and its file has no rules here."""
+    rulesets: list[Ruleset] = []
+    seen: dict[str, Rule] = {}
+    for text in texts:
+        mine = Problems()
+        made = _Reader(text, providers, mine).ruleset()
+        if made is not None:
+            _check_ids(made, seen, mine)
+        problems.found.extend(mine.found)
+        if made is not None and not mine.errors:
+            rulesets.append(made)
+    return Rulebook(tuple(rulesets), frozenset(_handles(rulesets)))
+
+
+def _check_ids(ruleset: Ruleset, seen: dict[str, Rule], problems: Problems) -> None:
+    for rule in ruleset.rules:
+        if rule.id in seen:
+            hint = f"Ids are what deliveries are known by: change one; the other is at {seen[rule.id].place}."
+            problems.error("R030", rule.place, f"The rule id `{rule.id}` is used twice.", hint)
+        seen[rule.id] = rule
+
+
+def _handles(rulesets: Sequence[Ruleset]) -> Iterator[str]:
+    for ruleset in rulesets:
+        for rule in ruleset.rules:
+            for condition in (rule.when, rule.where):
+                for test in condition.tests() if condition else ():
+                    yield from identity.handles(test.operator)
+
+
+class _Reader:
+    """Reads one file."""
+
+    def __init__(self, text: RuleText, providers: Mapping[str, type[BaseModel]], problems: Problems) -> None:
+        self.text = text
+        self.providers = providers
+        self.problems = problems
+        self.vars: dict[str, Tree] = {}
+        self.defaults: dict[str, Node] = {}
+        self.default_when: list[tuple[str, Condition]] = []
+        self.scope = grammar.Scope(problems)
+
+    def ruleset(self) -> Ruleset | None:
+        root = document.read(self.text.text, self.text.file, self.problems)
+        if root is None or not document.mapping(root, self.problems, "a rule file", FILE_KEYS):
+            return None
+        self.vars = self._vars(root)
+        self.scope = grammar.Scope(self.problems, self.vars)
+        self.defaults = self._defaults(root)
+        when = self.defaults.pop("when", None)
+        self.default_when = grammar.fields(when, self.scope) if when is not None else []
+        return Ruleset(
+            name=self.text.name,
+            file=self.text.file,
+            strategy=keys.word(root.get("strategy"), Strategy, Strategy.ALL, self.problems, "`strategy`"),
+            vars=self.vars,
+            rules=tuple(self._rules(root)),
+        )
+
+    def _vars(self, root: Node) -> dict[str, Tree]:
+        node = root.get("vars")
+        if node is None or not document.mapping(node, self.problems, "`vars`"):
+            return {}
+        return dict(document.tree(node, self.problems))
+
+    def _defaults(self, root: Node) -> dict[str, Node]:
+        node = root.get("defaults")
+        if node is None or not document.mapping(node, self.problems, "`defaults`", _DEFAULTABLE):
+            return {}
+        return dict(node.items())
+
+    def _rules(self, root: Node) -> Iterator[Rule]:
+        node = root.get("rules")
+        if node is None:
+            self.problems.error("R005", root.place, "A rule file needs `rules`.", "Write `rules:` and a list of rules.")
+        elif node.kind != "list":
+            document.wrong_type(node, self.problems, "`rules`", "a list")
+        else:
+            names: dict[str, Node] = {}
+            for item in node.value:
+                if document.mapping(item, self.problems, "a rule", RULE_KEYS):
+                    yield from self._rule(item, names)
+
+    def _rule(self, node: Node, names: dict[str, Node]) -> Iterator[Rule]:
+        name = self._name(node, names)
+        if name is None:
+            return
+        given = self.defaults | {key: child for key, child in node.items() if key not in ("name", "when")}
+        each, item_name = self._each(given)
+        known = steps.Known(names=(item_name,) if each else (), vars=self.vars)
+        read = steps.StepReader(self.providers, self.problems, known)
+        mode, canary = keys.mode(given.get("mode"), self.problems)
+        gates = keys.Gates(given, self.problems, read.renderer)
+        yield Rule(
+            id=self._id(given.get("id"), name),
+            name=name,
+            ruleset=self.text.name,
+            place=node.place,
+            description=keys.text(given.get("description"), self.problems, "`description`"),
+            when=self._when(node),
+            steps=tuple(read.steps(given.get("do"), node)),
+            mode=mode,
+            canary=canary,
+            report=self._report(given.get("report"), read),
+            each=each,
+            item_name=item_name,
+            where=self._where(given, each=each is not None),
+            group=gates.group,
+            busy=gates.busy,
+            dedupe=gates.window("dedupe", "within"),
+            throttle=gates.window("throttle", "per", needs_limit=True),
+            debounce=gates.window("debounce", "for"),
+            retry=keys.retry(given.get("retry"), self.problems),
+            timeout=keys.duration(given.get("timeout"), self.problems, "`timeout`"),
+            active=keys.active(given.get("active"), self.problems),
+            allow_untrusted=keys.flag(given.get("allow_untrusted"), self.problems, "`allow_untrusted`"),
+        )
+
+    def _name(self, node: Node, names: dict[str, Node]) -> str | None:
+        found = node.get("name")
+        if found is None:
+            self.problems.error("R005", node.place, "A rule needs a `name`.", "Give it a short one: `name: build-main`.")
+            return None
+        name = document.text(found, self.problems, "a rule's name")
+        if name is None:
+            return None
+        if _NAME.fullmatch(name) is None:
+            hint = "Use letters, digits, dots, hyphens and underscores, at most 100 of them."
+            self.problems.error("R024", found.place, f"`{name}` cannot be a rule's name.", hint)
+        elif name in names:
+            hint = f"Name one of them differently; the first is in line {names[name].line}."
+            self.problems.error("R030", found.place, f"Two rules are named `{name}`.", hint)
+        names[name] = found
+        return name
+
+    def _id(self, node: Node | None, name: str) -> str:
+        if node is None:
+            return f"{self.text.name}/{name}"
+        given = document.text(node, self.problems, "a rule's id") or ""
+        if _ID.fullmatch(given) is None:
+            hint = "Use letters, digits, dots, hyphens, underscores and slashes."
+            self.problems.error("R024", node.place, f"`{given}` cannot be a rule's id.", hint)
+        return given
+
+    def _when(self, node: Node) -> Condition:
+        """The rule's own conditions, and those of the defaults on fields that it does not speak of."""
+        own = node.get("when")
+        parts = grammar.fields(own, self.scope) if own is not None else []
+        speaks = own.value if own is not None and own.kind == "map" else {}
+        kept = [part for key, part in self.default_when if key not in speaks]
+        return AllOf([*kept, *(part for _, part in parts)], (own or node).place)
+
+    def _each(self, given: dict[str, Node]) -> tuple[Callable[[Any], list[Tree]] | None, str]:
+        node = given.get("each")
+        if node is None:
+            for key in ("as", "where"):
+                if key in given and key not in self.defaults:
+                    self.problems.error("R033", given[key].place, f"`{key}` needs `each`.", "Write `each: workflows`.")
+            return None, "item"
+        path = document.text(node, self.problems, "`each`") or ""
+        item = keys.text(given.get("as"), self.problems, "`as`") or ("workflow" if path == "workflows" else "item")
+        if _ITEM.fullmatch(item) is None or item in steps.ROOTS - {"workflow"}:
+            hint = "Use lower-case letters, digits and underscores, and no name that templates have already."
+            self.problems.error("R024", given["as"].place, f"`{item}` cannot be an item's name.", hint)
+        if path == "workflows":
+            return (lambda view: list(view.event.fields.get("workflows", ()))), item
+        try:
+            find = jsonpath.finder(path)
+        except jsonpath.PathError as error:
+            hint = nearest(path, ("workflows",)) or "Write `workflows`, or a path like `$.rounds`."
+            self.problems.error("R022", node.place, str(error), hint)
+            return None, item
+        return (lambda view: _spread(find(view.root))), item
+
+    def _where(self, given: dict[str, Node], *, each: bool) -> Condition | None:
+        node = given.get("where")
+        return grammar.condition(node, self.scope) if node is not None and each else None
+
+    def _report(self, node: Node | None, read: steps.StepReader) -> Renderer | None:
+        if node is None:
+            return None
+        if not document.mapping(node, self.problems, "`report`", ("workflow",)):
+            return None
+        workflow = node.get("workflow")
+        if workflow is None:
+            self.problems.error("R005", node.place, "`report` needs a `workflow`.", "Name it: {workflow: ci}.")
+            return None
+        return read.renderer(workflow, "`report.workflow`")
+
+
+def _spread(found: list[Tree]) -> list[Tree]:
+    """A path that finds one list means its items."""
+    return list(found[0]) if len(found) == 1 and isinstance(found[0], list) else found

@@ -1,0 +1,226 @@
+"""The `do` of a rule: each step's provider, options and policy, checked against the provider's schema and compiled."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from router.core import document, grammar, keys, options, render
+from router.core.problems import Place, nearest
+from router.core.rulebook import Step
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from pydantic import BaseModel
+
+    from router.core.document import Node
+    from router.core.model import Tree
+    from router.core.operators import Operator
+    from router.core.problems import Problems
+    from router.core.render import Renderer
+
+STEP_KEYS = ("id", "timeout", "retry", "if_trust", "idempotent", "allow")
+#: What a template sees, beside the name of an item.
+ROOTS = frozenset(
+    (
+        *("event", "record", "vars", "rule", "delivery", "sha", "old_sha", "workflow", "workflows", "pull", "paths"),
+        *("nsid", "source", "trigger", "operation", "repo", "owner", "knot", "actor", "trust", "status"),
+        *("branch", "tag", "ref", "target_branch"),
+    )
+)
+_STEP_ID = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What templates of one rule may name, beside ROOTS."""
+
+    names: tuple[str, ...] = ()
+    vars: Mapping[str, Tree] = field(default_factory=dict)
+
+
+class StepReader:
+    """Reads the steps of one rule."""
+
+    def __init__(self, providers: Mapping[str, type[BaseModel]], problems: Problems, known: Known) -> None:
+        self.providers = providers
+        self.problems = problems
+        self.known = known
+
+    def steps(self, node: Node | None, rule: Node) -> Iterator[Step]:
+        """The steps of `do`, in order."""
+        if node is None:
+            hint = "Write a list of steps, or `do: []` to do nothing on purpose."
+            self.problems.error("R005", rule.place, "A rule needs `do`.", hint)
+            return
+        if node.kind != "list":
+            document.wrong_type(node, self.problems, "`do`", "a list of steps")
+            return
+        ids: set[str] = set()
+        for position, item in enumerate(node.value):
+            if document.mapping(item, self.problems, "a step"):
+                step = self._step(item, position)
+                if step is not None:
+                    if step.name in ids:
+                        self.problems.error("R030", item.place, f"Two steps have the id `{step.name}`.", "Change one.")
+                    ids.add(step.name)
+                    yield step
+
+    def _step(self, node: Node, position: int) -> Step | None:
+        named = [key for key in node.value if key not in STEP_KEYS]
+        if len(named) != 1:
+            what = "names no provider" if not named else f"names {len(named)} providers: {', '.join(named)}"
+            self.problems.error("R023", node.place, f"A step {what}.", "Write one `provider: options` for each step.")
+            return None
+        provider = named[0]
+        model = self._model(provider, node)
+        tree = self._options(node.value[provider])
+        if model is not None:
+            self._check(provider, model, tree, node)
+        return Step(
+            name=self._id(node.get("id")) or str(position),
+            provider=provider,
+            options=tree,
+            render=self._compiled(tree, node.value[provider]),
+            model=model,
+            place=node.place,
+            timeout=keys.duration(node.get("timeout"), self.problems, "`timeout`"),
+            retry=keys.retry(node.get("retry"), self.problems),
+            idempotent=keys.flag(node.get("idempotent"), self.problems, "`idempotent`"),
+            if_trust=self._trust(node.get("if_trust")),
+            allow=self._allow(node.get("allow")),
+        )
+
+    def _model(self, provider: str, node: Node) -> type[BaseModel] | None:
+        if provider in self.providers:
+            return self.providers[provider]
+        known = list(self.providers)
+        hint = nearest(provider, (*known, *STEP_KEYS)) or f"Installed are {', '.join(known)}."
+        self.problems.error("R010", node.key_place(provider), f"There is no provider `{provider}`.", hint)
+        return None
+
+    def _id(self, node: Node | None) -> str:
+        name = keys.text(node, self.problems, "a step's id")
+        if node is not None and name and _STEP_ID.fullmatch(name) is None:
+            hint = "Start with a letter; use letters, digits, hyphens and underscores."
+            self.problems.error("R024", node.place, f"`{name}` cannot be a step's id.", hint)
+        return name
+
+    def _options(self, node: Node) -> Tree:
+        if node.kind == "null":
+            return {}
+        if node.kind == "map":
+            for key, child in node.items():
+                if render.is_template(key):
+                    hint = "Write the key out; only values can be templates."
+                    self.problems.error("R014", child.place, "A key cannot be a template.", hint)
+        return document.tree(node, self.problems)
+
+    def _check(self, provider: str, model: type[BaseModel], tree: Tree, node: Node) -> None:
+        root = node.value[provider]
+        for found in options.complaints(model, tree, render.is_template):
+            place, hint = _placed(root, found)
+            self.problems.error("R011", place, f"In the options of `{provider}`: {_sentence(found)}", hint)
+        for name, verbatim in options.marked(model, options.Verbatim):
+            child = root.get(name)
+            if child is not None and any(render.is_template(text) for text in _strings(child)):
+                self.problems.error("R014", child.place, f"`{name}` of `{provider}` must be written out.", verbatim.why)
+        for name, bounded in options.marked(model, options.Bounded):
+            child, allow = root.get(name), node.get("allow")
+            if child is not None and self._from_event(child) and (allow is None or allow.get(name) is None):
+                hint = f'Say which it may be, on the step: allow: {{{name}: ["name", "prefix-*"]}}.'
+                self.problems.error("R032", child.place, f"An event chooses {bounded.what} here.", hint)
+
+    def _from_event(self, node: Node) -> bool:
+        """Whether a template in the node takes more than variables from its context."""
+        for text in _strings(node):
+            if render.is_template(text):
+                try:
+                    if render.names(text) - {"vars", "rule"}:
+                        return True
+                except render.TemplateMistake:
+                    continue
+        return False
+
+    def _trust(self, node: Node | None) -> frozenset[str]:
+        if node is None:
+            return frozenset()
+        items = node.value if node.kind == "list" else [node]
+        words = [document.text(item, self.problems, "`if_trust`") or "" for item in items]
+        for item, word in zip(items, words, strict=True):
+            if word not in grammar.WORDS["trust"]:
+                hint = nearest(word, grammar.WORDS["trust"]) or f"It is one of {', '.join(grammar.WORDS['trust'])}."
+                self.problems.error("R024", item.place, f"`trust` is never `{word}`.", hint)
+        return frozenset(words)
+
+    def _allow(self, node: Node | None) -> dict[str, Operator]:
+        if node is None or not document.mapping(node, self.problems, "`allow`"):
+            return {}
+        scope = grammar.Scope(self.problems, self.known.vars)
+        return {key: made for key, child in node.items() if (made := grammar.bound(child, scope)) is not None}
+
+    def renderer(self, node: Node, what: str) -> Renderer | None:
+        """A text that may be a template, compiled."""
+        text = document.text(node, self.problems, what)
+        return self._compiled(text, node) if text is not None else None
+
+    def _compiled(self, tree: Tree, node: Node) -> Renderer:
+        good = True
+        for text in render.texts(tree):
+            good = self._check_template(text, _where(node, text) or node.place) and good
+        return render.tree(tree) if good else lambda context: tree  # noqa: ARG005 - never used: the file has errors
+
+    def _check_template(self, text: str, place: Place) -> bool:
+        try:
+            render.compiled(text)
+            used = render.names(text)
+        except render.TemplateMistake as mistake:
+            self.problems.error("R012", place, str(mistake), mistake.hint)
+            return False
+        for name in sorted(used - ROOTS - set(self.known.names)):
+            known = sorted((*ROOTS, *self.known.names))
+            hint = nearest(name, known) or (
+                "It is one of the file's: write vars." + name + "." if name in self.known.vars else ""
+            )
+            hint = hint or f"Templates see {', '.join(known)}."
+            self.problems.error("R013", place, f"No template has a name `{name}`.", hint)
+        return True
+
+
+def _placed(root: Node, found: options.Complaint) -> tuple[Place, str]:
+    parent = root.at(found.loc[:-1])
+    last = str(found.loc[-1]) if found.loc else ""
+    if found.kind == "extra_forbidden":
+        hint = nearest(last, found.known) or (f"Its options are {', '.join(found.known)}." if found.known else "Remove it.")
+        return parent.key_place(last), hint
+    if found.kind == "missing":
+        return parent.place, f"Add `{last}`."
+    return root.at(found.loc).place, ""
+
+
+def _sentence(found: options.Complaint) -> str:
+    where = ".".join(map(str, found.loc))
+    if found.kind == "extra_forbidden":
+        return f"there is no `{where}`."
+    if found.kind == "missing":
+        return f"`{where}` is missing."
+    told = found.sentence.removeprefix("Value error, ").rstrip(".")
+    return f"`{where}` is wrong: {told[:1].lower()}{told[1:]}." if where else f"{told}."
+
+
+def _strings(node: Node) -> Iterator[str]:
+    if node.kind == "text":
+        yield node.value
+    children = node.value.values() if node.kind == "map" else node.value if node.kind == "list" else ()
+    for child in children:
+        yield from _strings(child)
+
+
+def _where(node: Node, text: str) -> Place | None:
+    """Where a template of a tree of options is written."""
+    if node.kind == "text" and node.value == text:
+        return node.place
+    children = node.value.values() if node.kind == "map" else node.value if node.kind == "list" else ()
+    return next((found for child in children if (found := _where(child, text)) is not None), None)

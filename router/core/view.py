@@ -1,0 +1,52 @@
+"""An event as conditions see it: for each field, the values that it has."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from router.core import jsonpath
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from router.core.model import Event, Tree
+    from router.core.operators import Identities
+
+_NONE: tuple[Tree, ...] = ()
+
+
+class View:
+    """One event during one decision. Values are looked up once each and shared by all rules.
+
+    `item` is what `$` means while the items of an `each` are judged.
+    """
+
+    __slots__ = ("_seen", "event", "identities", "root")
+
+    def __init__(self, event: Event, identities: Identities, item: Tree = None) -> None:
+        self.event = event
+        self.identities = identities
+        self.root: Tree = event.record if item is None else item
+        self._seen: dict[str, Sequence[Tree]] = {}
+
+    def values(self, field: str) -> Sequence[Tree]:
+        """The values of a named field or a JSONPath; none where the event does not have it."""
+        found = self._seen.get(field)
+        if found is None:
+            found = self._seen[field] = self._look_up(field)
+        return found
+
+    def _look_up(self, field: str) -> Sequence[Tree]:
+        if field.startswith("$"):
+            return jsonpath.finder(field)(self.root)
+        event = self.event
+        if field == "nsid":
+            return (event.nsid,)
+        if field == "source":
+            return (event.kind, event.source) if event.kind != event.source else (event.kind,)
+        if field == "workflow":
+            return tuple(item["name"] for item in event.fields.get("workflows", ()) if "name" in item)
+        if field == "paths":
+            return tuple(event.fields.get("paths", ()))
+        value = event.fields.get(field)
+        return _NONE if value is None else (value,)
