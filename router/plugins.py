@@ -1,0 +1,86 @@
+"""Which providers and kinds of sources are installed: entry points, read once, each loaded when it is first asked for.
+
+Ours are found in the same way as anybody's, so a wheel beside this one adds a provider by one line in its pyproject.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import cache
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING, Any, cast
+
+from router.core.errors import RouterError
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
+    from pydantic import BaseModel
+
+    from router.provider import AnyPlugin
+    from router.sources.base import AnySourceKind
+
+PROVIDERS = "router.providers"
+SOURCES = "router.sources"
+
+
+class PluginError(RouterError):
+    """Something installed cannot be used: it does not import, is no plug-in, or its name is taken twice."""
+
+
+@cache
+def installed(group: str) -> Mapping[str, EntryPoint]:
+    """The entry points of a group by name, sorted. Raises PluginError where two distributions use one name.
+
+    Which of the two would win depends on the order of sys.path, and a rule must mean the same thing everywhere.
+    """
+    found: dict[str, EntryPoint] = {}
+    for entry in entry_points(group=group):
+        other = found.get(entry.name)
+        if other is not None and other.value != entry.value:
+            both = f"{distribution(other)} and {distribution(entry)}"
+            raise PluginError(f"Two installed distributions register `{entry.name}` in {group}: {both}. Uninstall one of them.")
+        found[entry.name] = entry
+    return dict(sorted(found.items()))
+
+
+def distribution(entry: EntryPoint) -> str:
+    """Who brought it, for a person: `tangled-router 0.1.0`."""
+    return f"{entry.dist.name} {entry.dist.version}" if entry.dist is not None else "an unknown distribution"
+
+
+def provider(name: str) -> AnyPlugin:
+    """An installed provider. Raises KeyError where there is none of this name, and PluginError where it cannot be loaded."""
+    return cast("AnyPlugin", _load(PROVIDERS, name, ("settings", "options", "open")))
+
+
+def source_kind(name: str) -> AnySourceKind:
+    """An installed kind of source. Raises as `provider` does."""
+    return cast("AnySourceKind", _load(SOURCES, name, ("settings", "open")))
+
+
+def _load(group: str, name: str, needed: tuple[str, ...]) -> Any:
+    entry = installed(group)[name]
+    try:
+        found = entry.load()
+    except Exception as error:
+        raise PluginError(f"`{name}` of {distribution(entry)} cannot be loaded: {type(error).__name__}: {error}.") from error
+    if not all(hasattr(found, attribute) for attribute in needed):
+        raise PluginError(f"`{name}` of {distribution(entry)} is not a plug-in: {entry.value} lacks {', '.join(needed)}.")
+    return found
+
+
+class OptionModels(Mapping[str, "type[BaseModel]"]):
+    """The options of every installed provider; a provider's module is imported only when its own options are asked for."""
+
+    def __getitem__(self, name: str) -> type[BaseModel]:
+        return cast("type[BaseModel]", provider(name).options)
+
+    def __contains__(self, name: object) -> bool:
+        return name in installed(PROVIDERS)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(installed(PROVIDERS))
+
+    def __len__(self) -> int:
+        return len(installed(PROVIDERS))
