@@ -1,0 +1,247 @@
+"""A small CI that speaks the part of Buildkite's REST API that a router uses, with faults on demand."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import math
+import time
+from collections import deque
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, TypeVar
+
+from aiohttp import web
+from pydantic import ValidationError
+
+from router.demo.builds import UNFINISHED, Build, NewBuild, mistakes
+from router.demo.server import Server
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from router.core.model import Tree
+
+PER_PAGE, MAX_PER_PAGE = 30, 100
+#: Buildkite's default, requests in a minute and organization.
+RATE_LIMIT = 200
+_BUILDS = "/v2/organizations/{org}/pipelines/{slug}/builds"
+ValueT = TypeVar("ValueT")
+
+
+@dataclass
+class Faults:
+    """What goes wrong next. `answers` and `look_answers` are statuses for the next creations and look-ups (429 and 5xx).
+
+    `drop_after` builds are made and the connection is cut before the answer; `drop_before` are not made. `delay` is in
+    seconds; while `hold` is set a build is made and its answer waits. A new build is in lists only after `index_lag` seconds.
+    """
+
+    answers: deque[int] = field(default_factory=deque)
+    look_answers: deque[int] = field(default_factory=deque)
+    drop_after: int = 0
+    drop_before: int = 0
+    delay: float = 0.0
+    hold: bool = False
+    index_lag: float = 0.0
+
+    def take(self, name: str) -> bool:
+        """Whether one more of `drop_after` or `drop_before` is due; counts it."""
+        left: int = getattr(self, name)
+        setattr(self, name, max(left - 1, 0))
+        return left > 0
+
+    def update(self, changes: dict[str, Tree]) -> None:
+        """Raises ValueError for a fault that does not exist or a value of another type."""
+        for name, value in changes.items():
+            kinds = {known.name: type(getattr(self, known.name)) for known in fields(self)}
+            if name not in kinds:
+                raise ValueError(f"There is no fault {name!a}; there are {', '.join(kinds)}.")
+            setattr(self, name, _as(kinds[name], value, name))
+
+
+@dataclass
+class Ci(Server):
+    """Any pipeline of organization `org` exists. Builds of a commit in `failing` fail.
+
+    `pace` is (seconds scheduled, seconds running) on `clock`; without it builds move on `advance()` only.
+    """
+
+    org: str = "demo"
+    token: str = ""
+    pace: tuple[float, float] | None = None
+    clock: Callable[[], float] = time.time
+    faults: Faults = field(default_factory=Faults)
+    failing: set[str] = field(default_factory=set)
+    builds: list[Build] = field(default_factory=list)
+    #: Rung whenever a fault changes, so that an answer that is held sees it.
+    changed: asyncio.Condition = field(default_factory=asyncio.Condition)
+
+    def routes(self) -> Iterable[web.AbstractRouteDef]:
+        return [
+            web.get("/v2/organizations/{org}", self._organization),
+            web.post(_BUILDS, self._create),
+            web.get(_BUILDS, self._list),
+            web.get("/v2/organizations/{org}/builds", self._list),
+            web.get(_BUILDS + "/{number:[0-9]+}", self._get),
+            web.put(_BUILDS + "/{number:[0-9]+}/cancel", self._cancel),
+            web.get("/{org}/{slug}/builds/{number:[0-9]+}", self._page),
+        ]
+
+    def advance(self) -> None:
+        """Every build that is not over, one state on."""
+        for build in self.builds:
+            build.step(self.clock())
+
+    async def disturb(self, **changes: Tree) -> None:
+        """Set faults by name. Raises ValueError as Faults.update does."""
+        self.faults.update(changes)
+        async with self.changed:
+            self.changed.notify_all()
+
+    async def _organization(self, request: web.Request) -> web.Response:
+        self._admit(request)
+        return self._answer({"id": "3d3c3bf0-7d58-4afe-8fe7-b3017d5504de", "slug": self.org, "name": self.org})
+
+    async def _create(self, request: web.Request) -> web.Response:
+        self._admit(request)
+        if self.faults.answers:
+            raise self._refusal(self.faults.answers.popleft())
+        if self.faults.take("drop_before"):
+            return _hang_up(request)
+        asked = await self._asked(request)
+        slug = request.match_info["slug"]
+        number = 1 + sum(build.pipeline == slug for build in self.builds)
+        build = Build(self.org, slug, number, asked, self.clock(), fails=asked.commit in self.failing)
+        answer = build.shape(self.url)
+        self.builds.append(build)
+        if self.faults.take("drop_after"):
+            return _hang_up(request)
+        await asyncio.sleep(self.faults.delay)
+        async with self.changed:
+            await self.changed.wait_for(lambda: not self.faults.hold)
+        return self._answer(answer, status=201)
+
+    async def _asked(self, request: web.Request) -> NewBuild:
+        """The body, checked; raises the answer to one that is wrong."""
+        try:
+            tree = await request.json()
+        except ValueError:
+            raise _error(web.HTTPBadRequest, "Your request body could not be parsed as JSON") from None
+        try:
+            return NewBuild.model_validate(tree)
+        except ValidationError as error:
+            raise _error(web.HTTPUnprocessableEntity, "Validation Failed", errors=mistakes(error)) from None
+
+    async def _list(self, request: web.Request) -> web.Response:
+        self._look(request)
+        query = request.query
+        states = {*query.getall("state", []), *query.getall("state[]", [])}
+        page, per_page = _count(query.get("page", ""), 1, 10_000), _count(query.get("per_page", ""), PER_PAGE, MAX_PER_PAGE)
+        meta = [(key[10:-1], value) for key, value in query.items() if key.startswith("meta_data[") and key.endswith("]")]
+        found = [
+            build
+            for build in reversed(self.builds)
+            if build.pipeline == request.match_info.get("slug", build.pipeline)
+            and build.created + self.faults.index_lag <= self.clock()
+            and all(build.asked.meta_data.get(key) == value for key, value in meta)
+            and build.asked.commit == query.get("commit", build.asked.commit)
+            and build.asked.branch == query.get("branch", build.asked.branch)
+            and (not states or build.state in states)
+        ]
+        jobs, pipeline = query.get("exclude_jobs") != "true", query.get("exclude_pipeline") != "true"
+        some = found[(page - 1) * per_page : page * per_page]
+        return self._answer([build.shape(self.url, jobs=jobs, pipeline=pipeline) for build in some])
+
+    async def _get(self, request: web.Request) -> web.Response:
+        self._look(request)
+        query = request.query
+        jobs, pipeline = query.get("exclude_jobs") != "true", query.get("exclude_pipeline") != "true"
+        return self._answer(self._build(request).shape(self.url, jobs=jobs, pipeline=pipeline))
+
+    async def _cancel(self, request: web.Request) -> web.Response:
+        self._admit(request)
+        build = self._build(request)
+        if build.state not in UNFINISHED:
+            raise _error(web.HTTPUnprocessableEntity, "Build can't be canceled because it's already finished.")
+        build.cancel(self.clock())
+        return self._answer(build.shape(self.url))
+
+    async def _page(self, request: web.Request) -> web.Response:
+        """What a person sees who follows a build's link; not part of the API."""
+        build = self._build(request)
+        return web.Response(text=f"{build.org}/{build.pipeline} build {build.number}: {build.state}\n")
+
+    def _look(self, request: web.Request) -> None:
+        self._admit(request)
+        if self.faults.look_answers:
+            raise self._refusal(self.faults.look_answers.popleft())
+
+    def _admit(self, request: web.Request) -> None:
+        """Raises the answer to a wrong token or organization. Whoever is let in sees the builds as of now."""
+        given = request.headers.get("Authorization", "")
+        if not hmac.compare_digest(given.encode(), f"Bearer {self.token}".encode()):
+            raise _error(web.HTTPUnauthorized, "Authentication required. Please supply a valid API Access Token.")
+        if request.match_info["org"] != self.org:
+            raise _error(web.HTTPNotFound, "No organization found")
+        self._catch_up()
+
+    def _catch_up(self) -> None:
+        """Builds move when somebody looks: nobody can tell the difference, and no task has to be stopped."""
+        if self.pace is None:
+            return
+        for build in self.builds:
+            start = build.created + self.pace[0]
+            if build.state == "scheduled" and self.clock() >= start:
+                build.step(start)
+            if build.state == "running" and self.clock() >= start + self.pace[1]:
+                build.step(start + self.pace[1])
+
+    def _build(self, request: web.Request) -> Build:
+        self._catch_up()
+        where = request.match_info
+        for build in self.builds:
+            if (build.org, build.pipeline, str(build.number)) == (where["org"], where["slug"], where["number"]):
+                return build
+        raise _error(web.HTTPNotFound, "No build found")
+
+    def _answer(self, tree: Tree, status: int = 200) -> web.Response:
+        return web.json_response(tree, status=status, headers=self._rate(left=RATE_LIMIT - 1))
+
+    def _rate(self, *, left: int) -> dict[str, str]:
+        reset = math.ceil(60 - self.clock() % 60)
+        return {"RateLimit-Remaining": str(left), "RateLimit-Limit": str(RATE_LIMIT), "RateLimit-Reset": str(reset)}
+
+    def _refusal(self, status: int) -> web.HTTPException:
+        if status == 429:
+            rate = self._rate(left=0)
+            body = {"scope": "rest", "limit": RATE_LIMIT, "current": RATE_LIMIT, "reset": int(rate["RateLimit-Reset"])}
+            return _error(web.HTTPTooManyRequests, "You have exceeded your API rate limit.", headers=rate, **body)
+        by_status = {503: web.HTTPServiceUnavailable, 502: web.HTTPBadGateway, 500: web.HTTPInternalServerError}
+        return _error(by_status[status], "The server is not available right now")
+
+
+def _error(
+    answer: Callable[..., web.HTTPException], message: str, headers: dict[str, str] | None = None, **body: Tree
+) -> web.HTTPException:
+    text = web.json_response({"message": message} | body).text
+    return answer(text=text, content_type="application/json", headers=headers)
+
+
+def _hang_up(request: web.Request) -> web.Response:
+    """The answer that is lost on its way."""
+    if request.transport is not None:
+        request.transport.abort()
+    return web.Response(status=500)
+
+
+def _count(text: str, default: int, most: int) -> int:
+    return min(max(int(text), 1), most) if text.isascii() and text.isdigit() and len(text) < 10 else default
+
+
+def _as(kind: type[ValueT], value: Tree, name: str) -> ValueT:
+    """A fault's new value in its own type. Raises ValueError."""
+    if kind is deque and isinstance(value, list) and all(status in (429, 500, 502, 503) for status in value):
+        return kind(value)  # type: ignore[call-arg]
+    if isinstance(value, kind) or (kind is float and isinstance(value, int)):
+        return kind(value)  # type: ignore[call-arg]
+    raise ValueError(f"{name} cannot be {value!a}.")
