@@ -73,7 +73,7 @@ def load(texts: Sequence[RuleText], providers: Mapping[str, type[BaseModel]], pr
 
 def _check_ids(ruleset: Ruleset, seen: dict[str, Rule], problems: Problems) -> None:
     for rule in ruleset.rules:
-        if rule.id in seen:
+        if rule.id in seen and (rule.name != seen[rule.id].name or rule.ruleset != seen[rule.id].ruleset):
             hint = f"Ids are what deliveries are known by: change one; the other is at {seen[rule.id].place}."
             problems.error("R030", rule.place, f"The rule id `{rule.id}` is used twice.", hint)
         seen[rule.id] = rule

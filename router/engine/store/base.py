@@ -65,6 +65,16 @@ class OpenReceipt:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """One row of the journal, with the event that its delivery came from. `number` grows by the order of commits."""
+
+    number: int
+    entry: Entry
+    rule: str
+    event: Event
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveryRow:
     """A delivery as people and tools see it. `receipt` and `options` are plain trees; `attempts` newest last."""
 
@@ -150,6 +160,9 @@ class Store(Protocol):
         """Statuses to the journal; returns those that were news (legal transitions: a final status never leaves, a repeated
         one is no news, running never goes back to pending)."""
 
+    async def journal(self, after: int, limit: int = 200) -> Sequence[Told]:
+        """The journal's rows whose number is greater than `after`, in order."""
+
     async def open_receipts(self, provider: str, limit: int = 500) -> Sequence[OpenReceipt]:
         """Deliveries of this provider that are done and whose status is not final."""
 
@@ -195,4 +208,3 @@ class Store(Protocol):
         """Deliveries by state."""
 
     async def close(self) -> None: ...
-

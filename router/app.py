@@ -1,0 +1,175 @@
+"""The composition root: opens everything, runs it as one group of tasks, and stops it in order.
+
+Stopping: stop hearing, stop claiming, finish what is under way, leave the rest to its lease, and stop telling last.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING
+
+from router import plugins
+from router.core.errors import BadInput
+from router.core.model import State
+from router.engine.bell import Bell
+from router.engine.directory import Directory
+from router.engine.dispatch import Dispatch, Guest
+from router.engine.echo import Echo
+from router.engine.follow import Follow
+from router.engine.intake import Intake
+from router.engine.store.sqlite import open_store
+from router.host import Host, SystemClock
+from router.http import open_session
+from router.provider import Follows
+from router.web import admin
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine, Iterator, Sequence
+    from typing import Any
+
+    from router.config import Config
+    from router.core.rulebook import Rulebook
+    from router.engine.store.base import Store
+    from router.observe import Observer
+    from router.sources.base import Source
+
+#: Seconds after which events that could not be decided are planned again even if nothing new is known to be known.
+PLAN_AGAIN = 600.0
+
+
+async def run(config: Config, rulebook: Rulebook, observer: Observer, *, stop: asyncio.Event, drain: bool = False) -> None:
+    """Run until `stop` is set or, with `drain`, until every source has ended and nothing is left to deliver.
+
+    Raises BadInput where a rule's provider is not configured, and StoreError where the store cannot be used.
+    """
+    async with AsyncExitStack() as opened:
+        store = await open_store(config.store_path)
+        opened.push_async_callback(store.close)
+        http = await opened.enter_async_context(open_session())
+        router = _Router(config, rulebook, observer, store, Host(http, SystemClock()))
+        try:
+            await router.run(stop, drain=drain)
+        except BaseExceptionGroup as group:
+            raise _first(group) from None
+
+
+class _Router:
+    def __init__(self, config: Config, rulebook: Rulebook, observer: Observer, store: Store, host: Host) -> None:
+        self.config = config
+        self.observer = observer
+        self.store = store
+        self.host = host
+        self.bell = Bell()
+        self.guests = {guest.name: guest for guest in _guests(config, rulebook, host)}
+        self.directory = Directory(store, host, observer, config.identity.resolver, config.identity.pins)
+        self.intake = Intake(store, rulebook, self.directory, observer, host.clock, self.bell, config.store.record)
+        self.dispatch = Dispatch(
+            store,
+            self.guests,
+            host,
+            self.bell,
+            observer,
+            owner=f"{socket.gethostname()}:{os.getpid()}",
+            concurrency=config.delivery.concurrency,
+            lease=config.delivery.lease,
+        )
+        self.learned = asyncio.Event()
+
+    async def run(self, stop: asyncio.Event, *, drain: bool) -> None:
+        await self.store.recover(self.host.clock.now())
+        await self.directory.load()
+        await self.directory.resolve(self.intake.rulebook.handles)
+        sources = self._sources()
+        async with asyncio.TaskGroup() as group:
+            telling = [group.create_task(job) for job in self._background(stop)]
+            hearing = [group.create_task(self.intake.listen(source), name=f"source {source.name}") for source in sources]
+            echo = group.create_task(self.intake.listen(Echo(self.store, self.bell)), name="source spindle")
+            delivering = group.create_task(self.dispatch.run(stop), name="dispatch")
+            if drain:
+                await self._drained(stop, hearing)
+                stop.set()
+            await stop.wait()
+            for task in (*hearing, echo):
+                task.cancel()
+            self.bell.ring()
+            await delivering
+            await self.dispatch.finish(self.config.delivery.shutdown)
+            for task in telling:
+                task.cancel()
+
+    def _sources(self) -> Sequence[Source]:
+        opened = [
+            plugins.source_kind(source.kind).open(source.name, source.settings, self.host, self.observer)
+            for source in self.config.sources
+        ]
+        for source in opened:
+            knot = getattr(source, "knot", None)
+            if knot is not None:
+                self.directory.knots[knot.host] = knot.http
+        return opened
+
+    def _background(self, stop: asyncio.Event) -> Iterator[Coroutine[Any, Any, None]]:
+        yield self.directory.keep(self.intake.rulebook.handles, self.learned.set)
+        yield self._plan_again()
+        yield admin.serve(self.store, self.bell, self.config.store_path, self.host.clock)
+        for guest in self.guests.values():
+            if isinstance(guest.provider, Follows):
+                poll = self.config.delivery.poll
+                yield Follow(guest, guest.provider, self.store, self.bell, self.observer, self.host.clock, poll).run()
+
+    async def _plan_again(self) -> None:
+        """At the start too: the crash may have come between learning something and using it."""
+        while True:
+            await self.intake.plan_again()
+            self.learned.clear()
+            try:
+                async with asyncio.timeout(PLAN_AGAIN):
+                    await self.learned.wait()
+            except TimeoutError:
+                continue
+
+    async def _drained(self, stop: asyncio.Event, hearing: Sequence[asyncio.Task[None]]) -> None:
+        """Until the sources have ended, their deliveries are settled and our own statuses are heard; or until `stop`."""
+        stopped = asyncio.create_task(stop.wait())
+        try:
+            ended = asyncio.gather(*hearing)
+            await asyncio.wait((stopped, ended), return_when=asyncio.FIRST_COMPLETED)
+            while not stop.is_set():
+                rung = self.bell.count
+                if await self._quiet():
+                    return
+                await asyncio.wait((stopped, rings := asyncio.create_task(self.bell.wait(rung))), return_when="FIRST_COMPLETED")
+                rings.cancel()
+        finally:
+            stopped.cancel()
+
+    async def _quiet(self) -> bool:
+        counts = await self.store.counts()
+        if any(counts.get(state, 0) for state in (State.READY, State.CLAIMED, State.VERIFY)):
+            return False
+        return not await self.store.journal(await self.store.cursor(Echo.name) or 0, limit=1)
+
+
+def _guests(config: Config, rulebook: Rulebook, host: Host) -> Iterator[Guest]:
+    """Every installed provider that can be opened: the store may hold deliveries for those that no rule uses any more."""
+    used = {step.provider for rule in rulebook.rules for step in rule.steps}
+    for name in plugins.installed(plugins.PROVIDERS):
+        plugin = plugins.provider(name)
+        try:
+            settings = config.provider_settings(name)
+        except BadInput:
+            if name in used:
+                raise
+            continue
+        yield Guest(name, plugin, plugin.open(settings, host))
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The first thing that went wrong: what follows it in a group of tasks is its echo."""
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

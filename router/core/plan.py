@@ -1,0 +1,214 @@
+"""(event, rules) -> what to do about it. The same event and rules always give the same deliveries, with the same ids."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from router.core import match, options
+from router.core.errors import RenderError
+from router.core.model import Delivery, Entry, Gates, Plan, Retry, State, Status, Subject, Trouble
+from router.core.operators import Unevaluable
+from router.core.rulebook import Mode
+from router.core.view import View
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from router.core.model import Event, Tree
+    from router.core.operators import Identities
+    from router.core.rulebook import Rule, Rulebook, Ruleset, Step, Window
+
+#: Deliveries that one event may lead to. More is a rule that fans out over something a stranger made long.
+MAX_DELIVERIES = 256
+DEFAULT_TIMEOUT = 60.0
+
+
+def plan(event: Event, rulebook: Rulebook, identities: Identities) -> Plan:
+    """Everything that the rules ask for. Never raises: what cannot be decided or rendered is in the plan, as such."""
+    view = View(event, identities)
+    selection = match.select(view, rulebook)
+    if not selection.chosen:
+        return Plan(troubles=selection.troubles, wanted=selection.wanted)
+    deliveries: list[Delivery[Tree]] = []
+    troubles = list(selection.troubles)
+    for ruleset, rule in selection.chosen:
+        made = _Maker(view, ruleset, rule)
+        deliveries += made.deliveries()
+        troubles += made.troubles
+    if len(deliveries) > MAX_DELIVERIES:
+        sentence = f"{len(deliveries)} deliveries for one event; the limit is {MAX_DELIVERIES}, and the rest is not made"
+        troubles.append(Trouble(rule=deliveries[MAX_DELIVERIES].rule, sentence=sentence))
+        deliveries = deliveries[:MAX_DELIVERIES]
+    return Plan(
+        matched=tuple(rule.id for _, rule in selection.chosen),
+        deliveries=tuple(deliveries),
+        entries=tuple(_entry(delivery, event) for delivery in deliveries if _reports(delivery)),
+        troubles=tuple(troubles),
+        wanted=True,
+    )
+
+
+def delivery_id(rule: str, event: Event, item: int, step: str) -> str:
+    """Derived from what the delivery is for, and from nothing that can change: planning twice gives the same id."""
+    text = "\x1f".join((rule, event.origin, event.id, str(item), step))
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+def _reports(delivery: Delivery[Tree]) -> bool:
+    return bool(delivery.subject.workflow) and delivery.state in (State.READY, State.DEAD)
+
+
+def _entry(delivery: Delivery[Tree], event: Event) -> Entry:
+    dead = delivery.state is State.DEAD
+    return Entry(
+        delivery=delivery.id,
+        workflow=delivery.subject.workflow,
+        status=Status.FAILED if dead else Status.PENDING,
+        at=event.time,
+        error=delivery.reason if dead else "",
+    )
+
+
+class _Maker:
+    """Makes the deliveries of one rule for one event."""
+
+    def __init__(self, view: View, ruleset: Ruleset, rule: Rule) -> None:
+        self.view = view
+        self.ruleset = ruleset
+        self.rule = rule
+        self.troubles: list[Trouble] = []
+
+    def deliveries(self) -> list[Delivery[Tree]]:
+        return [
+            self._delivery(step, position, item)
+            for position, item in self._items()
+            for step in self.rule.steps
+            if not step.if_trust or self.view.event.fields.get("trust") in step.if_trust
+        ]
+
+    def _items(self) -> Iterator[tuple[int, Tree]]:
+        """One unnamed item, or those of `each` for which `where` holds."""
+        rule, view = self.rule, self.view
+        if rule.each is None:
+            yield 0, None
+            return
+        for position, item in enumerate(rule.each(view)):
+            try:
+                if rule.where is None or rule.where.holds(View(view.event, view.identities, item)):
+                    yield position, item
+            except Unevaluable as doubt:
+                self.troubles.append(Trouble(rule=rule.id, sentence=f"item {position}: {doubt}", undecided=doubt.undecided))
+
+    def _delivery(self, step: Step, position: int, item: Tree) -> Delivery[Tree]:
+        event, rule = self.view.event, self.rule
+        made = delivery_id(rule.id, event, position, step.name)
+        context = self._context(made, item)
+        state, reason, rendered, gates, workflow = self._state(), "", step.options, None, ""
+        try:
+            workflow = str(rule.report(context)) if rule.report else ""
+            rendered = _rendered(step, context)
+            gates = self._gates(context)
+        except RenderError as error:
+            state, reason = State.DEAD, str(error)
+        return Delivery(
+            id=made,
+            rule=rule.id,
+            step=step.name,
+            provider=step.provider,
+            options=rendered,
+            event_origin=event.origin,
+            event_id=event.id,
+            nsid=event.nsid,
+            subject=_subject(event, workflow),
+            item=_item_name(item, position) if rule.each else None,
+            timeout=step.timeout or rule.timeout or DEFAULT_TIMEOUT,
+            retry=step.retry or rule.retry or Retry(),
+            idempotent=step.idempotent,
+            gates=gates,
+            state=state,
+            reason=reason,
+            depth=event.depth,
+        )
+
+    def _context(self, made: str, item: Tree) -> dict[str, Tree]:
+        event = self.view.event
+        context: dict[str, Any] = dict(event.fields)
+        context.update(
+            record=event.record,
+            nsid=event.nsid,
+            source=event.source,
+            vars=self.ruleset.vars,
+            rule={"id": self.rule.id, "name": self.rule.name},
+            delivery={"id": made},
+            event={
+                "source": event.source,
+                "kind": event.kind,
+                "id": event.id,
+                "nsid": event.nsid,
+                "time": datetime.fromtimestamp(event.time / 1_000_000, UTC).isoformat(),
+            },
+        )
+        if self.rule.each is not None:
+            context[self.rule.item_name] = item
+        return context
+
+    def _state(self) -> State:
+        mode = self.rule.mode
+        if mode is Mode.CANARY:
+            repo = self.view.event.fields.get("repo") or {}
+            key = f"{self.rule.id}\x1f{repo.get('did') or repo.get('owner')}\x1f{repo.get('name')}"
+            drawn = int.from_bytes(hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest()[:4]) / 2**32
+            return State.READY if drawn < self.rule.canary else State.SHADOW
+        return State.SHADOW if mode is Mode.SHADOW else State.READY
+
+    def _gates(self, context: dict[str, Tree]) -> Gates | None:
+        rule = self.rule
+        if not (rule.group or rule.dedupe or rule.throttle or rule.debounce):
+            return None
+        return Gates(
+            group=str(rule.group(context)) if rule.group else None,
+            busy=rule.busy,
+            dedupe_key=_key(rule.dedupe, context),
+            dedupe_within=rule.dedupe.seconds if rule.dedupe else 0.0,
+            throttle_key=_key(rule.throttle, context),
+            throttle_limit=rule.throttle.limit if rule.throttle else 0,
+            throttle_per=rule.throttle.seconds if rule.throttle else 0.0,
+            debounce_key=_key(rule.debounce, context),
+            debounce_for=rule.debounce.seconds if rule.debounce else 0.0,
+        )
+
+
+def _key(window: Window | None, context: dict[str, Tree]) -> str | None:
+    return str(window.key(context)) if window else None
+
+
+def _rendered(step: Step, context: dict[str, Tree]) -> Tree:
+    """The options, checked once more now that they are complete. Raises RenderError."""
+    rendered = step.render(context)
+    for name, operator in step.allow.items():
+        value = rendered.get(name) if isinstance(rendered, dict) else None
+        if value is not None and not operator.holds((value,), {}):
+            raise RenderError(f"The event asks for a `{name}` that the rule's `allow` does not list.")
+    if step.model is not None:
+        options.parse(step.model, rendered)
+    return rendered
+
+
+def _subject(event: Event, workflow: str) -> Subject:
+    fields = event.fields
+    repo = fields.get("repo") or {}
+    named = f"{repo['owner']}/{repo['name']}" if repo.get("owner") and repo.get("name") else ""
+    return Subject(
+        repo=repo.get("did") or named,
+        knot=fields.get("knot") or "",
+        ref=fields.get("ref") or "",
+        sha=fields.get("sha") or "",
+        workflow=workflow,
+    )
+
+
+def _item_name(item: Tree, position: int) -> str:
+    name = item.get("name") if isinstance(item, dict) else item
+    return name if isinstance(name, str) and name else str(position)

@@ -1,0 +1,157 @@
+"""Who is who: the DIDs of the handles that rules name, and whose repo a knot's event is about.
+
+Handles are resolved in one direction only, by the resolver that the operator chose: from the handle in a rule to its DID. A
+handle that cannot be resolved *now* leaves events undecided, which are kept and planned again; one that the resolver knows not
+to exist matches nobody, and is told.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from router.core.identity import DID
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping
+
+    from router.core.model import Event, Micros, Tree
+    from router.engine.store.base import Store
+    from router.host import Host
+    from router.observe import Observer
+
+#: Seconds for one look-up, until a known handle is asked again, and until a failed look-up is tried again.
+TIMEOUT = 5.0
+REFRESH = 3600.0
+AGAIN = 30.0
+LANES = 8
+#: A repo that its knot would not describe is asked about again after this many microseconds.
+_FORGET: Micros = 600_000_000
+_LARGEST_ANSWER = 65536
+
+
+class Directory:
+    """Known identities: pins, the store, look-ups. `knots` maps a knot's host to its base URL where that is not https."""
+
+    def __init__(self, store: Store, host: Host, observer: Observer, resolver: str, pins: Mapping[str, str]) -> None:
+        self.store = store
+        self.host = host
+        self.observer = observer
+        self.resolver = resolver.rstrip("/")
+        self.pins = dict(pins)
+        self.knots: dict[str, str] = {}
+        self.identities: dict[str, str | None] = dict(pins)
+        self._repos: dict[str, Tree] = {}
+        self._failed: dict[tuple[str, str], Micros] = {}
+
+    async def load(self) -> None:
+        """What the store remembers from before. Pins win over it."""
+        self.identities = {**await self.store.facts("handle"), **self.pins}
+        self._repos = dict(await self.store.facts("repo"))
+
+    async def resolve(self, handles: Collection[str]) -> bool:
+        """Ask for every handle once, a few at a time; whether each got an answer."""
+        lanes = asyncio.Semaphore(LANES)
+
+        async def one(handle: str) -> bool:
+            async with lanes:
+                return await self._resolve(handle)
+
+        return all(await asyncio.gather(*(one(handle) for handle in sorted(set(handles) - set(self.pins)))))
+
+    async def keep(self, handles: Collection[str], learned: Callable[[], object]) -> None:
+        """Keep the handles fresh, for ever: `learned` is called after something new became known."""
+        complete = set(handles) <= set(self.identities)
+        while set(handles) - set(self.pins):
+            await self.host.clock.sleep(REFRESH if complete else AGAIN)
+            before = dict(self.identities)
+            complete = await self.resolve(handles)
+            if self.identities != before:
+                learned()
+
+    async def _resolve(self, handle: str) -> bool:
+        """Ask for one handle; False where no answer came."""
+        url = f"{self.resolver}/xrpc/com.atproto.identity.resolveHandle"
+        try:
+            status, answer = await self._get(url, {"handle": handle})
+        except (OSError, ValueError, RecursionError) as error:
+            self.observer.fault(
+                "identity", f"The handle {handle} cannot be resolved now: {_reason(error)}. Trying again.", None
+            )
+            return False
+        did = answer.get("did") if isinstance(answer, dict) else None
+        if status == 200 and isinstance(did, str) and DID.fullmatch(did):
+            await self._learn(handle, did)
+            return True
+        if status == 400:
+            self.observer.fault(
+                "identity", f"The handle {handle} does not exist, says {self.resolver}: its rules match nobody."
+            )
+            await self._learn(handle, None)
+            return True
+        self.observer.fault("identity", f"The handle {handle} cannot be resolved now: {self.resolver} answered {status}.")
+        return False
+
+    async def _learn(self, handle: str, did: str | None) -> None:
+        self.identities[handle] = did
+        if did is not None:
+            await self.store.remember("handle", {handle: did}, self.host.clock.now())
+
+    async def complete(self, event: Event) -> Event:
+        """The event with its repo's owner and name, where the knot that sent it tells them."""
+        repo = event.fields.get("repo")
+        if event.kind != "knot" or not isinstance(repo, dict) or "did" not in repo or ("name" in repo and "owner" in repo):
+            return event
+        knot = str(event.fields.get("knot", ""))
+        known = self._repos.get(f"{knot} {repo['did']}") or await self._describe(knot, repo["did"])
+        if known is None or repo.get("owner") not in (None, known["owner"]):
+            return event
+        fields = {**event.fields, "repo": {**known, **repo}}
+        fields.setdefault("owner", known["owner"])
+        return replace(event, fields=fields)
+
+    async def _describe(self, knot: str, did: str) -> Tree:
+        """Ask the knot that sent an event whose repo it is about; None where it does not say."""
+        now = self.host.clock.now()
+        if self._failed.get((knot, did), -_FORGET) + _FORGET > now:
+            return None
+        base = self.knots.get(knot, f"https://{knot}")
+        try:
+            status, answer = await self._get(f"{base}/xrpc/sh.tangled.repo.describeRepo", {"repoDid": did})
+        except (OSError, ValueError, RecursionError):
+            status, answer = 0, None
+        named = _described(answer, did) if status == 200 else None
+        if named is None:
+            if len(self._failed) > 10_000:
+                self._failed.clear()
+            self._failed[knot, did] = now
+            return None
+        self._repos[f"{knot} {did}"] = named
+        await self.store.remember("repo", {f"{knot} {did}": named}, now)
+        return named
+
+    async def _get(self, url: str, params: Mapping[str, str]) -> tuple[int, Tree]:
+        """Status and JSON. Raises OSError or ValueError where there is no such answer."""
+        import aiohttp  # noqa: PLC0415 - only a running router pays for it
+
+        timeout = aiohttp.ClientTimeout(total=TIMEOUT)
+        try:
+            async with self.host.http.get(url, params=params, timeout=timeout, allow_redirects=False) as response:
+                body = await response.content.read(_LARGEST_ANSWER)
+        except (TimeoutError, aiohttp.ClientError) as error:
+            raise OSError(_reason(error)) from None
+        return response.status, json.loads(body) if body else None
+
+
+def _described(answer: Tree, did: str) -> Tree:
+    if not isinstance(answer, dict) or answer.get("repoDid", answer.get("repo")) != did:
+        return None
+    owner, name = answer.get("ownerDid"), answer.get("rkey")
+    if not (isinstance(owner, str) and DID.fullmatch(owner) and isinstance(name, str) and name):
+        return None
+    return {"owner": owner, "name": name}
+
+
+def _reason(error: BaseException) -> str:
+    return str(error) or type(error).__name__

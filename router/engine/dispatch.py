@@ -1,0 +1,225 @@
+"""The way out: claim what is due, let its provider act, settle what came of it.
+
+What may have happened is never simply done again. A delivery whose attempt was cut off (a crash, a lost answer, a lease that
+ran out) is looked up first, no sooner than its provider says that a look-up can be believed; a provider that cannot look up
+gets it again only where doing it twice does no harm.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from router.core import options
+from router.core.errors import Ambiguous, Permanent, RenderError, RouterError
+from router.core.model import Delivery, Entry, Outcome, Receipt, State, Status
+from router.core.retry import judge
+from router.engine.crash import crash_point
+from router.provider import AnyPlugin, Provider, Reconciles
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from router.core.model import Tree
+    from router.engine.bell import Bell
+    from router.engine.store.base import Claim, Store
+    from router.host import Host
+    from router.observe import Observer
+
+#: Seconds between two looks for leases that ran out.
+SWEEP = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class Guest:
+    """An opened provider."""
+
+    name: str
+    plugin: AnyPlugin
+    provider: Provider[Any]
+
+    @property
+    def settle(self) -> float | None:
+        return self.provider.settle if isinstance(self.provider, Reconciles) else None
+
+
+class Dispatch:
+    """One for the process. `owner` is the name that its claims bear."""
+
+    def __init__(
+        self,
+        store: Store,
+        guests: Mapping[str, Guest],
+        host: Host,
+        bell: Bell,
+        observer: Observer,
+        *,
+        owner: str,
+        concurrency: int = 16,
+        each: int = 8,
+        lease: float = 30.0,
+    ) -> None:
+        self.store = store
+        self.guests = guests
+        self.host = host
+        self.bell = bell
+        self.observer = observer
+        self.owner = owner
+        self.concurrency = concurrency
+        self.each = each
+        self.lease = lease
+        self._running: dict[asyncio.Task[None], str] = {}
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Deliver until `stop`. What is under way then goes on: see `finish`."""
+        while not stop.is_set():
+            rung = self.bell.count
+            now = self.host.clock.now()
+            claims = await self._claim(now)
+            for claim in claims:
+                task = asyncio.create_task(self._deliver(claim), name=f"deliver {claim.delivery.id}")
+                self._running[task] = claim.delivery.provider
+                task.add_done_callback(self._done)
+            if not claims:
+                await self._rest(rung, now)
+
+    async def finish(self, seconds: float) -> None:
+        """Give what is under way so long to end, and leave the rest to its lease: the next start looks it up."""
+        if self._running:
+            _, late = await asyncio.wait(self._running, timeout=seconds)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+
+    async def _claim(self, now: int) -> list[Claim]:
+        free = self.concurrency - len(self._running)
+        if free <= 0:
+            return []
+        taken = Counter(self._running.values())
+        busy = {name: max(0, self.each - taken[name]) for name in self.guests}
+        return list(await self.store.claim(self.owner, free, self.lease, now, busy))
+
+    async def _rest(self, rung: int, now: int) -> None:
+        """Wait for the bell, or until something is due. With no free slot only the bell can change anything."""
+        seconds = SWEEP
+        if len(self._running) < self.concurrency:
+            due = await self.store.next_due(now)
+            # What is due already and yet was not claimed waits for a group or a provider's limit, so for the bell.
+            if due is not None and due > now:
+                seconds = min(SWEEP, (due - now) / 1_000_000)
+        try:
+            async with asyncio.timeout(seconds):
+                await self.bell.wait(rung)
+        except TimeoutError:
+            await self.store.recover(self.host.clock.now())
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        del self._running[task]
+        self.bell.ring()
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self.observer.fault("dispatch", "A delivery could not be settled; its lease will run out.", error)
+
+    async def _deliver(self, claim: Claim) -> None:
+        outcome = await self._outcome(claim)
+        if await self.store.settle(claim, outcome, self.host.clock.now()):
+            self.observer.attempted(claim.delivery, outcome)
+            for entry in outcome.entries:
+                self.observer.reported(entry)
+
+    async def _outcome(self, claim: Claim) -> Outcome:
+        guest = self.guests.get(claim.delivery.provider)
+        if guest is None:
+            return Outcome(state=State.DEAD, reason=f"The provider {claim.delivery.provider} is not installed any more.")
+        try:
+            parsed = options.parse(guest.plugin.options, claim.delivery.options)
+        except RenderError as error:
+            return Outcome(state=State.DEAD, reason=f"The provider's options have changed since. {error}")
+        delivery = replace(claim.delivery, options=parsed)
+        if claim.verify and (early := self._too_early(claim, guest)) is not None:
+            return early
+        outcome = await self._attempt(delivery, claim, guest)
+        return replace(outcome, entries=_entries(delivery, outcome, self.host.clock.now()))
+
+    def _too_early(self, claim: Claim, guest: Guest) -> Outcome | None:
+        """A look-up is believed only if it begins `settle` after the failure: before that the other side may not show it."""
+        settled = claim.failed_at + int((guest.settle or 0.0) * 1_000_000)
+        if settled <= self.host.clock.now():
+            return None
+        return Outcome(state=State.VERIFY, reason="Waiting before it is looked up.", due=settled, counts=False)
+
+    async def _attempt(self, delivery: Delivery[Any], claim: Claim, guest: Guest) -> Outcome:
+        sending = False
+        timeout = asyncio.timeout(delivery.timeout)
+        try:
+            async with timeout:
+                if claim.verify:
+                    found = await self._look_up(delivery, claim, guest)
+                    if found is not None:
+                        return found
+                sending = True
+                crash_point("before_deliver")
+                receipt = await guest.provider.deliver(delivery)
+                crash_point("after_deliver")
+                return _made(receipt)
+        except Exception as error:  # noqa: BLE001 - the error's class says what to do; an unknown one is the provider's bug
+            if timeout.expired() and isinstance(error, TimeoutError):
+                error = Ambiguous(f"No answer within {delivery.timeout:g} s.")
+            elif not isinstance(error, RouterError):
+                self.observer.fault(f"provider {guest.name}", f"A bug, met by the delivery {delivery.id}.", error)
+            if claim.verify and not sending:
+                return self._judge(error, delivery, claim, guest, verifying=True)
+            return self._judge(error, delivery, claim, guest)
+
+    async def _look_up(self, delivery: Delivery[Any], claim: Claim, guest: Guest) -> Outcome | None:
+        """What an earlier attempt came to; None where it surely did not happen and may be made now."""
+        if isinstance(guest.provider, Reconciles):
+            receipt = await guest.provider.find(delivery)
+            if receipt is not None:
+                return _made(receipt, "It had happened already.")
+        elif not (guest.plugin.idempotent or delivery.idempotent):
+            raise Permanent("It may have happened before the router stopped, and it is not marked idempotent: not made again.")
+        if claim.tries > delivery.retry.attempts:
+            raise Permanent(f"Given up after {claim.tries - 1} attempts; the last look-up found nothing.")
+        return None
+
+    def _judge(
+        self, error: Exception, delivery: Delivery[Any], claim: Claim, guest: Guest, *, verifying: bool = False
+    ) -> Outcome:
+        outcome = judge(
+            error,
+            tries=claim.tries,
+            policy=delivery.retry,
+            now=self.host.clock.now(),
+            roll=self.host.rng.random(),
+            idempotent=guest.plugin.idempotent or delivery.idempotent,
+            settle=guest.settle,
+        )
+        if verifying and outcome.state is State.READY:
+            # A look-up that failed proves nothing: the delivery must not become one that was never sent.
+            return replace(outcome, state=State.VERIFY, counts=False)
+        return outcome
+
+
+def _made(receipt: Receipt, reason: str = "") -> Outcome:
+    return Outcome(state=State.DONE, reason=reason, receipt=receipt)
+
+
+def _entries(delivery: Delivery[Tree], outcome: Outcome, now: int) -> tuple[Entry, ...]:
+    """The status that an outcome means by itself: that of a receipt, or failed for a dead letter of a rule that reports."""
+    workflow, receipt = delivery.subject.workflow, outcome.receipt
+    if receipt is not None and receipt.status is not None:
+        told = Entry(
+            delivery=delivery.id,
+            workflow=workflow,
+            status=receipt.status,
+            at=now,
+            error=receipt.error,
+            exit_code=receipt.exit_code,
+            url=receipt.url,
+        )
+        return (told,)
+    if outcome.state is State.DEAD and workflow:
+        return (Entry(delivery=delivery.id, workflow=workflow, status=Status.FAILED, at=now, error=outcome.reason),)
+    return ()

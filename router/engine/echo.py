@@ -1,0 +1,72 @@
+"""The router's own statuses as events, so that rules can act on them: "tell the chat when main breaks".
+
+A source like any other, over the journal: it keeps a cursor, so a status that was stored is heard, whatever happens between.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from router.core.model import Event, Heard
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from router.core.model import Entry
+    from router.engine.bell import Bell
+    from router.engine.store.base import Store, Told
+
+NSID = "sh.tangled.pipeline.status"
+
+
+class Echo:
+    """The source named `spindle`."""
+
+    name = "spindle"
+    finite = False
+
+    def __init__(self, store: Store, bell: Bell) -> None:
+        self.store = store
+        self.bell = bell
+
+    async def hear(self, cursor: int | None) -> AsyncIterator[Heard]:
+        """Every status after `cursor`, which is the journal's row number."""
+        after = cursor or 0
+        while True:
+            rung = self.bell.count
+            for told in await self.store.journal(after):
+                after = told.number
+                # Only what a rule reports is a status to others; a webhook's own success would set off its rule again.
+                yield Heard(event=_event(told) if told.entry.workflow else None, cursor=after)
+            if self.bell.count == rung:
+                await self.bell.wait(rung)
+
+
+def _event(told: Told) -> Event:
+    """The status, with the named fields of the event that its delivery came from: repo, branch, sha and the rest."""
+    entry, cause = told.entry, told.event
+    fields: dict[str, Any] = {key: value for key, value in cause.fields.items() if key not in ("operation", "workflows")}
+    fields |= {"status": str(entry.status), "workflows": [{"name": entry.workflow}] if entry.workflow else []}
+    return Event(
+        origin="spindle",
+        id=f"{entry.delivery}/{told.number}",
+        source=Echo.name,
+        kind="spindle",
+        nsid=NSID,
+        time=entry.at,
+        record=_record(entry, told.rule),
+        fields=fields,
+        depth=cause.depth + 1,
+    )
+
+
+def _record(entry: Entry, rule: str) -> dict[str, Any]:
+    told: dict[str, Any] = {
+        "delivery": entry.delivery,
+        "rule": rule,
+        "workflow": entry.workflow,
+        "status": str(entry.status),
+        "url": entry.url,
+        "error": entry.error,
+    }
+    return told if entry.exit_code is None else {**told, "exitCode": entry.exit_code}

@@ -1,0 +1,126 @@
+"""The way in: what a source hears is decided on and stored, in batches that form while the one before is committed.
+
+A cursor is stored with what it stands for, in one transaction; so a crash hears again what was not stored, and the store knows
+again what was.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
+from typing import TYPE_CHECKING
+
+from router.core.errors import StoreError
+from router.core.plan import plan
+from router.engine.crash import crash_point
+from router.engine.store.base import Arrival
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from router.core.model import Event, Heard
+    from router.core.rulebook import Rulebook
+    from router.engine.bell import Bell
+    from router.engine.directory import Directory
+    from router.engine.store.base import Accepted, Store
+    from router.host import Clock
+    from router.observe import Observer
+    from router.sources.base import Source
+
+#: Arrivals in one commit, and so those of a source that wait in memory.
+BATCH = 512
+#: How many of our own statuses may have led to an event before rules no longer see it: a rule that feeds itself stops here.
+DEEPEST = 4
+#: Seconds until a source that broke (a bug, not a peer's mistake: those are its own affair) is started again.
+RESTART = 60.0
+
+
+class Intake:
+    """Shared by all sources. `rulebook` may be exchanged between two events."""
+
+    def __init__(
+        self,
+        store: Store,
+        rulebook: Rulebook,
+        directory: Directory,
+        observer: Observer,
+        clock: Clock,
+        bell: Bell,
+        record: str = "wanted",
+    ) -> None:
+        self.store = store
+        self.rulebook = rulebook
+        self.directory = directory
+        self.observer = observer
+        self.clock = clock
+        self.bell = bell
+        self.record = record
+
+    async def listen(self, source: Source) -> None:
+        """Everything from one source. Ends with a finite source; raises only when the store fails."""
+        while True:
+            try:
+                await self._hear_all(source)
+            except* StoreError as broken:
+                raise broken.exceptions[0] from None
+            except* Exception as errors:  # noqa: BLE001 - one source that breaks must not end the others
+                sentence = f"The source {source.name} broke and starts again in {RESTART:g} s."
+                self.observer.fault(f"source {source.name}", sentence, errors.exceptions[0])
+            else:
+                self.observer.source(source.name, "ended")
+                return
+            await self.clock.sleep(RESTART)
+
+    async def _hear_all(self, source: Source) -> None:
+        waiting: list[Arrival] = []
+        commit: asyncio.Task[None] | None = None
+        cursor = await self.store.cursor(source.name)
+        async with asyncio.TaskGroup() as group, aclosing(source.hear(cursor)) as heard:  # type: ignore[type-var]
+            async for one in heard:
+                crash_point("after_heard")
+                waiting.append(await self._decide(source.name, one))
+                if commit is None or commit.done():
+                    commit = group.create_task(self._commit(waiting), name=f"commit {source.name}")
+                if len(waiting) >= BATCH:
+                    await commit
+
+    async def _decide(self, source: str, heard: Heard) -> Arrival:
+        if heard.event is None:
+            return Arrival(source=source, cursor=heard.cursor, bad=heard.bad, frame=heard.frame)
+        return await self._arrival(source, heard.event, heard.cursor)
+
+    async def _arrival(self, source: str, event: Event, cursor: int | None) -> Arrival:
+        if event.depth > DEEPEST:
+            sentence = f"An event that {event.depth} of our own statuses led to is not looked at: a rule feeds itself."
+            self.observer.fault("loop guard", sentence)
+            return Arrival(source=source, cursor=cursor)
+        if self.rulebook.candidates(event.nsid):
+            event = await self.directory.complete(event)
+        made = plan(event, self.rulebook, self.directory.identities)
+        keep = bool(made.matched or made.troubles) or self.record == "all" or (self.record == "wanted" and made.wanted)
+        return Arrival(source=source, cursor=cursor, event=event, plan=made, keep=keep)
+
+    async def _commit(self, waiting: list[Arrival]) -> None:
+        """Store what waits, and what comes to wait meanwhile."""
+        while waiting:
+            batch = waiting[:BATCH]
+            del waiting[: len(batch)]
+            self._tell(batch, await self.store.accept(batch, self.clock.now()))
+
+    def _tell(self, batch: Sequence[Arrival], results: Sequence[Accepted]) -> None:
+        for arrival, result in zip(batch, results, strict=True):
+            if arrival.bad is not None:
+                self.observer.bad_frame(arrival.source, arrival.bad)
+            if arrival.event is not None and arrival.plan is not None:
+                self.observer.planned(arrival.event, arrival.plan, result.fresh)
+            for entry in result.entries:
+                self.observer.reported(entry)
+        if any(result.ready or result.entries for result in results):
+            self.bell.ring()
+
+    async def plan_again(self) -> None:
+        """Every event that a rule could not be decided for, once more: something that was missing may be known now."""
+        rows = await self.store.undecided()
+        arrivals = [await self._arrival(row.event.source, row.event, None) for row in rows]
+        for start in range(0, len(arrivals), BATCH):
+            await self._commit(arrivals[start : start + BATCH])
