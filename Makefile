@@ -1,0 +1,45 @@
+# Two commands do everything: `make run` shows the router at work, `make test` proves it. Both make .venv first, from PyPI.
+.DEFAULT_GOAL := help
+.PHONY: help run test unit lint types check wheel clean
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+help: ## Show what there is.
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
+
+run: $(STAMP) ## Run the router on an embedded network: events, rules, builds. Ctrl-C stops it.
+	@echo "==> router demo (the same code as router run, on servers of its own; Ctrl-C stops it)"
+	@$(BIN)/router demo
+
+test: $(STAMP) ## Run every test: unit, end to end, packaging.
+	@echo "==> pytest"
+	@$(BIN)/python -m pytest -q
+
+unit: $(STAMP) ## Run the tests that take seconds.
+	@$(BIN)/python -m pytest -q -m "not e2e and not packaging"
+
+lint: $(STAMP) ## Check style and formatting.
+	@echo "==> ruff"
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+types: $(STAMP) ## Check types, strictly.
+	@echo "==> mypy"
+	@$(BIN)/mypy
+
+check: lint types test ## Everything that CI runs.
+
+wheel: $(STAMP) ## Build the wheel into dist/.
+	@$(BIN)/python -m build --wheel
+
+$(STAMP): pyproject.toml
+	@python=$$(sh scripts/find-python) || exit 1; \
+	echo "==> creating $(VENV) with $$($$python --version)"; \
+	$$python -m venv $(VENV) || { echo "This Python cannot make environments. On Debian: apt-get install python3-venv" >&2; exit 1; }
+	@echo "==> installing the router and its tools from PyPI (once; a minute or so)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+clean: ## Remove everything that make made.
+	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis
