@@ -32,8 +32,13 @@ MAX_MESSAGE = 10_000_000
 class _Kept:
     time_us: int
     seq: int
-    frame: str
+    frame: str | bytes
+    #: Empty for a frame that is no event, which passes every filter.
     event: Mapping[str, Tree]
+
+    @property
+    def size(self) -> int:
+        return len(self.frame.encode() if isinstance(self.frame, str) else self.frame)
 
 
 @dataclass
@@ -76,8 +81,8 @@ class Jetstream(Server):
         self.log.append(_Kept(time_us, self._seq, compact(sent), sent))
         return sent
 
-    def emit_raw(self, frame: str) -> None:
-        """Send this text as it is, to everyone, and replay it in its place like any other."""
+    def emit_raw(self, frame: str | bytes) -> None:
+        """Send this as it is, to everyone: text as a text frame, bytes as a binary one. It is replayed in its place."""
         self._seq += 1
         self.log.append(_Kept(self._ticks.next(1000) // 1000, self._seq, frame, {}))
 
@@ -121,7 +126,7 @@ class Jetstream(Server):
             grown = self.log.grown
             for kept in self.log.entries[peer.position :]:
                 peer.position += 1
-                if not kept.event or peer.wanted.takes(kept.event, len(kept.frame.encode())):
+                if not kept.event or peer.wanted.takes(kept.event, kept.size):
                     await send(peer.ws, kept.frame)
             await quiet(peer.ws, grown, self.ping_every)
 

@@ -62,7 +62,7 @@ class Server:
         """Listen: on a port of the OS's choosing the first time, on the same one after that. Raises OSError if it is taken."""
         if self._runner is not None:
             return
-        app = web.Application(middlewares=[web.middleware(self._record)])
+        app = web.Application(middlewares=[self._record])
         app.router.add_routes(self.routes())
         # A peer that is gone ends what was being done for it, so that nothing is left running when the demo stops.
         self._runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=1.0)
@@ -92,6 +92,7 @@ class Server:
     async def __aexit__(self, *exc: object) -> None:
         await self.down()
 
+    @web.middleware
     async def _record(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         transport = request.transport
         if transport is None:
