@@ -36,7 +36,14 @@ class BadInput(RouterError):
 
 
 class BadFrame(BadInput):
-    """One frame of a peer is not an event."""
+    """One frame of a peer is not an event.
+
+    `cursor` is where it stands in its stream, where that much of it can be read: the next dial begins after it.
+    """
+
+    def __init__(self, sentence: str, *, cursor: int | None = None) -> None:
+        super().__init__(sentence)
+        self.cursor = cursor
 
 
 class RenderError(RouterError):

@@ -1,0 +1,101 @@
+"""The text of a peer as a JSON object that can be stored and rendered, and its members of a certain type, or BadFrame.
+
+A sentence of BadFrame is safe for a log line: cut, on one line, with everything unprintable escaped.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, TypeAlias
+
+from router.core.errors import BadFrame
+from router.core.members import canonical_host
+from router.core.operators import show
+
+if TYPE_CHECKING:
+    from router.core.model import Tree
+
+Frame: TypeAlias = "str | bytes | Mapping[str, Tree]"
+
+DEEPEST = 64
+#: The knot of an event in a file that names none.
+SOME_KNOT = "knot.example"
+NSID = re.compile(r"(?=.{3,317}$)[A-Za-z][A-Za-z0-9-]*(?:\.[A-Za-z0-9][A-Za-z0-9-]*)+")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def tree(frame: Frame) -> dict[str, Tree]:
+    """The frame as a JSON object that can be stored and rendered. Raises BadFrame."""
+    if isinstance(frame, Mapping):
+        parsed: Tree = dict(frame)
+    else:
+        try:
+            parsed = json.loads(frame if isinstance(frame, str) else frame.decode("utf-8"))
+        except UnicodeDecodeError:
+            raise BadFrame("The frame is not UTF-8.") from None
+        except (ValueError, RecursionError):
+            raise BadFrame("The frame is not JSON.") from None
+    if not isinstance(parsed, dict):
+        raise BadFrame("The frame is JSON, but no object.")
+    _check(parsed)
+    return parsed
+
+
+def _check(root: Tree) -> None:
+    level = [root]
+    for _ in range(DEEPEST + 1):
+        inner: list[Tree] = []
+        for value in level:
+            if isinstance(value, dict):
+                inner.extend(value)
+                inner.extend(value.values())
+            elif isinstance(value, list):
+                inner.extend(value)
+            else:
+                _check_leaf(value)
+        if not inner:
+            return
+        level = inner
+    raise BadFrame(f"The frame is nested more than {DEEPEST} levels deep.")
+
+
+def _check_leaf(value: Tree) -> None:
+    if isinstance(value, str):
+        if not value.isascii() and _SURROGATE.search(value):
+            raise BadFrame(f"The text {show(value)} is half of a character, which no UTF-8 can say.")
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise BadFrame("The frame has a number that is not finite.")
+    elif value is not None and not isinstance(value, (bool, int, float)):
+        raise BadFrame(f"A {type(value).__name__} is nothing that JSON can say.")
+
+
+def matching(sent: Mapping[str, Tree], key: str, pattern: re.Pattern[str]) -> str:
+    """The text at `key`, which follows the grammar."""
+    value = sent.get(key)
+    if not isinstance(value, str) or pattern.fullmatch(value) is None or len(value) > 2048:
+        raise BadFrame(f"`{key}` is missing." if value is None else f"`{key}` cannot be {show(value)}.")
+    return value
+
+
+def member(sent: Mapping[str, Tree], key: str) -> dict[str, Tree]:
+    """The object at `key`."""
+    value = sent.get(key)
+    if not isinstance(value, dict):
+        raise BadFrame(f"`{key}` is missing." if value is None else f"`{key}` must be an object, not {show(value)}.")
+    return value
+
+
+def host(value: Tree) -> str:
+    """A knot's host name in our spelling."""
+    name = canonical_host(value)
+    if name is None:
+        raise BadFrame(f"`knot` must be a host name, not {show(value)}.")
+    return name
+
+
+def whole(value: Tree) -> bool:
+    """A positive whole number that a 64-bit cursor can be."""
+    return isinstance(value, int) and not isinstance(value, bool) and 0 < value < 1 << 63

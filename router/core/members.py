@@ -1,0 +1,93 @@
+"""Members of a record that a stranger wrote: each is what it should be, or absent (None)."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, TypeAlias
+
+from router.core import identity, tid
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from router.core.model import Tree
+
+Record: TypeAlias = "Mapping[str, Tree]"
+Fields: TypeAlias = "dict[str, Tree]"
+
+_SHA = re.compile(r"[0-9a-f]{4,64}")
+#: The names that Tangled allows for a repo, which are also safe as one segment of a URL.
+REPO_NAME = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._-]{1,100}")
+
+
+def canonical_host(text: object) -> str | None:
+    """A knot's host name as we write it, without scheme and in lower case; None where the value is no host name."""
+    if not isinstance(text, str):
+        return None
+    host = re.sub(r"^(https?|wss?)://", "", text.lower()).removesuffix("/")
+    return host if identity.HOST.fullmatch(host) else None
+
+
+def present(fields: Record) -> Fields:
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def text(value: Tree) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+def texts(value: Tree) -> list[str] | None:
+    """A list with one wrong item is absent as a whole: `{every: docs/**}` must not hold because of what was left out."""
+    return list(value) if isinstance(value, list) and all(isinstance(item, str) for item in value) else None
+
+
+def mapping(value: Tree) -> Record:
+    return value if isinstance(value, dict) else {}
+
+
+def did(value: Tree) -> str | None:
+    return value if isinstance(value, str) and len(value) <= 2048 and identity.DID.fullmatch(value) else None
+
+
+def sha(value: Tree) -> str | None:
+    """A commit. Zeros and an empty text both say that there is none (the Go knot sends zeros, the Rust one an empty text)."""
+    return value if isinstance(value, str) and _SHA.fullmatch(value) and value.strip("0") else None
+
+
+def at_uri(value: Tree) -> str | None:
+    return value if isinstance(value, str) and value.startswith("at://") else None
+
+
+def op(record: Record) -> str | None:
+    """The operation that a knot's `op` stands for."""
+    said = record.get("op")
+    return {"add": "create", "remove": "delete"}.get(said) if isinstance(said, str) else None
+
+
+def named(repo: Tree) -> Fields:
+    """A repo by its DID, or (the older way) by the AT-URI of its record, whose authority is the owner."""
+    if not isinstance(repo, str) or not repo.startswith("at://"):
+        return present({"did": did(repo)})
+    owner, _, path = repo.removeprefix("at://").partition("/")
+    rkey = path.removeprefix("sh.tangled.repo/")
+    name = rkey if REPO_NAME.fullmatch(rkey) and tid.micros(rkey) is None else None
+    return present({"owner": did(owner), "name": name})
+
+
+def branch_or_tag(ref: str | None) -> Fields:
+    for field, prefix in (("branch", "refs/heads/"), ("tag", "refs/tags/")):
+        if ref is not None and ref.startswith(prefix) and len(ref) > len(prefix):
+            return {field: ref.removeprefix(prefix)}
+    return {}
+
+
+def workflows(value: Tree) -> list[Fields] | None:
+    if not isinstance(value, list):
+        return None
+    return [_workflow(item) for item in value if isinstance(item, dict) and text(item.get("name"))]
+
+
+def _workflow(item: Record) -> Fields:
+    clone = item.get("clone")
+    said = {key: item[key] for key in ("name", "engine", "raw") if isinstance(item.get(key), str)}
+    return said | ({"clone": clone} if isinstance(clone, dict) else {})
