@@ -141,6 +141,12 @@ def _walk(root: Path) -> Iterator[Path]:
             yield path
 
 
+def is_rule_file(path: Path) -> bool:
+    """Whether a file of a folder holds rules, by its name."""
+    name = path.name
+    return name.endswith(ENDINGS) and not name.endswith(TEST_ENDINGS) and name not in CONFIGURATION and name[0] != "."
+
+
 def _name(path: Path, root: Path, entry: Entry) -> str:
     """The ruleset's name. A bundled one keeps its folder's, so that it cannot be mistaken for one of the operator's."""
     folder = bundled_folder() if entry.text.startswith(BUNDLED) else root if root.is_dir() else root.parent

@@ -1,0 +1,184 @@
+"""`router deliveries`: the outbox, as people see it and change it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from router import config
+from router.cli import FINDINGS, FINE, show
+from router.cli.group import Verbs
+from router.cli.opening import config_option, from_store, output_option
+from router.core.errors import BadInput, RouterError, StoreError
+from router.core.model import State
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from router.config import Config
+    from router.engine.store.base import DeliveryRow, Store
+
+_HERE = "router.cli.deliveries"
+#: How much of an id is shown in lists, and is enough to name a delivery.
+_SHORT = 12
+
+
+@click.group(
+    cls=Verbs,
+    verbs={
+        "list": (f"{_HERE}:list_", "List deliveries, newest first."),
+        "show": (f"{_HERE}:show_one", "Show one delivery with its attempts and statuses."),
+        "retry": (f"{_HERE}:retry", "Make dead, discarded or waiting deliveries once more, now."),
+        "discard": (f"{_HERE}:discard", "Never make these deliveries."),
+    },
+)
+def deliveries() -> None:
+    """What rules asked for, and what became of it."""
+
+
+@click.command("list")
+@click.option("--state", type=click.Choice([state.value for state in State]), help="Only those in this state.")
+@click.option("--rule", metavar="ID", default="", help="Only those of this rule.")
+@click.option("--repo", metavar="DID", default="", help="Only those of this repo.")
+@click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="At most so many.")
+@config_option
+@output_option
+def list_(state: str | None, rule: str, repo: str, limit: int, config_file: Path | None, output: str) -> int:
+    """List deliveries, newest first."""
+    wanted = State(state) if state else None
+    settings = config.load(config_file, with_plugins=False)
+    rows = from_store(settings, lambda store: store.deliveries(state=wanted, rule=rule, repo=repo, limit=limit))
+    if output == "json":
+        show.as_json([asdict(row) for row in rows])
+    else:
+        headings = ("ID", "STATE", "RULE", "PROVIDER", "REPO", "STATUS", "ATTEMPTS", "CREATED", "REASON")
+        show.table(headings, [_cells(row) for row in rows])
+    return FINE
+
+
+def _cells(row: DeliveryRow) -> Sequence[object]:
+    made = show.moment(row.created)
+    return (row.id[:_SHORT], row.state, row.rule, row.provider, row.repo, row.status, row.attempt, made, row.reason)
+
+
+@click.command("show")
+@click.argument("delivery_id", metavar="ID")
+@config_option
+@output_option
+def show_one(delivery_id: str, config_file: Path | None, output: str) -> int:
+    """Show one delivery: its options, receipt, attempts and statuses. The beginning of its ID will do."""
+    settings = config.load(config_file, with_plugins=False)
+    row = from_store(settings, lambda store: store.delivery(delivery_id))
+    if row is None:
+        raise BadInput(f"There is no delivery `{delivery_id}`, or several begin so: `router deliveries list` shows them.")
+    if output == "json":
+        show.as_json(asdict(row))
+        return FINE
+    tree = asdict(row)
+    for key in ("created", "updated", "due"):
+        tree[key] = show.moment(tree[key])
+    show.tree({key: value for key, value in tree.items() if value not in (None, "", [], ())})
+    return FINE
+
+
+def _changing(command: Any) -> Any:
+    """The arguments that `retry` and `discard` share."""
+    for add in (
+        output_option,
+        config_option,
+        click.option("--all", "everything", is_flag=True, help="With --state: all of them."),
+        click.option("--state", type=click.Choice([State.DEAD.value]), help="Those in this state, with --all."),
+        click.argument("ids", nargs=-1, metavar="[ID]..."),
+    ):
+        command = add(command)
+    return command
+
+
+@click.command
+@_changing
+def retry(ids: Sequence[str], state: str | None, everything: bool, config_file: Path | None, output: str) -> int:  # noqa: FBT001
+    """Make these deliveries again, at once, their attempts counted anew: dead, discarded or waiting ones.
+
+    One that may have happened is looked up first. Works beside a running router, and without one.
+    """
+    return _change("retry", ids, state, everything=everything, file=config_file, output=output)
+
+
+@click.command
+@_changing
+def discard(ids: Sequence[str], state: str | None, everything: bool, config_file: Path | None, output: str) -> int:  # noqa: FBT001
+    """Give these deliveries up: they are kept, and never made."""
+    return _change("discard", ids, state, everything=everything, file=config_file, output=output)
+
+
+def _change(verb: str, ids: Sequence[str], state: str | None, *, everything: bool, file: Path | None, output: str) -> int:
+    if bool(ids) == bool(state) or bool(state) != everything:
+        raise click.UsageError("Name deliveries by their IDs, or all dead ones by --state dead --all.")
+    settings = config.load(file, with_plugins=False)
+    whole = [_whole_id(settings, one) for one in ids]
+    body: dict[str, Any] = {"ids": whole} if ids else {"state": state}
+    changed = asyncio.run(_ask(settings, verb, body))
+    if output == "json":
+        show.as_json({"changed": changed})
+    else:
+        for one in changed:
+            show.line(one)
+        for one in (one for one in whole if one not in changed):
+            show.line(f"{one} cannot be changed now: it is done, or under way.", err=True)
+        show.line(f"{show.counted(len(changed), 'delivery', 'deliveries')} to {verb}.", err=True)
+    return FINDINGS if set(whole) - set(changed) else FINE
+
+
+def _whole_id(settings: Config, beginning: str) -> str:
+    row = from_store(settings, lambda store: store.delivery(beginning))
+    if row is None:
+        raise BadInput(f"There is no delivery `{beginning}`, or several begin so: `router deliveries list` shows them.")
+    return row.id
+
+
+async def _ask(settings: Config, verb: str, body: dict[str, Any]) -> Sequence[str]:
+    """Through the running router, which then acts at once; else on the store itself."""
+    import aiohttp  # noqa: PLC0415 - the other verbs do without
+
+    from router.web import admin  # noqa: PLC0415 - as above
+
+    with admin.address(admin.socket_path(settings.store_path)) as path:
+        try:
+            async with (
+                aiohttp.ClientSession(connector=aiohttp.UnixConnector(path)) as http,
+                http.post(f"http://router/api/v1/deliveries/{verb}", json=body) as answer,
+            ):
+                text = await answer.text()
+                if answer.status != 200:
+                    raise RouterError(f"The running router refused: {text}")
+                changed: list[str] = json.loads(text)["changed"]
+                return changed
+        except aiohttp.ClientConnectorError:
+            return await _directly(settings, verb, body)
+
+
+async def _directly(settings: Config, verb: str, body: dict[str, Any]) -> Sequence[str]:
+    from router.engine.store.sqlite import open_store  # noqa: PLC0415 - only where no router runs
+    from router.host import SystemClock  # noqa: PLC0415 - as above
+
+    if not settings.store_path.exists():
+        raise StoreError(f"There is no store at {settings.store_path}: `router run` makes it.")
+    store = await open_store(settings.store_path)
+    try:
+        return await _on(store, verb, body, SystemClock().now())
+    finally:
+        await store.close()
+
+
+async def _on(store: Store, verb: str, body: dict[str, Any], now: int) -> Sequence[str]:
+    from router.web.admin import MOST  # noqa: PLC0415 - as above
+
+    ids = body.get("ids") or [row.id for row in await store.deliveries(state=State.DEAD, limit=MOST)]
+    if verb == "retry":
+        return await store.retry(ids, now)
+    return await store.discard(ids, "discarded by the operator", now)

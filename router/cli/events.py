@@ -1,0 +1,92 @@
+"""`router events`: what was heard and kept."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from router import config
+from router.cli import FINE, show
+from router.cli.group import Verbs
+from router.cli.opening import config_option, from_store, output_option
+from router.core.errors import BadInput
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from router.engine.store.base import EventRow
+
+
+@click.group(
+    cls=Verbs,
+    verbs={
+        "list": ("router.cli.events:list_", "List recorded events, newest first."),
+        "show": ("router.cli.events:show_one", "Show one event, as it was sent and as rules see it."),
+    },
+)
+def events() -> None:
+    """What sources heard, as far as `store.record` has it kept."""
+
+
+@click.command("list")
+@click.option("--nsid", default="", help="Only events of this record type.")
+@click.option("--repo", metavar="DID", default="", help="Only those of this repo.")
+@click.option("--matched", is_flag=True, help="Only those that a rule matched.")
+@click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="At most so many.")
+@config_option
+@output_option
+def list_(nsid: str, repo: str, matched: bool, limit: int, config_file: Path | None, output: str) -> int:  # noqa: FBT001
+    """List recorded events, newest first. Their numbers are what `show` and `explain --event-id` take."""
+    settings = config.load(config_file, with_plugins=False)
+    rows = from_store(settings, lambda store: store.events(nsid=nsid, repo=repo, matched=matched, limit=limit))
+    if output == "json":
+        show.as_json([_tree(row) for row in rows])
+    else:
+        show.table(("NUMBER", "HEARD", "SOURCE", "NSID", "REF", "RULES", "DELIVERIES"), [_cells(row) for row in rows])
+    return FINE
+
+
+@click.command("show")
+@click.argument("number", metavar="NUMBER")
+@config_option
+@output_option
+def show_one(number: str, config_file: Path | None, output: str) -> int:
+    """Show one event: its record as sent, the fields that rules see, and what it led to. Takes its number or its id."""
+    settings = config.load(config_file, with_plugins=False)
+    row = from_store(settings, lambda store: store.event(number))
+    if row is None:
+        raise BadInput(f"The store has no event {number}: `router events list` shows which there are.")
+    if output == "json":
+        show.as_json(_tree(row))
+    else:
+        show.tree({**_tree(row), "heard": show.moment(row.heard), "time": show.moment(row.event.time)})
+    return FINE
+
+
+def _cells(row: EventRow) -> Sequence[object]:
+    event = row.event
+    rules = ", ".join(row.matched) or ("undecided" if row.undecided else "none")
+    ref = event.fields.get("ref", "")
+    return (row.number, show.moment(row.heard), event.source, event.nsid, ref, rules, row.deliveries)
+
+
+def _tree(row: EventRow) -> dict[str, Any]:
+    event = row.event
+    return {
+        "number": row.number,
+        "heard": row.heard,
+        "source": event.source,
+        "kind": event.kind,
+        "origin": event.origin,
+        "id": event.id,
+        "nsid": event.nsid,
+        "time": event.time,
+        "matched": list(row.matched),
+        "deliveries": row.deliveries,
+        "undecided": row.undecided,
+        "troubles": [dict(trouble) for trouble in row.troubles],
+        "fields": dict(event.fields),
+        "record": dict(event.record),
+    }

@@ -1,0 +1,60 @@
+"""`router` itself: a table of verbs whose modules are imported when they are used, or never."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+import click
+
+from router.core.problems import nearest
+
+#: Verb: where it is, and what `router --help` says of it.
+VERBS: dict[str, tuple[str, str]] = {
+    "run": ("router.cli.run:run", "Run the router until it is stopped."),
+    "demo": ("router.cli.run:demo", "Run the router on a small network of its own, to watch it work."),
+    "init": ("router.cli.init:init", "Write a configuration, a first rule and its test."),
+    "validate": ("router.cli.validate:validate", "Check rules and configuration without running them."),
+    "test": ("router.cli.test:test", "Run the tests that stand beside the rules."),
+    "explain": ("router.cli.explain:explain", "Say why each rule matches an event, or why it does not."),
+    "deliveries": ("router.cli.deliveries:deliveries", "List, show, retry and discard deliveries."),
+    "events": ("router.cli.events:events", "List and show recorded events."),
+    "sources": ("router.cli.sources:sources", "List the sources, and how far each has been heard."),
+    "providers": ("router.cli.about:providers", "List the installed providers and their options."),
+    "schema": ("router.cli.about:schema", "Print the JSON Schema of rule files, for editors."),
+    "version": ("router.cli.about:version", "Print the version."),
+}
+
+
+class Verbs(click.Group):
+    """Looks its commands up in a table of (`module:attribute`, help)."""
+
+    def __init__(self, *args: Any, verbs: dict[str, tuple[str, str]], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.verbs = verbs
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.verbs)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in self.verbs:
+            hint = nearest(cmd_name, self.verbs) or "See `router --help`."
+            ctx.fail(f"There is no verb `{cmd_name}`. {hint}")
+        module, _, attribute = self.verbs[cmd_name][0].partition(":")
+        command = getattr(import_module(module), attribute)
+        return command if isinstance(command, click.Command) else None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Verbs"):
+            formatter.write_dl([(verb, text) for verb, (_, text) in self.verbs.items()])
+
+
+@click.group(
+    cls=Verbs,
+    verbs=VERBS,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Exit codes: 0 fine, 1 findings, 2 usage or configuration, 3 it went wrong while running.",
+)
+@click.version_option(package_name="tangled-router", message="tangled-router %(version)s")
+def root() -> None:
+    """Rules in YAML turn Tangled repository events into builds, webhooks and commands."""

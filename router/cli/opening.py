@@ -1,0 +1,71 @@
+"""What several verbs open: the configuration, its rules, the store. And the options that they have in common."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from router import library, plugins
+from router.core import rules
+from router.core.errors import BadInput, StoreError
+from router.core.problems import Problems
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from router.config import Config
+    from router.core.rulebook import Rulebook
+    from router.engine.store.base import Store
+
+ResultT = TypeVar("ResultT")
+CommandT = TypeVar("CommandT", bound="Callable[..., Any]")
+
+
+def config_option(command: CommandT) -> CommandT:
+    """`--config FILE`."""
+    return click.option(
+        "--config",
+        "config_file",
+        metavar="FILE",
+        type=click.Path(path_type=Path),
+        help="The configuration. Without it: $ROUTER_CONFIG, or ./router.yaml.",
+    )(command)
+
+
+def output_option(command: CommandT) -> CommandT:
+    """`--output human|json`."""
+    choice = click.Choice(["human", "json"])
+    return click.option("--output", type=choice, default="human", show_default=True, help="For people or for programs.")(
+        command
+    )
+
+
+def rulebook(entries: Sequence[library.Entry]) -> Rulebook:
+    """The rules of these entries. Raises BadInput with every problem that stops them from being used."""
+    problems = Problems()
+    texts = library.rule_texts(entries, problems)
+    book = rules.load(texts, plugins.OptionModels(), problems)
+    if problems.errors:
+        raise BadInput("The rules cannot be used: `router validate` checks them.", problems.found)
+    return book
+
+
+def from_store(config: Config, use: Callable[[Store], Awaitable[ResultT]]) -> ResultT:
+    """What `use` reads from the store, whether or not a router runs on it. Raises StoreError where there is none."""
+    import asyncio  # noqa: PLC0415 - `router validate` does without
+
+    from router.engine.store.sqlite import open_store  # noqa: PLC0415 - as above
+
+    if not config.store_path.exists():
+        raise StoreError(f"There is no store at {config.store_path}: `router run` makes it.")
+
+    async def reading() -> ResultT:
+        store = await open_store(config.store_path, read_only=True)
+        try:
+            return await use(store)
+        finally:
+            await store.close()
+
+    return asyncio.run(reading())

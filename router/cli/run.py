@@ -1,0 +1,81 @@
+"""`router run` and `router demo`."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from router.cli import FINE
+from router.cli.opening import config_option, rulebook
+from router.core.errors import BadInput
+
+if TYPE_CHECKING:
+    from router.config import Config, SourceConfig
+
+
+@click.command
+@config_option
+@click.option(
+    "--source", metavar="FILE", help="Hear only the events in FILE (JSON lines; - for stdin), and stop when all is done."
+)
+def run(config_file: Path | None, source: str | None) -> int:
+    """Hear the configured sources, match events against the rules, and deliver, until SIGINT or SIGTERM.
+
+    With --source, the router ends by itself once every event of the file is heard and every delivery settled.
+    """
+    from router import config  # noqa: PLC0415 - verbs import what they use
+
+    settings = config.load(config_file, with_plugins=True)
+    if source is not None:
+        settings = replace(settings, sources=(_replay(source),))
+    elif not settings.sources:
+        file = settings.file or config.DEFAULT_FILE
+        missing = f"There is no {file} here" if settings.file is None else f"{file} lists no sources"
+        raise BadInput(f"{missing}: there is nothing to hear. `router init DIR` writes a configuration to start from.")
+    return asyncio.run(_run(settings, drain=source is not None))
+
+
+@click.command
+@click.option("--once", is_flag=True, help="Run the script to its end, and fail if anything expected did not happen.")
+@click.option("--speed", type=click.FloatRange(min=0.01), default=1.0, show_default=True, help="How many times as fast.")
+def demo(once: bool, speed: float) -> int:  # noqa: FBT001 - click passes flags by name
+    """Run the router on a network of its own, on loopback: a Jetstream, two knots, identities and a CI."""
+    from router.demo.command import run_demo  # noqa: PLC0415 - verbs import what they use
+
+    code: int = run_demo(once=once, speed=speed)
+    return code
+
+
+def _replay(source: str) -> SourceConfig:
+    from router import config, plugins  # noqa: PLC0415 - verbs import what they use
+
+    if source != "-" and not Path(source).is_file():
+        raise BadInput(f"There is no file `{source}` of events.")
+    model = plugins.source_kind("replay").settings
+    return config.SourceConfig("replay", "replay", model.model_validate({"path": source}))
+
+
+async def _run(settings: Config, *, drain: bool) -> int:
+    from router import app  # noqa: PLC0415 - verbs import what they use
+    from router.engine import log  # noqa: PLC0415 - as above
+
+    book = rulebook(settings.rules)
+    log.configure(settings.log.format, settings.log.level)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, _stop, stop, loop)
+    await app.run(settings, book, log.LogObserver(), stop=stop, drain=drain)
+    return FINE
+
+
+def _stop(stop: asyncio.Event, loop: asyncio.AbstractEventLoop) -> None:
+    """The first signal asks to finish what is under way; after it, a second one ends the process as it would any other."""
+    stop.set()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.remove_signal_handler(number)

@@ -1,0 +1,160 @@
+"""A case against the plan that the rules made: what differs, told so that the rule or the test can be mended from it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeAlias
+
+from router.core import match, plan
+from router.core.model import State
+from router.core.operators import show
+from router.core.problems import nearest
+from router.ruletests.events import wrong
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from router.core.model import Delivery, Event, Plan, Tree
+    from router.core.problems import Place
+    from router.core.rulebook import Rule, Rulebook
+    from router.ruletests.cases import Case, Expected
+
+Found: TypeAlias = "Delivery[Tree]"
+_ABSENT = object()
+
+
+def judge(case: Case, event: Event, rulebook: Rulebook, identities: Mapping[str, str | None]) -> list[str]:
+    """What is wrong, as lines; nothing where the case holds. Raises BadInput where the case names no rule of these."""
+    made = plan.plan(event, rulebook, identities)
+    verdicts = {verdict.rule.id: verdict for verdict in match.explain(event, rulebook, identities)}
+    lines = [f"`{trouble.rule}` cannot be decided: {trouble.sentence}" for trouble in made.troubles]
+    for reference, (field, place) in case.why_not.items():
+        lines += _why_not(verdicts[_rule(reference, rulebook, place).id], field)
+    if case.expect is not None:
+        lines += _compare(case.expect, made, rulebook, verdicts)
+    return lines
+
+
+def _rule(reference: str, rulebook: Rulebook, place: Place) -> Rule:
+    """The rule of this id, or the only one of this name."""
+    found = [rule for rule in rulebook.rules if reference in (rule.id, rule.name)]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise wrong(place, f"Several rules are named `{reference}`.", f"Write one of {', '.join(rule.id for rule in found)}.")
+    hint = nearest(reference, [rule.name for rule in rulebook.rules]) or "Rules under test are those beside the test file."
+    raise wrong(place, f"There is no rule `{reference}`.", hint)
+
+
+def _why_not(verdict: match.RuleVerdict, field: str) -> Iterator[str]:
+    name = verdict.rule.name
+    if verdict.matched:
+        yield f"`{name}` matches, and must not because of `{field}`"
+        return
+    failed = verdict.verdict.failed()
+    if failed is None:
+        yield f"`{name}` is silent, but its conditions hold: {verdict.note}"
+    elif not any(failed.text.startswith(f"{before}{field}:") for before in ("", "not (")):
+        yield f"`{name}` is silent, but not because of `{field}`:"
+        yield f"    {reason(verdict)}"
+
+
+def reason(verdict: match.RuleVerdict) -> str:
+    """Why a rule does not act, on one line: the condition that fails, and the value that it saw."""
+    failed = verdict.verdict.failed()
+    if failed is None:
+        return verdict.note or "its conditions hold"
+    if failed.error:
+        return f"{failed.text}, which cannot be evaluated: {failed.error}"
+    return f"{failed.text}, and it is {failed.saw}" if failed.saw else failed.text
+
+
+def _compare(
+    expected: Sequence[Expected], made: Plan, rulebook: Rulebook, verdicts: Mapping[str, match.RuleVerdict]
+) -> Iterator[str]:
+    rules = [_rule(item.rule, rulebook, item.place) for item in expected]
+    taken = _assign(expected, rules, made.deliveries)
+    rest = [position for position in range(len(made.deliveries)) if position not in taken.values()]
+    for number, (item, rule) in enumerate(zip(expected, rules, strict=True)):
+        if number in taken:
+            continue
+        if rule.id not in made.matched:
+            yield f"`{rule.name}` does not match:"
+            yield f"    {reason(verdicts[rule.id])}"
+        elif item.provider or rule.steps:
+            near = _nearest(item, rule, [made.deliveries[position] for position in rest])
+            if near is None:
+                yield f"`{rule.name}` matches, but makes no further delivery" + (
+                    f" to {item.provider}" if item.provider else ""
+                )
+            else:
+                rest.remove(made.deliveries.index(near))
+                yield from _differs(item, near, rule)
+    names = {rule.id: rule.name for rule in rulebook.rules}
+    for position in rest:
+        yield from _unexpected(made.deliveries[position], names)
+
+
+def _assign(expected: Sequence[Expected], rules: Sequence[Rule], deliveries: Sequence[Found]) -> dict[int, int]:
+    """Which delivery each expectation gets, so that as many as possible get one, in whatever order either are written."""
+    fits = [
+        [position for position, found in enumerate(deliveries) if _fits(item, rule, found)]
+        for item, rule in zip(expected, rules, strict=True)
+    ]
+    owner: dict[int, int] = {}
+
+    def place(number: int, tried: set[int]) -> bool:
+        for position in fits[number]:
+            if position not in tried:
+                tried.add(position)
+                if position not in owner or place(owner[position], tried):
+                    owner[position] = number
+                    return True
+        return False
+
+    for number in range(len(expected)):
+        place(number, set())
+    return {number: position for position, number in owner.items()}
+
+
+def _fits(item: Expected, rule: Rule, found: Found) -> bool:
+    if found.rule != rule.id or found.state is State.DEAD or item.provider not in ("", found.provider):
+        return False
+    return not item.provider or not list(_differences(item.options, found.options, exact=item.exact))
+
+
+def _nearest(item: Expected, rule: Rule, rest: Sequence[Found]) -> Found | None:
+    """The delivery that was probably meant: of the same rule and provider, with the fewest differences."""
+    same = [found for found in rest if found.rule == rule.id and item.provider in ("", found.provider)]
+    return min(same, key=lambda found: len(list(_differences(item.options, found.options, exact=item.exact))), default=None)
+
+
+def _differs(item: Expected, found: Found, rule: Rule) -> Iterator[str]:
+    if found.state is State.DEAD:
+        yield f"`{rule.name}` to {found.provider} cannot be rendered: {found.reason}"
+        return
+    yield f"`{rule.name}` to {found.provider} differs:"
+    for difference in _differences(item.options, found.options, exact=item.exact):
+        yield f"    {difference}"
+
+
+def _unexpected(found: Found, names: Mapping[str, str]) -> Iterator[str]:
+    name, what = names.get(found.rule, found.rule), f"{found.provider}: {show(found.options, 400)}"
+    if found.state is State.DEAD:
+        yield f"`{name}` to {found.provider} cannot be rendered: {found.reason}"
+    else:
+        yield f"`{name}` was not expected to act" + (f" ({found.state})" if found.state is not State.READY else "") + ":"
+        yield f"    {what}"
+
+
+def _differences(want: Tree, got: Tree, path: str = "", *, exact: bool) -> Iterator[str]:
+    """One line for each value that differs. A mapping may hold more than is asked for, unless `exact`; a list may not."""
+    if isinstance(want, dict) and isinstance(got, dict):
+        for key, value in want.items():
+            yield from _differences(value, got.get(key, _ABSENT), f"{path}.{key}".lstrip("."), exact=exact)
+        for key in (key for key in got if exact and key not in want):
+            yield f"{path}.{key}".lstrip(".") + f": not expected, is {show(got[key])}"
+    elif isinstance(want, list) and isinstance(got, list) and len(want) == len(got):
+        for position, (one, other) in enumerate(zip(want, got, strict=True)):
+            yield from _differences(one, other, f"{path}[{position}]", exact=exact)
+    elif type(want) is not type(got) or want != got:
+        yield f"{path or 'the options'}: expected {show(want)}, is {'absent' if got is _ABSENT else show(got)}"

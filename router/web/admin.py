@@ -1,0 +1,110 @@
+"""The running router's admin API, on a Unix socket beside the store: what operators ask of deliveries while it runs.
+
+Whoever may open the socket (its owner, mode 0600) may do all of this; there is no other check.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from router.core.model import State
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterator, Sequence
+
+    from router.engine.bell import Bell
+    from router.engine.store.base import Store
+    from router.host import Clock
+
+RETRY, DISCARD = "/api/v1/deliveries/retry", "/api/v1/deliveries/discard"
+#: Deliveries that one request may name or mean.
+MOST = 10_000
+#: sun_path holds 104 bytes on the BSDs and 108 on Linux, the final zero included.
+_LONGEST = 103
+
+
+def socket_path(store: Path) -> Path:
+    """Where the router that holds this store listens."""
+    return store.with_name(store.name + ".sock")
+
+
+@contextmanager
+def address(path: Path) -> Iterator[str]:
+    """What to give to bind and connect: a path that is too long for a socket's name goes through a descriptor of its folder."""
+    if len(os.fsencode(path)) <= _LONGEST:
+        yield str(path)
+        return
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        yield f"/proc/self/fd/{folder}/{path.name}"
+    finally:
+        os.close(folder)
+
+
+async def serve(store: Store, bell: Bell, store_path: Path, clock: Clock) -> None:
+    """Serve until cancelled. Holding the store's lock is what makes the socket ours: an old one is a dead router's."""
+    path = socket_path(store_path)
+    runner = web.AppRunner(application(store, bell, clock), access_log=None, shutdown_timeout=1.0)
+    await runner.setup()
+    try:
+        await web.SockSite(runner, _listening(path)).start()
+        await asyncio.Event().wait()
+    finally:
+        await runner.cleanup()
+        path.unlink(missing_ok=True)
+
+
+def application(store: Store, bell: Bell, clock: Clock) -> web.Application:
+    """The API itself."""
+
+    async def retry(ids: Sequence[str]) -> Sequence[str]:
+        return await store.retry(ids, clock.now())
+
+    async def discard(ids: Sequence[str]) -> Sequence[str]:
+        return await store.discard(ids, "discarded by the operator", clock.now())
+
+    def changing(
+        change: Callable[[Sequence[str]], Awaitable[Sequence[str]]],
+    ) -> Callable[[web.Request], Awaitable[web.Response]]:
+        async def answer(request: web.Request) -> web.Response:
+            changed = await change(await _ids(request, store))
+            bell.ring()
+            return web.json_response({"changed": list(changed)})
+
+        return answer
+
+    app = web.Application(client_max_size=1_000_000)
+    app.add_routes([web.post(RETRY, changing(retry)), web.post(DISCARD, changing(discard))])
+    return app
+
+
+async def _ids(request: web.Request, store: Store) -> Sequence[str]:
+    """The deliveries that a request means: `{"ids": [...]}`, or `{"state": "dead"}` for all of them."""
+    try:
+        body = await request.json()
+    except ValueError:
+        raise web.HTTPBadRequest(text="The body is not JSON.") from None
+    ids, state = (body.get("ids"), body.get("state")) if isinstance(body, dict) else (None, None)
+    if isinstance(ids, list) and len(ids) <= MOST and all(isinstance(one, str) for one in ids):
+        return ids
+    if ids is None and state == State.DEAD:
+        return [row.id for row in await store.deliveries(state=State.DEAD, limit=MOST)]
+    raise web.HTTPBadRequest(text=f'Send {{"ids": [...]}} with at most {MOST} of them, or {{"state": "dead"}}.')
+
+
+def _listening(path: Path) -> socket.socket:
+    """A bound socket that only its owner can connect to, from the first moment: nothing connects before `listen`."""
+    path.unlink(missing_ok=True)
+    made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    with address(path) as name:
+        made.bind(name)
+    path.chmod(0o600)
+    made.settimeout(0)
+    return made
