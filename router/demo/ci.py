@@ -73,7 +73,7 @@ class Ci(Server):
     faults: Faults = field(default_factory=Faults)
     failing: set[str] = field(default_factory=set)
     builds: list[Build] = field(default_factory=list)
-    #: Rung whenever a fault changes, so that an answer that is held sees it.
+    #: Rung whenever a fault changes or a build is made, for those who wait for either.
     changed: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     def routes(self) -> Iterable[web.AbstractRouteDef]:
@@ -91,6 +91,11 @@ class Ci(Server):
         """Every build that is not over, one state on."""
         for build in self.builds:
             build.step(self.clock())
+
+    async def built(self, count: int) -> None:
+        """Return once so many builds were made, answered or not."""
+        async with self.changed:
+            await self.changed.wait_for(lambda: len(self.builds) >= count)
 
     async def disturb(self, **changes: Tree) -> None:
         """Set faults by name. Raises ValueError as Faults.update does."""
@@ -114,6 +119,8 @@ class Ci(Server):
         build = Build(self.org, slug, number, asked, self.clock(), fails=asked.commit in self.failing)
         answer = build.shape(self.url)
         self.builds.append(build)
+        async with self.changed:
+            self.changed.notify_all()
         if self.faults.take("drop_after"):
             return _hang_up(request)
         await asyncio.sleep(self.faults.delay)

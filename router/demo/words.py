@@ -1,0 +1,67 @@
+"""An event in words, for the demo's terminal. Everything that strangers wrote is escaped and cut on its way."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from router.core.operators import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from router.core.model import Event, Tree
+
+#: Characters of one text of a stranger's that are shown.
+LONGEST = 120
+_NO_SHA = ("", "0" * 40)
+
+
+def safe(value: Tree, limit: int = LONGEST) -> str:
+    """One line without control characters, bidirectional marks or anything else that steers a terminal; never too long."""
+    text = value if isinstance(value, str) else str(value)
+    shown = printable(text[:limit])
+    return shown if len(text) <= limit and len(shown) <= limit else shown[: limit - 1] + "…"
+
+
+def describe(event: Event, names: Mapping[str, str]) -> str:
+    """What happened. `names` are the handles of DIDs that are worth calling by name."""
+    fields, record = event.fields, event.record
+    where = f" of {repo_name(fields.get('repo'), names)}" if fields.get("repo") else ""
+    who = f" by {_who(fields['actor'], names)}" if fields.get("actor") else ""
+    if event.nsid == "sh.tangled.git.refUpdate":
+        return _update(fields, record) + where + who
+    if event.nsid == "sh.tangled.pipeline":
+        workflows = ", ".join(safe(each.get("name", "?"), 40) for each in fields.get("workflows", ()) if isinstance(each, dict))
+        return f"workflows ({workflows}) of a push to {_ref(fields)}{where}"
+    if event.nsid == "sh.tangled.repo.pull":
+        title = safe(record.get("title") or "untitled", 60)
+        target = f" for {safe(fields['target_branch'], 60)}" if fields.get("target_branch") else ""
+        return f'pull request "{title}"{target}{where}{who}'
+    operation = f"{safe(fields['operation'])} of " if fields.get("operation") else ""
+    return f"{operation}{safe(event.nsid)}{where}{who}"
+
+
+def _update(fields: Mapping[str, Tree], record: Mapping[str, Tree]) -> str:
+    what = "tag" if fields.get("tag") else "branch"
+    if record.get("newSha") in _NO_SHA:
+        return f"{what} {_ref(fields)} deleted"
+    if fields.get("tag"):
+        return f"tag {_ref(fields)}"
+    return f"push to {_ref(fields)}"
+
+
+def _ref(fields: Mapping[str, Tree]) -> str:
+    return safe(fields.get("tag") or fields.get("branch") or fields.get("ref") or "?", 80)
+
+
+def repo_name(repo: Tree, names: Mapping[str, str]) -> str:
+    """`alice.example/hello`, or as much of it as is known."""
+    if not isinstance(repo, dict):
+        return safe(repo)
+    if repo.get("owner") and repo.get("name"):
+        return f"{_who(repo['owner'], names)}/{safe(repo['name'], 60)}"
+    return safe(repo.get("did") or "an unknown repo")
+
+
+def _who(did: Tree, names: Mapping[str, str]) -> str:
+    return names.get(did) or safe(did, 60) if isinstance(did, str) else safe(did, 60)
