@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from router.core.model import State
@@ -124,11 +123,12 @@ class DemoView(Silent):
 
     def _row(self, label: str, told: str, style: str = "") -> None:
         """A label and a text that hangs beside it. Text, never markup: rich would obey what a stranger wrote."""
-        row = Table.grid(padding=(0, 1))
-        row.add_column(width=_LABEL, no_wrap=True)
-        row.add_column(overflow="fold")
-        row.add_row(Text(self._encodable(safe(label, _LABEL)), style="cyan"), Text(self._encodable(told), style=style))
-        self.console.print(row)
+        margin = Text(self._encodable(safe(label, _LABEL)).ljust(_LABEL + 1), style="cyan")
+        body = Text(self._encodable(told), style=style)
+        for line in body.wrap(self.console, max(self.console.width - _LABEL - 1, _LABEL), overflow="fold"):
+            line.rstrip()
+            self.console.print(margin + line, soft_wrap=True)
+            margin = Text(" " * (_LABEL + 1))
 
     def _encodable(self, text: str) -> str:
         """What the terminal's encoding cannot say is escaped, because printing must not raise."""
