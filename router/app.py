@@ -134,17 +134,18 @@ class _Router:
     async def _drained(self, stop: asyncio.Event, hearing: Sequence[asyncio.Task[None]]) -> None:
         """Until the sources have ended, their deliveries are settled and our own statuses are heard; or until `stop`."""
         stopped = asyncio.create_task(stop.wait())
+        waiting = [asyncio.create_task(asyncio.wait(hearing)), stopped]
         try:
-            ended = asyncio.gather(*hearing)
-            await asyncio.wait((stopped, ended), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
             while not stop.is_set():
                 rung = self.bell.count
                 if await self._quiet():
                     return
-                await asyncio.wait((stopped, rings := asyncio.create_task(self.bell.wait(rung))), return_when="FIRST_COMPLETED")
-                rings.cancel()
+                waiting.append(asyncio.create_task(self.bell.wait(rung)))
+                await asyncio.wait((stopped, waiting[-1]), return_when=asyncio.FIRST_COMPLETED)
         finally:
-            stopped.cancel()
+            for task in waiting:
+                task.cancel()
 
     async def _quiet(self) -> bool:
         counts = await self.store.counts()

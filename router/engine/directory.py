@@ -7,6 +7,7 @@ to exist matches nobody, and is told.
 
 from __future__ import annotations
 
+import asyncio
 import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
