@@ -11,6 +11,7 @@ from router.cli import FINE, show
 from router.cli.group import Verbs
 from router.cli.opening import config_option, from_store, output_option
 from router.core.errors import BadInput
+from router.core.written import event_to
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,7 +62,7 @@ def show_one(number: str, config_file: Path | None, output: str) -> int:
     if output == "json":
         show.as_json(_tree(row))
     else:
-        show.tree({**_tree(row), "heard": show.moment(row.heard), "time": show.moment(row.event.time)})
+        show.tree({**_tree(row), "heard": show.moment(row.heard)})
     return FINE
 
 
@@ -73,20 +74,14 @@ def _cells(row: EventRow) -> Sequence[object]:
 
 
 def _tree(row: EventRow) -> dict[str, Any]:
-    event = row.event
+    """`event` is what `router explain`, tests and `run --source` read again."""
     return {
         "number": row.number,
         "heard": row.heard,
-        "source": event.source,
-        "kind": event.kind,
-        "origin": event.origin,
-        "id": event.id,
-        "nsid": event.nsid,
-        "time": event.time,
         "matched": list(row.matched),
         "deliveries": row.deliveries,
         "undecided": row.undecided,
         "troubles": [dict(trouble) for trouble in row.troubles],
-        "fields": dict(event.fields),
-        "record": dict(event.record),
+        "event": event_to(row.event),
+        "fields": dict(row.event.fields),
     }

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from router.core import envelope
+from router.core import envelope, written
 from router.core.errors import BadInput
 from router.core.problems import Place, Problem
 
@@ -47,11 +47,17 @@ def build(text: EventText) -> Event:
         record = copy.deepcopy(dict(event.record))
         for path, value, place in text.changes:
             _set(record, path, value, place)
-        return envelope.event_from({**envelope.event_to(event), "record": record})
+        return envelope.event_from({**_unnamed(event, raw), "record": record})
     except BadInput as error:
         if error.problems:
             raise
         raise wrong(text.place, f"{source} is no event: {error}") from None
+
+
+def _unnamed(event: Event, raw: Any) -> dict[str, Tree]:
+    """The event in our own form, without the named fields that its record led to: the changed record leads to others."""
+    sent = {key: value for key, value in written.event_to(event).items() if key != "fields"}
+    return {**sent, "fields": raw["fields"]} if "record" in raw and "fields" in raw else sent
 
 
 def with_facts(event: Event, *, trust: str, now: int | None) -> Event:
