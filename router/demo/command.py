@@ -1,103 +1,109 @@
-"""`router demo`: the code of `router run`, on a network of its own that plays a script."""
+"""`router demo`: the router that `router run` starts, on the embedded network, with the script playing to it."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import signal
-import tempfile
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from router import app, config
-from router.cli import INTERRUPTED
-from router.cli.opening import rulebook
-from router.core import match
+from router import app, config, library
+from router.core import match, rules
+from router.core.errors import BadInput
+from router.core.problems import Problems
 from router.demo import project, script
 from router.demo.cast import HANDLES
 from router.demo.network import Network
 from router.demo.view import DemoView, terminal
 from router.engine import log
+from router.plugins import OptionModels
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from router.config import Config
     from router.core.model import Event
     from router.core.rulebook import Rulebook
     from router.demo.script import Played
 
-#: Seconds that a build waits and runs, at a human pace.
+#: Seconds that the last build of `--once` may take to come back, at any speed.
+PATIENCE = 30.0
+#: Seconds that a build is scheduled and running, at the script's own speed.
 PACE = (1.0, 2.0)
-#: Seconds after its last line until what a script expects must have happened.
-PATIENCE = 60.0
-#: Seconds between the end of the script and its next beginning.
-PAUSE = 5.0
+IDENTITIES = {handle: did for did, handle in HANDLES.items()}
 
 
 def run_demo(*, once: bool, speed: float) -> int:
-    """Run until Ctrl-C or, with `once`, until the script has ended; the exit code, 1 if something expected did not happen."""
-    with tempfile.TemporaryDirectory(prefix="router-demo-") as folder:
-        return asyncio.run(_Demo(Path(folder), once=once, speed=speed).run())
+    """Returns the exit code: 1 if `once` and something that the script expects did not happen. Everything is in a folder
+    that is gone afterwards. Raises what `app.run` raises."""
+    with TemporaryDirectory(prefix="router-demo-") as folder:
+        return asyncio.run(_demo(Path(folder), once=once, speed=speed))
 
 
-class _Demo:
-    def __init__(self, folder: Path, *, once: bool, speed: float) -> None:
-        self.folder = folder
+async def _demo(folder: Path, *, once: bool, speed: float) -> int:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    async with Network(pace=(PACE[0] / speed, PACE[1] / speed)) as network:
+        os.environ.update(network.environment)
+        settings = config.load(project.write(folder, network.addresses), environ={})
+        return await _show(_Show(network, settings, _rulebook(settings), once=once, speed=speed), stop)
+
+
+def _rulebook(settings: Config) -> Rulebook:
+    problems = Problems()
+    book = rules.load(library.rule_texts(settings.rules, problems), OptionModels(), problems)
+    if problems.errors:
+        raise BadInput("The demo's rules cannot be used.", problems.found)
+    return book
+
+
+class _Show:
+    """One showing: the router, the script, and who watches."""
+
+    def __init__(self, network: Network, settings: Config, book: Rulebook, *, once: bool, speed: float) -> None:
+        self.network = network
+        self.settings = settings
+        self.book = book
         self.once = once
         self.speed = speed
-        self.stop = asyncio.Event()
-        self.network = Network(pace=(PACE[0] / speed, PACE[1] / speed))
+        self.view = DemoView(terminal(), self.why)
+        self.played: list[Played] = []
 
-    async def run(self) -> int:
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, self.stop.set)
-        async with self.network:
-            settings, book = self._configured()
-            view = DemoView(terminal(), _Why(book))
-            view.console.print("A Jetstream, two knots, an identity directory, a CI and a webhook receiver, on loopback:")
-            for name, url in self.network.addresses.items():
-                view.console.print(f"  {name:<10} {url}")
-            view.console.print("The router listens to them as it would anywhere. Ctrl-C stops it.")
-            running = asyncio.create_task(app.run(settings, book, view, stop=self.stop), name="router")
-            playing = asyncio.create_task(self._play(view), name="script")
-            await asyncio.wait((running, playing), return_when=asyncio.FIRST_COMPLETED)
-            played = playing.result() if playing.done() else None
-            playing.cancel()
-            self.stop.set()
-            await running
-            code = view.summary(played)
-            return INTERRUPTED if self.once and played is None else code
+    def why(self, event: Event, rule: str) -> Sequence[str]:
+        found = self.book.by_id.get(rule)
+        return match.why(event, found, IDENTITIES) if found is not None else ()
 
-    def _configured(self) -> tuple[config.Config, Rulebook]:
-        # Secrets are references to the environment, in the demo as anywhere.
-        os.environ.update(self.network.environment)
-        log.configure("console", "info")
-        settings = config.load(project.write(self.folder, self.network.addresses), environ={})
-        return settings, rulebook(settings.rules)
-
-    async def _play(self, view: DemoView) -> Sequence[Played]:
-        """The script, once or again and again; what was played, where that is to be checked."""
+    async def play(self) -> None:
+        """The script, once somebody listens; with `once`, until all that it expects has happened or patience is over."""
         await self.network.attended()
-        while True:
-            played = [one async for one in self.network.play(script.read(), speed=self.speed)]
-            if self.once:
-                try:
-                    async with asyncio.timeout(PATIENCE):
-                        await view.record.settled(played)
-                except TimeoutError:
-                    pass  # The summary says what is missing.
-                return played
-            view.console.print(f"\nThe script is over, and begins again in {PAUSE:g} s. Ctrl-C stops it.")
-            await asyncio.sleep(PAUSE)
+        async for one in self.network.play(script.read(), speed=self.speed):
+            self.played.append(one)
+        if not self.once:
+            self.view.say("The script is over. The router goes on until you press Ctrl-C.")
+            await asyncio.Event().wait()
+        try:
+            async with asyncio.timeout(PATIENCE):
+                await self.view.record.settled(self.played)
+        except TimeoutError:
+            return
 
 
-class _Why:
-    """What made a rule match, for the terminal."""
-
-    def __init__(self, book: Rulebook) -> None:
-        self.book = book
-        self.identities: dict[str, str | None] = {handle: did for did, handle in HANDLES.items()}
-
-    def __call__(self, event: Event, rule: str) -> Sequence[str]:
-        return match.why(event, self.book.by_id[rule], self.identities)
+async def _show(show: _Show, stop: asyncio.Event) -> int:
+    show.view.say("A Jetstream, two knots, a directory, a CI and a webhook sink on loopback. Ctrl-C stops it.")
+    log.configure("console", "error")
+    running = asyncio.create_task(app.run(show.settings, show.book, show.view, stop=stop), name="router")
+    playing = asyncio.create_task(show.play(), name="script")
+    stopped = asyncio.create_task(stop.wait(), name="stop")
+    await asyncio.wait((running, playing, stopped), return_when=asyncio.FIRST_COMPLETED)
+    finished = playing.done()
+    stop.set()
+    playing.cancel()
+    results = await asyncio.gather(running, playing, stopped, return_exceptions=True)
+    for result in results:
+        if isinstance(result, BaseException) and not isinstance(result, asyncio.CancelledError):
+            raise result
+    return show.view.summary(show.played if finished else None)

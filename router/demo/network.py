@@ -93,7 +93,7 @@ class Network:
     def say(self, on: str, frame: Mapping[str, Tree] | None = None, raw: str | bytes | None = None) -> str:
         """Emit a frame, or something that is none, on a server that streams.
 
-        Returns a text that the event's id contains: a knot event's rkey, a commit's rev, another event's time. Raises
+        Returns a text that the event's id contains: a knot event's rkey, a commit's rev, another event's seq. Raises
         ValueError for a server that does not stream, or a frame that it would never send.
         """
         server = self.servers.get(on)
@@ -108,7 +108,7 @@ class Network:
             raise ValueError(f"The frame lacks a key, or has it in another type: {error}.") from None
         if isinstance(server, Knot):
             return str(sent["rkey"])
-        return str(sent["commit"]["rev"] if sent["kind"] == "commit" else sent["time_us"])
+        return str(sent["commit"]["rev"] if sent["kind"] == "commit" else sent[sent["kind"]].get("seq", sent["time_us"]))
 
     def _values(self) -> dict[str, str]:
         return {"$now": rfc3339(), "$knot-a": self.knot_a.host, "$knot-b": self.knot_b.host}

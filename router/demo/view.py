@@ -47,6 +47,10 @@ class DemoView(Silent):
         self.names = HANDLES if names is None else names
         self.record = Record()
 
+    def say(self, sentence: str) -> None:
+        """A sentence of the demo's own."""
+        self._headline("demo", sentence, "bold")
+
     def source(self, name: str, state: str, sentence: str = "") -> None:
         if state in ("up", "down"):
             self._row(name, f"{state}{': ' + safe(sentence) if sentence else ''}", "dim")

@@ -37,21 +37,25 @@ def describe(event: Event, names: Mapping[str, str]) -> str:
         title = safe(record.get("title") or "untitled", 60)
         target = f" for {safe(fields['target_branch'], 60)}" if fields.get("target_branch") else ""
         return f'pull request "{title}"{target}{where}{who}'
+    if event.nsid == "sh.tangled.repo":
+        return f"repo record{where}{who}: {safe(fields.get('operation', '?'))}"
+    if event.nsid.startswith("com.atproto.sync.subscribeRepos#"):
+        return safe(event.nsid.partition("#")[2]) + where + who
     operation = f"{safe(fields['operation'])} of " if fields.get("operation") else ""
     return f"{operation}{safe(event.nsid)}{where}{who}"
 
 
 def _update(fields: Mapping[str, Tree], record: Mapping[str, Tree]) -> str:
-    what = "tag" if fields.get("tag") else "branch"
-    if record.get("newSha") in _NO_SHA:
-        return f"{what} {_ref(fields)} deleted"
-    if fields.get("tag"):
-        return f"tag {_ref(fields)}"
-    return f"push to {_ref(fields)}"
+    """A deleted ref is no branch or tag any more: only its full name is left."""
+    deleted = record.get("newSha") in _NO_SHA
+    if fields.get("tag") or str(fields.get("ref")).startswith("refs/tags/"):
+        return f"deletion of tag {_ref(fields)}" if deleted else f"tag {_ref(fields)}"
+    return f"deletion of branch {_ref(fields)}" if deleted else f"push to {_ref(fields)}"
 
 
 def _ref(fields: Mapping[str, Tree]) -> str:
-    return safe(fields.get("tag") or fields.get("branch") or fields.get("ref") or "?", 80)
+    name = fields.get("tag") or fields.get("branch") or fields.get("ref") or "?"
+    return safe(str(name).removeprefix("refs/heads/").removeprefix("refs/tags/"), 80)
 
 
 def repo_name(repo: Tree, names: Mapping[str, str]) -> str:

@@ -155,8 +155,14 @@ def test_no_colours_without_a_terminal() -> None:
     [
         (event(), "push to main of alice.example/hello by alice.example"),
         (event(branch=None, tag="v1"), "tag v1 of alice.example/hello by alice.example"),
-        (event(record={"newSha": "0" * 40}), "branch main deleted of alice.example/hello by alice.example"),
-        (event(record={"newSha": ""}), "branch main deleted of alice.example/hello by alice.example"),
+        (
+            event(record={"newSha": "0" * 40}, branch=None, ref="refs/heads/old"),
+            "deletion of branch old of alice.example/hello by alice.example",
+        ),
+        (
+            event(record={"newSha": ""}, branch=None, ref="refs/tags/v1"),
+            "deletion of tag v1 of alice.example/hello by alice.example",
+        ),
         (event(repo={"did": HELLO}), f"push to main of {HELLO} by alice.example"),
         (event(actor="did:plc:stranger", repo=None), "push to main by did:plc:stranger"),
         (
@@ -169,8 +175,10 @@ def test_no_colours_without_a_terminal() -> None:
         ),
         (
             event("sh.tangled.repo", {}, operation="create"),
-            "create of sh.tangled.repo of alice.example/hello by alice.example",
+            "repo record of alice.example/hello by alice.example: create",
         ),
+        (event("com.atproto.sync.subscribeRepos#identity", {}, repo=None), "identity by alice.example"),
+        (event("a.b.c", {}, operation="update", repo=None), "update of a.b.c by alice.example"),
     ],
 )
 def test_events_in_words(given: Event, words: str) -> None:
