@@ -1,0 +1,87 @@
+"""Discovery of providers and sources, with distributions that are installed for the test."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from router import plugins
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+MODULE = """\
+from router.provider import Closed, Plugin
+
+class Settings(Closed):
+    pass
+
+class Options(Closed):
+    text: str
+
+plugin = Plugin(settings=Settings, options=Options, open=lambda settings, host: None)
+"""
+
+
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
+    """Puts a distribution with one module and one provider on the path."""
+
+    def install(distribution: str, provider: str, module: str, text: str = MODULE) -> None:
+        site = tmp_path / distribution
+        about = site / f"{distribution}-1.0.dist-info"
+        about.mkdir(parents=True)
+        (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.0\n")
+        (about / "entry_points.txt").write_text(f"[{plugins.PROVIDERS}]\n{provider} = {module}:plugin\n")
+        (site / f"{module}.py").write_text(text)
+        monkeypatch.syspath_prepend(site)
+        plugins.installed.cache_clear()
+
+    yield install
+    plugins.installed.cache_clear()
+
+
+def test_a_wheel_beside_ours_adds_a_provider(install: Callable[..., None]) -> None:
+    """A provider that another distribution registers is known by name, with its options and who brought it."""
+    install("pager-for-router", "pager", "pager_one")
+    assert "pager" in plugins.OptionModels()
+    assert list(plugins.OptionModels()["pager"].model_fields) == ["text"]
+    assert plugins.distribution(plugins.installed(plugins.PROVIDERS)["pager"]) == "pager-for-router 1.0"
+
+
+def test_our_own_are_found_in_the_same_way() -> None:
+    """What ships with the router comes through entry points too."""
+    assert {"buildkite", "webhook", "shell", "log"} <= set(plugins.installed(plugins.PROVIDERS))
+    assert {"jetstream", "knot", "schedule", "replay"} <= set(plugins.installed(plugins.SOURCES))
+
+
+def test_names_are_known_without_importing_anything(install: Callable[..., None]) -> None:
+    """Listing providers, and asking whether one is there, does not load a module: `validate` pays only for what rules use."""
+    install("broken", "broken", "broken_at_import", "raise RuntimeError('imported')")
+    assert "broken" in plugins.OptionModels()
+    assert "broken" in list(plugins.OptionModels())
+    assert len(plugins.OptionModels()) == len(plugins.installed(plugins.PROVIDERS))
+
+
+def test_a_plug_in_that_does_not_import_is_a_sentence(install: Callable[..., None]) -> None:
+    """A broken module is told with the name of the distribution to mend or uninstall."""
+    install("broken", "broken", "broken_too", "raise RuntimeError('no licence')")
+    with pytest.raises(plugins.PluginError, match=r"`broken` of broken 1\.0 cannot be loaded: RuntimeError: no licence\."):
+        plugins.provider("broken")
+
+
+def test_something_else_under_an_entry_point_is_a_sentence(install: Callable[..., None]) -> None:
+    """An entry point that leads to no plug-in is refused when it is loaded, and not when it is first used."""
+    install("odd", "odd", "odd_one", "plugin = 3\n")
+    with pytest.raises(plugins.PluginError, match=r"`odd` of odd 1\.0 is not a plug-in"):
+        plugins.provider("odd")
+
+
+def test_two_distributions_cannot_share_a_name(install: Callable[..., None]) -> None:
+    """Which of two would win depends on the order of installation, so neither does."""
+    install("first", "same", "same_one")
+    install("second", "same", "same_two")
+    with pytest.raises(plugins.PluginError, match="Two installed distributions register `same`"):
+        plugins.installed(plugins.PROVIDERS)
