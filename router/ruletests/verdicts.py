@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, TypeAlias
 
 from router.core import match, plan
@@ -138,12 +139,13 @@ def _differs(item: Expected, found: Found, rule: Rule) -> Iterator[str]:
 
 
 def _unexpected(found: Found, names: Mapping[str, str]) -> Iterator[str]:
-    name, what = names.get(found.rule, found.rule), f"{found.provider}: {show(found.options, 400)}"
+    name = names.get(found.rule, found.rule)
     if found.state is State.DEAD:
         yield f"`{name}` to {found.provider} cannot be rendered: {found.reason}"
-    else:
-        yield f"`{name}` was not expected to act" + (f" ({found.state})" if found.state is not State.READY else "") + ":"
-        yield f"    {what}"
+        return
+    yield f"`{name}` was not expected to act on {found.provider}" + ("" if found.state is State.READY else f" ({found.state})")
+    for key, value in found.options.items():
+        yield f"    {key}: {_told(value)}"
 
 
 def _differences(want: Tree, got: Tree, path: str = "", *, exact: bool) -> Iterator[str]:
@@ -152,9 +154,14 @@ def _differences(want: Tree, got: Tree, path: str = "", *, exact: bool) -> Itera
         for key, value in want.items():
             yield from _differences(value, got.get(key, _ABSENT), f"{path}.{key}".lstrip("."), exact=exact)
         for key in (key for key in got if exact and key not in want):
-            yield f"{path}.{key}".lstrip(".") + f": not expected, is {show(got[key])}"
+            yield f"{path}.{key}".lstrip(".") + f": not expected, is {_told(got[key])}"
     elif isinstance(want, list) and isinstance(got, list) and len(want) == len(got):
         for position, (one, other) in enumerate(zip(want, got, strict=True)):
             yield from _differences(one, other, f"{path}[{position}]", exact=exact)
     elif type(want) is not type(got) or want != got:
-        yield f"{path or 'the options'}: expected {show(want)}, is {'absent' if got is _ABSENT else show(got)}"
+        yield f"{path or 'the options'}: expected {_told(want)}, is {'absent' if got is _ABSENT else _told(got)}"
+
+
+def _told(value: Tree) -> str:
+    """A value for a person, as JSON on one line, cut."""
+    return show(value, 200) if not isinstance(value, (dict, list)) else json.dumps(value, sort_keys=True)[:400]

@@ -1,0 +1,202 @@
+"""What a case promises, and what is said where the rules do something else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+Findings = Callable[..., list[str]]
+
+TOPIC = "{extends: push.json, with: {$.ref: refs/heads/topic}}"
+BUILD = """\
+event: push.json
+expect:
+  - rule: build
+    ci: {pipeline: core, branch: main}
+  - rule: build
+    note: {text: push to main}
+"""
+
+
+def test_a_case_holds_where_the_plan_is_as_expected(findings: Findings) -> None:
+    """Each delivery is expected with a part of its options, and nothing else happens."""
+    assert findings(BUILD) == []
+
+
+def test_the_order_of_expectations_does_not_matter(findings: Findings) -> None:
+    """A test does not break when steps change places."""
+    assert findings(
+        """\
+event: push.json
+expect:
+  - {rule: build, note: {text: push to main}}
+  - {rule: core/build, ci: {}}
+"""
+    ) == []  # fmt: skip
+
+
+def test_a_vague_expectation_does_not_take_what_a_precise_one_needs(findings: Findings) -> None:
+    """Expectations get deliveries so that all are met, if they can be."""
+    rules = """\
+rules:
+  - name: two
+    when: {trigger: push}
+    do: [{note: {text: a}}, {note: {text: b}}]
+"""
+    case = "event: push.json\nexpect: [{rule: two, note: {}}, {rule: two, note: {text: a}}]\n"
+    assert findings(case, rules=rules) == []
+
+
+def test_a_rule_that_does_nothing_can_be_expected(findings: Findings) -> None:
+    """`do: []` matched is another thing than no match, and a test can say so."""
+    case = "event: {extends: push.json, with: {$.changedFiles: [docs/a.md]}}\nexpect: [{rule: docs-only}]\n"
+    assert findings(case) == []
+
+
+def test_a_rule_that_does_not_match_is_told_with_the_condition_that_failed(findings: Findings) -> None:
+    """What failed, and on what: enough to see whether the rule or the test is wrong."""
+    case = f"event: {TOPIC}\nexpect: [{{rule: build, ci: {{}}}}]\n"
+    assert findings(case) == [
+        "`build` does not match:",
+        '    branch: ["main", "release/*"], and it is "topic"',
+    ]
+
+
+def test_options_that_differ_are_told_one_by_one(findings: Findings) -> None:
+    """A diff names each option with what was expected and what it is."""
+    case = """\
+event: push.json
+expect:
+  - {rule: build, ci: {pipeline: docs, branch: main, tag: v1, env: {A: "2"}}}
+  - {rule: build, note: {}}
+"""
+    assert findings(case) == [
+        "`build` to ci differs:",
+        '    pipeline: expected "docs", is "core"',
+        '    tag: expected "v1", is absent',
+        '    env.A: expected "2", is "1"',
+    ]
+
+
+def test_exact_allows_no_other_option(findings: Findings) -> None:
+    """`exact` holds for the whole tree of options."""
+    case = """\
+event: push.json
+expect:
+  - {rule: build, exact: true, ci: {org: acme, pipeline: core, branch: main, env: {A: "1"}}}
+  - {rule: build, note: {text: push to main}, exact: true}
+"""
+    assert findings(case) == ["`build` to ci differs:", '    env.B: not expected, is "2"']
+
+
+def test_values_are_compared_with_their_types(findings: Findings) -> None:
+    """The number 1 is not the text "1": a provider would be sent another thing."""
+    case = "event: push.json\nexpect: [{rule: build, ci: {env: {A: 1}}}, {rule: build, note: {}}]\n"
+    assert findings(case) == ["`build` to ci differs:", '    env.A: expected 1, is "1"']
+
+
+def test_what_was_not_expected_is_told(findings: Findings) -> None:
+    """Every delivery that no expectation speaks of is a failure."""
+    case = "event: push.json\nexpect: [{rule: build, ci: {}}]\n"
+    assert findings(case) == ["`build` was not expected to act on note", '    text: "push to main"']
+
+
+def test_a_second_delivery_that_is_not_made_is_told(findings: Findings) -> None:
+    """Expecting two where there is one fails."""
+    case = "event: push.json\nexpect: [{rule: build, ci: {}}, {rule: build, ci: {}}, {rule: build, note: {}}]\n"
+    assert findings(case) == ["`build` matches, but makes no further delivery to ci"]
+
+
+def test_an_expectation_without_a_provider_is_met_by_any_delivery_of_the_rule(findings: Findings) -> None:
+    """`{rule: build}` says that it acts; each delivery still needs an expectation of its own."""
+    assert findings("event: push.json\nexpect: [{rule: build}, {rule: build}]\n") == []
+
+
+def test_a_delivery_that_cannot_be_rendered_fails_the_case(findings: Findings) -> None:
+    """A template that this event breaks would be a dead letter: it meets no expectation."""
+    event = "event: {extends: push.json, with: {$.ref: refs/heads/broken}}\n"
+    (found,) = findings(event + "expect: [{rule: broken, note: {}}]\n")
+    assert found.startswith("`broken` to note cannot be rendered:")
+    assert findings(event + "expect: []\n") == [found]
+
+
+@pytest.mark.parametrize(
+    ("case", "expected"),
+    [
+        (f"event: {TOPIC}\nexpect: []\nwhy_not: {{build: branch}}\n", []),
+        (
+            f"event: {TOPIC}\nwhy_not: {{build: trigger}}\n",
+            [
+                "`build` is silent, but not because of `trigger`:",
+                '    branch: ["main", "release/*"], and it is "topic"',
+            ],
+        ),
+        ("event: push.json\nwhy_not: {build: branch}\n", ["`build` matches, and must not because of `branch`"]),
+        (
+            "event: push.json\ntrust: member\nidentities: {alice.example: did:plc:alice}\nwhy_not: {alice: owner}\n",
+            ["`alice` is silent, but its conditions hold: `build` comes first"],
+        ),
+    ],
+)
+def test_why_not_demands_the_right_reason(findings: Findings, case: str, expected: list[str]) -> None:
+    """A rule must be silent, and because of the field that is named."""
+    assert findings(case) == expected
+
+
+ALICE = f"event: {TOPIC}\nexpect: [{{rule: alice}}]\n"
+
+
+def test_a_case_says_who_is_who_and_what_they_may(findings: Findings) -> None:
+    """`identities` resolves a handle and `trust` says who triggered, without asking any network."""
+    assert findings(ALICE + "trust: member\nidentities: {'@alice.example': did:plc:alice}\n") == []
+    assert findings(ALICE + "trust: member\n", pins={"alice.example": "did:plc:alice"}) == []
+
+
+def test_a_handle_that_nobody_names_belongs_to_nobody(findings: Findings) -> None:
+    """Tests ask no network: an unknown handle matches no event, and the finding shows whom it was compared with."""
+    assert findings(ALICE + "trust: member\n") == [
+        "`alice` does not match:",
+        '    owner: @alice.example, and it is "did:plc:alice"',
+    ]
+
+
+def test_a_case_can_change_variables(findings: Findings) -> None:
+    """`vars` replaces the variables of the rule files that templates see."""
+    case = "event: push.json\nvars: {org: other}\nexpect: [{rule: build, ci: {org: other}}, {rule: build, note: {}}]\n"
+    assert findings(case) == []
+
+
+@pytest.mark.parametrize(("now", "acts"), [("2026-11-23T23:00:00Z", True), ("2026-11-23T12:00:00Z", False)])
+def test_a_case_can_say_when_it_is(findings: Findings, now: str, acts: bool) -> None:  # noqa: FBT001
+    """`now` decides what `active` decides; a shadow delivery is expected like any other."""
+    expect = "[{rule: night, note: {text: night}}]" if acts else "[]"
+    case = f"event: {{extends: push.json, with: {{$.ref: refs/heads/night}}}}\nnow: {now}\nexpect: {expect}\n"
+    assert findings(case) == []
+
+
+def test_an_unexpected_shadow_delivery_is_told_as_such(findings: Findings) -> None:
+    """Who reads the finding sees that nothing would have been sent."""
+    case = "event: {extends: push.json, with: {$.ref: refs/heads/night}}\nnow: 2026-11-23T23:00:00Z\nexpect: []\n"
+    assert findings(case)[0] == "`night` was not expected to act on note (shadow)"
+
+
+def test_an_event_can_be_written_inline(findings: Findings) -> None:
+    """A case can hold its whole event, in our own form."""
+    case = """\
+event: {nsid: sh.tangled.git.refUpdate, record: {ref: refs/heads/topic}}
+expect: []
+"""
+    assert findings(case) == []
+
+
+def test_overrides_reach_into_lists_and_quoted_keys(findings: Findings) -> None:
+    """`with` takes plain paths: dots, positions and quoted names; the named fields follow the changed record."""
+    rules = """\
+rules:
+  - name: sized
+    when: {trigger: push, "$.meta.sizes[*]": 7, "$['new-key']": x, branch: other}
+    do: [{note: {text: a}}]
+"""
+    changes = "{'$.meta.sizes[1]': 7, \"$['new-key']\": x, $.ref: refs/heads/other}"
+    assert findings(f"event: {{extends: push.json, with: {changes}}}\nexpect: [{{rule: sized}}]\n", rules=rules) == []
