@@ -42,7 +42,7 @@ def bad(error: BadFrame, frame: bytes) -> Heard:
 
 def older(sent: Mapping[str, Tree]) -> bool:
     """Whether a knot's frame is of the generation whose envelope does not say its cursor."""
-    return "created" not in sent
+    return "rkey" in sent and "created" not in sent
 
 
 def knot(given: Frame, *, source: str, host: str, now: Micros | None = None) -> Heard:
@@ -63,7 +63,7 @@ def knot(given: Frame, *, source: str, host: str, now: Micros | None = None) -> 
 
 
 def _created(sent: Mapping[str, Tree]) -> int | None:
-    if older(sent):
+    if "created" not in sent:
         made = tid.micros(sent.get("rkey"))
         return None if made is None else made * 1000
     created = sent["created"]

@@ -1,0 +1,143 @@
+"""Records, identities and accounts of the whole network, from a Jetstream.
+
+Its cursor is the time of an event in microseconds, which means the same on every host. Going back a few seconds and hearing
+some events twice is how nothing is missed: events are known by their ids.
+"""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated
+from urllib.parse import urlencode, urlsplit
+
+from pydantic import AfterValidator, Field
+
+from router.core import envelope, identity
+from router.core.frame import NSID
+from router.core.model import Heard
+from router.settings import Closed, Duration
+from router.sources.base import SourceKind
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from router.core.model import Micros
+    from router.host import Host
+    from router.observe import Observer
+
+#: Microseconds to go back after moving to another host: clocks of hosts differ.
+OVERLAP = 60_000_000
+#: Smaller cursors are read as sequence numbers of one server (github.com/bluesky-social/jetstream).
+FIRST_TIME = 10**15
+#: Bytes that a frame may be larger than the limit that the server was asked to keep: it measures the event alone.
+MARGIN = 1 << 16
+
+
+def _address(text: str) -> str:
+    """`host` or a URL, as the URL to subscribe at."""
+    parts = urlsplit(text if "://" in text else f"wss://{text}")
+    host_ok = identity.HOST.fullmatch(parts.netloc.lower()) is not None
+    if parts.scheme not in ("wss", "ws", "https", "http") or not host_ok or parts.query or parts.fragment:
+        raise ValueError(f"`{text}` is not the address of a Jetstream: write wss://jetstream1.us-east.bsky.network.")
+    scheme = {"https": "wss", "http": "ws"}.get(parts.scheme, parts.scheme)
+    return f"{scheme}://{parts.netloc.lower()}{parts.path if parts.path.strip('/') else '/subscribe'}"
+
+
+def _collection(text: str) -> str:
+    if NSID.fullmatch(text.removesuffix(".*")) is None:
+        raise ValueError(f"`{text}` is not a collection: write an NSID like sh.tangled.repo, or a prefix like sh.tangled.*.")
+    return text
+
+
+def _did(text: str) -> str:
+    if identity.DID.fullmatch(text) is None:
+        raise ValueError(f"`{text}` is not a DID: write one like did:plc:ewvi7nxzyoun6zhxrhs64oiz.")
+    return text
+
+
+class Settings(Closed):
+    """What to hear of which accounts, and from where."""
+
+    hosts: list[Annotated[str, AfterValidator(_address)]] = Field(
+        default=["wss://jetstream1.us-east.bsky.network/subscribe", "wss://jetstream2.us-west.bsky.network/subscribe"],
+        min_length=1,
+        description="Jetstream servers. The first is used until it fails; then the next, and so on around.",
+    )
+    collections: list[Annotated[str, AfterValidator(_collection)]] = Field(
+        default=["sh.tangled.*"],
+        min_length=1,
+        max_length=100,
+        description="Record types to hear, as NSIDs or prefixes ending in .*; identity and account events come with any.",
+    )
+    dids: list[Annotated[str, AfterValidator(_did)]] = Field(
+        default=[], max_length=10_000, description="Accounts to hear; all, where there are none."
+    )
+    max_message_size: int = Field(
+        default=1_000_000, ge=1_000, le=16_000_000, description="Bytes. The server leaves larger events out."
+    )
+    rewind: Duration = Field(default=5.0, ge=0, description="How far to go back at each reconnect.")
+    failover_after: int = Field(
+        default=3, ge=1, description="Dials in a row that come to nothing before the next host is tried."
+    )
+
+
+class Jetstream:
+    """One subscription."""
+
+    finite = False
+
+    def __init__(self, name: str, settings: Settings, host: Host, observer: Observer) -> None:
+        self.name = name
+        self.settings = settings
+        self.host = host
+        self.observer = observer
+        self._at = 0
+        self._live = False
+        self._cursor: Micros = 0
+        self._earliest: Micros = 0
+        self._rewind = round(settings.rewind * 1e6)
+
+    async def hear(self, cursor: int | None) -> AsyncIterator[Heard]:
+        """Everything after `cursor`, or from now on. "Now" is kept at once, so that a restart goes on from there."""
+        from router.sources.websocket import Line, understand  # noqa: PLC0415 - aiohttp is for those who listen
+
+        now = self.host.clock.now()
+        self._live = cursor is None
+        self._cursor, self._earliest = (now, now) if cursor is None else (cursor, FIRST_TIME)
+        if cursor is None:
+            yield Heard(cursor=now)
+        line = Line(self.name, self.host, self.observer, self._url, self.settings.max_message_size + MARGIN)
+        async with aclosing(line.messages()) as messages:  # type: ignore[type-var]
+            async for message in messages:
+                heard = understand(message, self._parse)
+                if self._advance(heard):
+                    line.prove()
+                yield replace(heard, cursor=self._cursor)
+
+    def _parse(self, frame: bytes) -> Heard:
+        return envelope.jetstream(frame, source=self.name, now=self.host.clock.now())
+
+    def _advance(self, heard: Heard) -> bool:
+        """Whether this frame was news. A host that sends news needs no more than the usual rewind from now on."""
+        if heard.cursor is None or heard.cursor <= self._cursor:
+            return False
+        self._cursor = heard.cursor
+        self._rewind = round(self.settings.rewind * 1e6)
+        return heard.bad is None
+
+    def _url(self, failures: int) -> str:
+        settings = self.settings
+        if len(settings.hosts) > 1 and failures and failures % settings.failover_after == 0:
+            self._at = (self._at + 1) % len(settings.hosts)
+            self._rewind = OVERLAP
+        query = [("wantedCollections", collection) for collection in settings.collections]
+        query += [("wantedDids", did) for did in settings.dids]
+        query.append(("maxMessageSizeBytes", str(settings.max_message_size)))
+        if not self._live:
+            query.append(("cursor", str(max(self._earliest, self._cursor - self._rewind))))
+        self._live = False
+        return f"{settings.hosts[self._at]}?{urlencode(query, safe=':*')}"
+
+
+kind = SourceKind(settings=Settings, open=Jetstream)

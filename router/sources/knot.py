@@ -1,0 +1,120 @@
+"""Pushes and more from one knot: its `/events`.
+
+Its cursor is in nanoseconds. Today's knots say with each event where it stands (`created`). Those of 2025 do not: there it is
+taken from the event's TID, a minute early, and what comes twice is known by its id. They also send one page of 100 events and
+then wait for the next push, so a full page followed by silence is asked for the rest.
+"""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field
+
+from router.core import envelope
+from router.core.frame import tree
+from router.core.members import canonical_host
+from router.core.model import Heard
+from router.settings import Closed
+from router.sources.base import SourceKind
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from router.host import Host
+    from router.observe import Observer
+
+#: Nanoseconds to go back where an event's place in the stream is only known from its TID.
+OVERLAP = 60 * 10**9
+#: The first of all cursors. Today's knots read 0 as everything and older ones as now; 1 is everything to both.
+BEGINNING = 1
+PAGE = 100
+#: Seconds of silence after a full page that make it the last one of an older knot.
+PATIENCE = 2.0
+
+
+def _address(text: str) -> str:
+    if canonical_host(text) is None or text.lower().startswith(("ws://", "wss://")):
+        raise ValueError(f"`{text}` is not a knot: write its host name, like knot1.tangled.sh, or http://localhost:5555.")
+    return text.lower().removesuffix("/")
+
+
+class Settings(Closed):
+    """Which knot, and from when."""
+
+    host: Annotated[str, AfterValidator(_address)] = Field(
+        description="The knot's host name, with its port if it has one; http:// in front means without TLS."
+    )
+    since: Literal["now", "beginning"] | Annotated[int, Field(ge=1, lt=1 << 63)] = Field(
+        default="now",
+        description="Where to begin on first contact: now, the beginning (every push of the past), or nanoseconds since 1970.",
+    )
+
+
+class Knot:
+    """One knot's events."""
+
+    finite = False
+
+    def __init__(self, name: str, settings: Settings, host: Host, observer: Observer) -> None:
+        self.name = name
+        self.host = host
+        self.observer = observer
+        self.since = settings.since
+        self.knot = canonical_host(settings.host) or settings.host
+        self.base = f"{'ws' if urlsplit(settings.host).scheme == 'http' else 'wss'}://{self.knot}/events"
+        #: What is safe to begin after, and (older knots) where the newest event stands.
+        self._cursor = 0
+        self._newest = 0
+        self._older = False
+        self._full_page = False
+
+    async def hear(self, cursor: int | None) -> AsyncIterator[Heard]:
+        """Everything after `cursor`. Never without one: today's knots would send every push of their history."""
+        from router.sources.websocket import Line, understand  # noqa: PLC0415 - aiohttp is for those who listen
+
+        self._cursor = self._first() if cursor is None else cursor
+        if cursor is None:
+            yield Heard(cursor=self._cursor)
+        line = Line(self.name, self.host, self.observer, self._url)
+        async with aclosing(line.messages()) as messages:  # type: ignore[type-var]
+            async for message in messages:
+                heard = understand(message, self._parse)
+                if self._advance(heard):
+                    line.prove()
+                self._full_page = self._older and line.received % PAGE == 0
+                line.patience = PATIENCE if self._full_page else None
+                yield replace(heard, cursor=self._cursor)
+
+    def _first(self) -> int:
+        if isinstance(self.since, int):
+            return self.since
+        return BEGINNING if self.since == "beginning" else self._now()
+
+    def _now(self) -> int:
+        return self.host.clock.now() * 1000
+
+    def _url(self, failures: int) -> str:
+        """A cursor ahead of the knot's clock would be answered with silence until then, so it is never later than now."""
+        cursor = self._newest if self._full_page else self._cursor
+        self._full_page = False
+        return f"{self.base}?cursor={min(cursor, self._now())}"
+
+    def _parse(self, frame: bytes) -> Heard:
+        sent = tree(frame)
+        self._older = envelope.older(sent)
+        return envelope.knot(sent, source=self.name, host=self.knot, now=self.host.clock.now())
+
+    def _advance(self, heard: Heard) -> bool:
+        """Whether this frame was news."""
+        if heard.cursor is None or heard.cursor <= max(self._newest, self._cursor):
+            return False
+        self._newest = heard.cursor
+        self._cursor = max(self._cursor, heard.cursor - (OVERLAP if self._older else 0))
+        return heard.bad is None
+
+
+kind = SourceKind(settings=Settings, open=Knot)

@@ -1,0 +1,211 @@
+"""A socket that comes back: dial, listen, back off, and dial again where the listener left off.
+
+Nothing that a peer does ends it: refusals, silence, cut connections, oversized or binary messages. Its own waiting is bounded
+too, so that a peer that never reads cannot keep it from closing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from urllib.parse import urlsplit
+
+import aiohttp
+
+from router.core import envelope
+from router.core.errors import BadFrame, RouterError
+from router.core.model import Heard
+from router.core.operators import show
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from router.host import Host
+    from router.observe import Observer
+
+WebSocket: TypeAlias = "aiohttp.ClientWebSocketResponse[Literal[False]]"
+
+#: Bytes of one message. More is refused before it is read.
+LIMIT = 1 << 20
+#: Seconds. A half-open connection is noticed after one and a half heartbeats; knots and Jetstream ping every 30 s themselves.
+DIAL_WITHIN, HEARTBEAT, PONG_WITHIN, CLOSE_WITHIN = 10.0, 25.0, 10.0, 3.0
+#: Seconds: full jitter under a ceiling that doubles from the first to the last.
+FIRST_WAIT, LONGEST_WAIT = 1.0, 60.0
+#: Microseconds after which a connection that said nothing new counts as a good one all the same.
+PROVEN_AFTER = 60_000_000
+#: Messages between two turns of the event loop, so that a flood from one peer does not starve the others.
+TURN = 64
+TRY_AGAIN_LATER = 1013
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """One message, or (`bad`) why it is none."""
+
+    frame: bytes = b""
+    bad: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Ended:
+    """A connection is over. `at_once` where the peer wants us back without a pause."""
+
+    why: str
+    at_once: bool = False
+
+
+class Line:
+    """One peer's websocket. `address` is asked before each dial, with the number of dials in a row that came to nothing."""
+
+    def __init__(self, name: str, host: Host, observer: Observer, address: Callable[[int], str], limit: int = LIMIT) -> None:
+        self.name = name
+        self.host = host
+        self.observer = observer
+        self.address = address
+        self.limit = limit
+        #: Messages on this connection so far.
+        self.received = 0
+        #: Seconds of silence after which to hang up and dial again; None to wait for ever. Set by the listener.
+        self.patience: float | None = None
+        self._failures = 0
+        #: Of this connection: whether the listener learned something, and whether it ended in a message that is too large.
+        self._proven = self._oversized = False
+        #: Connections in a row that ended so.
+        self._too_large = 0
+
+    def prove(self) -> None:
+        """The listener learned something new, so the peer is fine: the next drop starts the back-off from its beginning."""
+        self._failures = self._too_large = 0
+        self._proven = True
+
+    async def messages(self) -> AsyncIterator[Received]:
+        """Every message, for ever. Close it: it holds the connection."""
+        while True:
+            url = self.address(self._failures)
+            peer = urlsplit(url).netloc
+            self.observer.source(self.name, "connecting", f"Dialling {peer}.")
+            self.received, self.patience = 0, None
+            self._proven = self._oversized = False
+            try:
+                ws = await self._dial(url)
+            except (aiohttp.ClientError, OSError, TimeoutError, RouterError) as error:
+                await self._rest(peer, _Ended(_refusal(error)))
+                continue
+            # Asked now: a closed connection no longer tells.
+            underneath = ws.get_extra_info("socket")
+            since = self.host.clock.now()
+            self.observer.source(self.name, "up", f"Listening to {peer}.")
+            try:
+                while isinstance(one := await self._next(ws), Received):
+                    yield one
+                    if self.received % TURN == 0:
+                        await asyncio.sleep(0)
+            finally:
+                await _hang_up(ws, underneath)
+            if self.host.clock.now() - since >= PROVEN_AFTER:
+                self.prove()
+            await self._rest(peer, one)
+
+    async def _dial(self, url: str) -> WebSocket:
+        async with asyncio.timeout(DIAL_WITHIN):
+            return await self.host.http.ws_connect(
+                url,
+                autoping=False,
+                autoclose=False,
+                heartbeat=HEARTBEAT,
+                max_msg_size=self.limit,
+                compress=0,
+                timeout=aiohttp.ClientWSTimeout(ws_close=2.0),
+                decode_text=False,
+            )
+
+    async def _next(self, ws: WebSocket) -> Received | _Ended:
+        """The next message. Pings are answered here: aiohttp's own way waits without end for a peer that never reads."""
+        try:
+            while True:
+                message = await ws.receive(self.patience)
+                if message.type is aiohttp.WSMsgType.PING:
+                    async with asyncio.timeout(PONG_WITHIN):
+                        await ws.pong(message.data)
+                elif message.type is not aiohttp.WSMsgType.PONG:
+                    return self._sorted(ws, message)
+        except TimeoutError:
+            return _Ended("it fell silent", at_once=self.patience is not None)
+        except (aiohttp.ClientError, OSError) as error:
+            return _Ended(_refusal(error))
+
+    def _sorted(self, ws: WebSocket, message: Any) -> Received | _Ended:
+        self.received += 1
+        if message.type is aiohttp.WSMsgType.TEXT:
+            return Received(message.data)
+        if message.type is aiohttp.WSMsgType.BINARY:
+            return Received(message.data, "The message is binary, where only text is spoken.")
+        if message.type is aiohttp.WSMsgType.ERROR and isinstance(message.data, aiohttp.WebSocketError):
+            return self._broken(message.data.code)
+        if message.type is aiohttp.WSMsgType.ERROR:
+            return _Ended(_refusal(message.data))
+        return _Ended(self._farewell(ws.close_code, message.extra), at_once=ws.close_code == TRY_AGAIN_LATER)
+
+    def _broken(self, code: int) -> Received:
+        """What the peer sent cannot be read at all. The connection is closed by now: the next receive says so."""
+        if code != aiohttp.WSCloseCode.MESSAGE_TOO_BIG:
+            return Received(bad=f"The message breaks the websocket protocol (close code {code}).")
+        self._oversized = True
+        self._too_large += 1
+        return Received(bad=f"The message is larger than {self.limit} bytes.")
+
+    def _farewell(self, code: int | None, reason: object) -> str:
+        if self._oversized:
+            again = f", {self._too_large} times in a row: what comes after it is not heard" if self._too_large > 1 else ""
+            return f"it sent a message larger than {self.limit} bytes{again}"
+        said = f" {show(reason)}" if isinstance(reason, str) and reason else ""
+        return f"it closed the connection (code {code or 'none'}{said})"
+
+    async def _rest(self, peer: str, ended: _Ended) -> None:
+        if ended.at_once and self._proven:
+            self.observer.source(self.name, "down", f"{peer}: {ended.why}; dialled again at once.")
+            return
+        self._failures += 1
+        ceiling = min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(self._failures - 1, 16))
+        wait = self.host.rng.uniform(0, ceiling)
+        self.observer.source(self.name, "down", f"{peer}: {ended.why}; dialled again in {wait:.1f} s.")
+        await self.host.clock.sleep(wait)
+
+
+def understand(received: Received, parse: Callable[[bytes], Heard]) -> Heard:
+    """What was heard; a message that is none, or no event, is a bad frame."""
+    if received.bad:
+        return envelope.bad(BadFrame(received.bad), received.frame)
+    try:
+        return parse(received.frame)
+    except BadFrame as error:
+        return envelope.bad(error, received.frame)
+
+
+async def _hang_up(ws: WebSocket, underneath: socket.socket | None) -> None:
+    """Say goodbye for a moment, then cut: a transport with unsent bytes stays open for as long as its peer does not read."""
+    try:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_WITHIN):
+                await ws.close()
+    finally:
+        if underneath is not None:
+            with suppress(OSError):
+                underneath.shutdown(socket.SHUT_RDWR)
+
+
+def _refusal(error: BaseException) -> str:
+    if isinstance(error, TimeoutError):
+        return "it did not answer in time"
+    if isinstance(error, aiohttp.WSServerHandshakeError):
+        return f"it answered {error.status} instead of opening a websocket"
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return "its name cannot be resolved"
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return f"it cannot be reached ({show(error.strerror or type(error.os_error).__name__)[1:-1]})"
+    if isinstance(error, RouterError):
+        return str(error)
+    return f"the connection failed ({type(error).__name__})"
