@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import signal
 from dataclasses import replace
 from pathlib import Path
@@ -52,12 +53,19 @@ def demo(once: bool, speed: float) -> int:  # noqa: FBT001 - click passes flags 
 
 
 def _replay(source: str) -> SourceConfig:
+    """The only source, under a name of its own for each state of the file: a cursor counts the lines of that one."""
     from router import config, plugins  # noqa: PLC0415 - verbs import what they use
 
-    if source != "-" and not Path(source).is_file():
-        raise BadInput(f"There is no file `{source}` of events.")
+    name = "replay"
+    if source != "-":
+        path = Path(source)
+        if not path.is_file():
+            raise BadInput(f"There is no file `{source}` of events.")
+        about = path.stat()
+        known_by = f"{path.resolve()}\0{about.st_size}\0{about.st_mtime_ns}".encode("utf-8", "surrogateescape")
+        name = f"replay-{hashlib.sha256(known_by).hexdigest()[:8]}"
     model = plugins.source_kind("replay").settings
-    return config.SourceConfig("replay", "replay", model.model_validate({"path": source}))
+    return config.SourceConfig(name, "replay", model.model_validate({"path": source}))
 
 
 async def _run(settings: Config, *, drain: bool) -> int:

@@ -1,0 +1,155 @@
+"""The running router's admin API on its Unix socket."""
+
+from __future__ import annotations
+
+import asyncio
+import stat
+from contextlib import asynccontextmanager
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
+
+import aiohttp
+import pytest
+
+from router.core.model import State
+from router.web import admin
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+    from router.engine.bell import Bell
+    from router.engine.store.base import Store
+    from router.host import Clock
+
+NOW = 1_795_435_201_000_000
+
+
+class Outbox:
+    """A store that knows three deliveries, two of them dead."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[object, ...]] = []
+
+    async def retry(self, ids: Sequence[str], now: int) -> Sequence[str]:
+        self.calls.append(("retry", *ids, now))
+        return [one for one in ids if one != "done"]
+
+    async def discard(self, ids: Sequence[str], reason: str, now: int) -> Sequence[str]:
+        self.calls.append(("discard", *ids, reason, now))
+        return ids
+
+    async def deliveries(self, *, state: State, limit: int) -> Sequence[SimpleNamespace]:
+        assert (state, limit) == (State.DEAD, admin.MOST)
+        return [SimpleNamespace(id="dead-1"), SimpleNamespace(id="dead-2")]
+
+
+class Rings:
+    """A bell that counts."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def ring(self) -> None:
+        self.count += 1
+
+
+class Stopped:
+    """A clock."""
+
+    def now(self) -> int:
+        return NOW
+
+
+class Served:
+    """A server, what it works on, and a client."""
+
+    def __init__(self, store: Path) -> None:
+        self.path = admin.socket_path(store)
+        self.outbox = Outbox()
+        self.bell = Rings()
+        self.store = store
+
+    async def post(self, path: str, **sent: Any) -> tuple[int, Any]:
+        with admin.address(self.path) as name:
+            async with (
+                aiohttp.ClientSession(connector=aiohttp.UnixConnector(name)) as http,
+                http.post(f"http://router{path}", **sent) as answer,
+            ):
+                return answer.status, await (answer.json() if answer.content_type == "application/json" else answer.text())
+
+
+@asynccontextmanager
+async def serving(store: Path) -> AsyncIterator[Served]:
+    made = Served(store)
+    serve = admin.serve(cast("Store", made.outbox), cast("Bell", made.bell), store, cast("Clock", Stopped()))
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(serve)
+        while not (made.path.exists() and await _answers(made)):  # noqa: ASYNC110 - nothing but the socket tells
+            await asyncio.sleep(0)
+        yield made
+        task.cancel()
+
+
+async def _answers(served: Served) -> bool:
+    try:
+        await served.post("/")
+    except aiohttp.ClientConnectorError:
+        return False
+    return True
+
+
+async def test_retrying_changes_the_store_and_wakes_the_router(tmp_path: Path) -> None:
+    """The ids that changed are answered, and the bell rings so that they are claimed at once."""
+    async with serving(tmp_path / "router.db") as served:
+        assert await served.post(admin.RETRY, json={"ids": ["a", "done"]}) == (200, {"changed": ["a"]})
+        assert served.outbox.calls == [("retry", "a", "done", NOW)]
+        assert served.bell.count == 1
+
+
+async def test_all_dead_ones_can_be_meant(tmp_path: Path) -> None:
+    """A state stands for every delivery in it, and a discarded one says who did it."""
+    async with serving(tmp_path / "router.db") as served:
+        assert await served.post(admin.DISCARD, json={"state": "dead"}) == (200, {"changed": ["dead-1", "dead-2"]})
+        assert served.outbox.calls == [("discard", "dead-1", "dead-2", "discarded by the operator", NOW)]
+
+
+@pytest.mark.parametrize(
+    "body", [{}, [], {"ids": "a"}, {"ids": [1]}, {"state": "done"}, {"ids": ["x"] * (admin.MOST + 1)}, {"ids": None}]
+)
+async def test_a_request_that_means_nothing_changes_nothing(tmp_path: Path, body: Any) -> None:
+    """Anything but ids or the state dead is refused with what to send."""
+    async with serving(tmp_path / "router.db") as served:
+        status, text = await served.post(admin.RETRY, json=body)
+        assert (status, text[:17]) == (400, 'Send {"ids": [...')
+        assert served.outbox.calls == []
+
+
+async def test_a_body_that_is_no_json_is_refused(tmp_path: Path) -> None:
+    """A broken client gets a sentence."""
+    async with serving(tmp_path / "router.db") as served:
+        assert await served.post(admin.RETRY, data=b"ids=a") == (400, "The body is not JSON.")
+
+
+async def test_only_the_owner_can_connect(tmp_path: Path) -> None:
+    """The socket is the only check there is, so nobody else may write to it."""
+    async with serving(tmp_path / "router.db") as served:
+        assert stat.S_IMODE(served.path.stat().st_mode) == 0o600
+
+
+async def test_a_dead_routers_socket_is_replaced_and_ours_removed(tmp_path: Path) -> None:
+    """What a killed router left does not stop the next one, and a clean stop leaves nothing."""
+    store = tmp_path / "router.db"
+    admin.socket_path(store).touch()
+    async with serving(store) as served:
+        assert (await served.post(admin.RETRY, json={"ids": []}))[0] == 200
+    assert not admin.socket_path(store).exists()
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="the way around needs /proc")
+async def test_a_long_path_is_no_obstacle(tmp_path: Path) -> None:
+    """A store in a deep folder is served too, though a socket's name holds about a hundred bytes."""
+    deep = tmp_path / ("d" * 100)
+    deep.mkdir()
+    async with serving(deep / "router.db") as served:
+        assert (await served.post(admin.RETRY, json={"ids": []}))[0] == 200
