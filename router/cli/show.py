@@ -15,7 +15,7 @@ import click
 from router.core.problems import Level
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from router.core.problems import Problem
 
@@ -53,11 +53,12 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
 
 def problems(found: Sequence[Problem], *, err: bool = False) -> None:
     """Each problem with the line that it is about, a caret under the place, and what to write instead."""
+    lines_of = lru_cache(maxsize=16)(_lines)
     for problem in sorted(found, key=lambda problem: problem.place):
         where = problem.place.file if problem.place.file in _NO_FILE else str(problem.place)
         colour = "red" if problem.level is Level.ERROR else "yellow"
         line(f"{where}: {problem.level.name.lower()} {problem.code}: {problem.message}", err=err, fg=colour)
-        for below in _below(problem):
+        for below in _below(problem, lines_of):
             line(below, err=err)
 
 
@@ -82,9 +83,9 @@ def counted(number: int, one: str, many: str = "") -> str:
     return f"{number} {one if number == 1 else many or one + 's'}"
 
 
-def _below(problem: Problem) -> Iterator[str]:
+def _below(problem: Problem, lines_of: Callable[[str], Sequence[str]]) -> Iterator[str]:
     place = problem.place
-    lines = () if place.file in _NO_FILE else _lines(place.file)
+    lines = () if place.file in _NO_FILE else lines_of(place.file)
     gutter = " " * len(str(place.line))
     if place.line <= len(lines):
         start = max(0, place.column - 1 - WIDEST // 2) if len(lines[place.line - 1]) > WIDEST else 0
@@ -97,7 +98,6 @@ def _below(problem: Problem) -> Iterator[str]:
         yield f"  {gutter} = {problem.hint}"
 
 
-@lru_cache(maxsize=16)
 def _lines(file: str) -> Sequence[str]:
     try:
         return Path(file).read_text(encoding="utf-8-sig").split("\n") if Path(file).is_file() else ()
