@@ -24,6 +24,7 @@ from router.engine.store.sqlite import open_store
 from router.host import Host, SystemClock
 from router.http import open_session
 from router.provider import Follows
+from router.sources.knot import Knot
 from router.web import admin
 
 if TYPE_CHECKING:
@@ -105,10 +106,7 @@ class _Router:
             plugins.source_kind(source.kind).open(source.name, source.settings, self.host, self.observer)
             for source in self.config.sources
         ]
-        for source in opened:
-            knot = getattr(source, "knot", None)
-            if knot is not None:
-                self.directory.knots[knot.host] = knot.http
+        self.directory.knots = {source.knot: source.url for source in opened if isinstance(source, Knot)}
         return opened
 
     def _background(self, stop: asyncio.Event) -> Iterator[Coroutine[Any, Any, None]]:

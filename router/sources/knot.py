@@ -65,7 +65,10 @@ class Knot:
         self.observer = observer
         self.since = settings.since
         self.knot = canonical_host(settings.host) or settings.host
-        self.base = f"{'ws' if urlsplit(settings.host).scheme == 'http' else 'wss'}://{self.knot}/events"
+        plain = urlsplit(settings.host).scheme == "http"
+        #: Where its XRPC answers.
+        self.url = f"{'http' if plain else 'https'}://{self.knot}"
+        self.base = f"{'ws' if plain else 'wss'}://{self.knot}/events"
         #: What is safe to begin after, and (older knots) where the newest event stands.
         self._cursor = 0
         self._newest = 0
