@@ -80,6 +80,8 @@ def _from_file(name: str) -> Event:
         raise BadInput(f"The event file {name} cannot be read: {error.strerror}.") from None
     except (ValueError, RecursionError) as error:
         raise BadInput(f"{name} is not JSON: {error}.") from None
+    if not isinstance(raw, dict):
+        raise BadInput(f"{name} holds no JSON object, and an event is one.")
     return envelope.event_from(raw)
 
 

@@ -38,7 +38,7 @@ class Verdict:
         if self.held is True:
             return None
         for child in self.children:
-            if child.held is not True and (found := child.failed()) is not None:
+            if child.held is self.held and (found := child.failed()) is not None:
                 return found
         return self
 

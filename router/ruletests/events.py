@@ -71,14 +71,17 @@ def wrong(place: Place, sentence: str, hint: str = "") -> BadInput:
     return BadInput(sentence, [Problem("R050", place, sentence, hint)])
 
 
-def _read(file: Path, place: Place) -> Any:
+def _read(file: Path, place: Place) -> dict[str, Tree]:
     try:
-        return json.loads(file.read_bytes())
+        raw: Any = json.loads(file.read_bytes())
     except OSError as error:
         hint = "An event's path is relative to the test file."
         raise wrong(place, f"{file} cannot be read: {error.strerror}.", hint) from None
     except (ValueError, RecursionError) as error:
         raise wrong(place, f"{file} is not JSON: {error}.") from None
+    if not isinstance(raw, dict):
+        raise wrong(place, f"{file} holds no JSON object, and an event is one.")
+    return raw
 
 
 def _set(record: dict[str, Any], path: str, value: Tree, place: Place) -> None:
