@@ -6,14 +6,14 @@ import asyncio
 import hmac
 import math
 import time
-from collections import deque
-from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, TypeVar
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from aiohttp import web
 from pydantic import ValidationError
 
 from router.demo.builds import UNFINISHED, Build, NewBuild, mistakes
+from router.demo.faults import Faults
 from router.demo.server import Server
 
 if TYPE_CHECKING:
@@ -25,38 +25,6 @@ PER_PAGE, MAX_PER_PAGE = 30, 100
 #: Buildkite's default, requests in a minute and organization.
 RATE_LIMIT = 200
 _BUILDS = "/v2/organizations/{org}/pipelines/{slug}/builds"
-ValueT = TypeVar("ValueT")
-
-
-@dataclass
-class Faults:
-    """What goes wrong next. `answers` and `look_answers` are statuses for the next creations and look-ups (429 and 5xx).
-
-    `drop_after` builds are made and the connection is cut before the answer; `drop_before` are not made. `delay` is in
-    seconds; while `hold` is set a build is made and its answer waits. A new build is in lists only after `index_lag` seconds.
-    """
-
-    answers: deque[int] = field(default_factory=deque)
-    look_answers: deque[int] = field(default_factory=deque)
-    drop_after: int = 0
-    drop_before: int = 0
-    delay: float = 0.0
-    hold: bool = False
-    index_lag: float = 0.0
-
-    def take(self, name: str) -> bool:
-        """Whether one more of `drop_after` or `drop_before` is due; counts it."""
-        left: int = getattr(self, name)
-        setattr(self, name, max(left - 1, 0))
-        return left > 0
-
-    def update(self, changes: dict[str, Tree]) -> None:
-        """Raises ValueError for a fault that does not exist or a value of another type."""
-        for name, value in changes.items():
-            kinds = {known.name: type(getattr(self, known.name)) for known in fields(self)}
-            if name not in kinds:
-                raise ValueError(f"There is no fault {name!a}; there are {', '.join(kinds)}.")
-            setattr(self, name, _as(kinds[name], value, name))
 
 
 @dataclass
@@ -243,12 +211,3 @@ def _hang_up(request: web.Request) -> web.Response:
 
 def _count(text: str, default: int, most: int) -> int:
     return min(max(int(text), 1), most) if text.isascii() and text.isdigit() and len(text) < 10 else default
-
-
-def _as(kind: type[ValueT], value: Tree, name: str) -> ValueT:
-    """A fault's new value in its own type. Raises ValueError."""
-    if kind is deque and isinstance(value, list) and all(status in (429, 500, 502, 503) for status in value):
-        return kind(value)  # type: ignore[call-arg]
-    if isinstance(value, kind) or (kind is float and isinstance(value, int)):
-        return kind(value)  # type: ignore[call-arg]
-    raise ValueError(f"{name} cannot be {value!a}.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -111,7 +112,8 @@ class Knot(Server):
     async def _drain(self, ws: web.WebSocketResponse, cursor: int) -> tuple[int, bool]:
         """Batches until one is short. The older generation sends one and waits for the next event, whatever is left."""
         for _ in range(1 if self.older else self.drain_cap):
-            batch = [kept for kept in self.log.entries if kept.created > cursor][:BATCH]
+            first = bisect_right(self.log.entries, cursor, key=lambda kept: kept.created)
+            batch = self.log.entries[first : first + BATCH]
             for kept in batch:
                 await send(ws, kept.frame)
                 cursor = kept.created
