@@ -9,6 +9,7 @@ RouterError
 │   ├── Permanent        it did not happen and never will: dead letter
 │   └── Ambiguous        it may have happened: look before trying again
 └── StoreError           our own memory: locked by another router, corrupt, full
+    └── StoreBroken      the disk failed while we wrote: end the process
 
 Anything else that a provider raises is a bug in it: the delivery is dead at once, because retrying a bug repeats it.
 """
@@ -86,3 +87,8 @@ class Ambiguous(DeliveryError):
 
 class StoreError(RouterError):
     """The store cannot be used: locked by another router, corrupt, or from a newer version."""
+
+
+class StoreBroken(StoreError):
+    """The disk failed (an I/O or fsync error). What is on it is unknown until a fresh start reads it, so nothing is tried
+    again: the process ends, with EX_IOERR (74) where it may choose."""

@@ -29,7 +29,7 @@ class Arrival:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accepted:
     """What became of one arrival: `fresh` is false for an event already planned; `entries` are those newly in the journal;
-    `ready` tells that something may be claimed now."""
+    `ready` tells that something new waits to be claimed, now or when it is due."""
 
     fresh: bool
     ready: bool = False
@@ -51,6 +51,8 @@ class Claim:
     failed_at: Micros = 0
     #: Attempts that count against the retry policy, this one included.
     tries: int = 1
+    #: An operator asked for it once more: where it may have happened and cannot be looked up, that is their decision.
+    asked: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,7 +156,8 @@ class Store(Protocol):
         lock held, when nothing else can hold a lease, and then as time passes for leases that ran out. Returns how many."""
 
     async def next_due(self, now: Micros) -> Micros | None:
-        """When the next delivery that is waiting will be due, or the next lease ends; None if there is none."""
+        """The first moment after `now` at which a delivery that is waiting will be due or a lease ends; None if there is none.
+        What is due already and was not claimed waits for a group or a provider, so for no moment."""
 
     async def tell(self, entries: Sequence[Entry], now: Micros) -> Sequence[Entry]:
         """Statuses to the journal; returns those that were news (legal transitions: a final status never leaves, a repeated
@@ -179,10 +182,11 @@ class Store(Protocol):
 
     async def retry(self, ids: Sequence[str], now: Micros) -> Sequence[str]:
         """Dead, discarded or waiting deliveries to ready (those that may have happened: to verify), due now, their attempts
-        counted anew. Returns the ids that changed."""
+        counted anew, and `asked`. Not those that could not be rendered. Returns the ids that changed."""
 
     async def discard(self, ids: Sequence[str], reason: str, now: Micros) -> Sequence[str]:
-        """Deliveries that are not done and not under way, never to be made. Returns the ids that changed."""
+        """Deliveries that are waiting or dead, never to be made; a status that is not final becomes cancelled. Returns the ids
+        that changed."""
 
     async def deliveries(
         self, *, state: State | None = None, rule: str = "", repo: str = "", limit: int = 50

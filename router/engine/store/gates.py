@@ -1,0 +1,118 @@
+"""What may hold a new delivery back: concurrency groups, dedupe, debounce, throttle.
+
+Their memory is rows, so a restart forgets nothing. All of them are between events: the steps and items of one event never hold
+each other back, except that a throttle counts each delivery and a group has one under way at a time (which `claim` sees to).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from router.core.model import Busy, Delivery, Entry, Gates, Micros, State, Tree
+from router.engine.store import journal, sql
+from router.engine.store.rows import text
+
+if TYPE_CHECKING:
+    import sqlite3
+
+
+@dataclass(slots=True)
+class Admission:
+    """How a delivery enters the outbox. `told` are the statuses of those that had to give way to it."""
+
+    state: State
+    reason: str
+    due: Micros
+    told: list[Entry] = field(default_factory=list)
+
+
+def admit(db: sqlite3.Connection, delivery: Delivery[Tree], event: int, now: Micros) -> Admission:
+    """Decide on a delivery that is not in the outbox yet. `event` is the number of its event.
+
+    A group that is busy makes a `skip` delivery skipped; one that waits for its first or next attempt counts as busy too, so
+    that two of one batch are treated as two of one hour are. `cancel_running` supersedes those that wait; what is under way
+    at a provider already goes on.
+    """
+    admission = Admission(delivery.state, delivery.reason, now)
+    gates = delivery.gates
+    if gates is None or delivery.state is not State.READY:
+        return admission
+    rule = text(delivery.rule)
+    refusal = _busy(db, gates, event) or _dedupe(db, gates, rule, event, now)
+    if refusal:
+        return Admission(State.SKIPPED, refusal, now)
+    admission.told += _debounce(db, gates, rule, event, now)
+    if gates.debounce_key is not None:
+        admission.due = now + _micros(gates.debounce_for)
+    admission.due = _throttle(db, gates, rule, event, admission.due)
+    if gates.group is not None and gates.busy is Busy.CANCEL_RUNNING:
+        waiting = "busy_group = ? AND state = 'ready' AND event <> ?"
+        why = "superseded: a newer delivery of its concurrency group came"
+        admission.told += _supersede(db, waiting, (text(gates.group), event), why, now)
+    return admission
+
+
+def forget(db: sqlite3.Connection, now: Micros) -> None:
+    """Drop what no longer matters."""
+    db.execute("DELETE FROM gates WHERE until <= ?", (now,))
+
+
+def _busy(db: sqlite3.Connection, gates: Gates, event: int) -> str:
+    if gates.group is None or gates.busy is not Busy.SKIP:
+        return ""
+    found = db.execute(sql.text("group_busy"), {"group": text(gates.group), "event": event}).fetchone()
+    return f"its concurrency group {gates.group} is busy with {found['id']}" if found else ""
+
+
+def _dedupe(db: sqlite3.Connection, gates: Gates, rule: str, event: int, now: Micros) -> str:
+    """The window begins with the delivery that passed, and is not renewed by those that did not."""
+    if gates.dedupe_key is None:
+        return ""
+    key = text(gates.dedupe_key)
+    wanted = "SELECT event FROM gates WHERE kind = 'dedupe' AND rule = ? AND key = ? AND until > ?"
+    seen = {row["event"] for row in db.execute(wanted, (rule, key, now))}
+    if seen - {event}:
+        return f"deduplicated: {key} was seen less than {gates.dedupe_within:g} s before"
+    if not seen:
+        _keep(db, "dedupe", rule, key, event, now, now + _micros(gates.dedupe_within))
+    return ""
+
+
+def _debounce(db: sqlite3.Connection, gates: Gates, rule: str, event: int, now: Micros) -> list[Entry]:
+    if gates.debounce_key is None:
+        return []
+    waiting = "rule = ? AND debounce_key = ? AND state = 'ready' AND event <> ?"
+    why = "superseded: another event of its debounce key came"
+    return _supersede(db, waiting, (rule, text(gates.debounce_key), event), why, now)
+
+
+def _throttle(db: sqlite3.Connection, gates: Gates, rule: str, event: int, due: Micros) -> Micros:
+    """The first moment from `due` on at which no period has more than `limit` of its key."""
+    if gates.throttle_key is None or gates.throttle_limit < 1:
+        return due
+    key, per = text(gates.throttle_key), _micros(gates.throttle_per)
+    latest = "SELECT at FROM gates WHERE kind = 'throttle' AND rule = ? AND key = ? ORDER BY at DESC LIMIT 1 OFFSET ?"
+    full = db.execute(latest, (rule, key, gates.throttle_limit - 1)).fetchone()
+    slot = due if full is None else max(due, full["at"] + per)
+    _keep(db, "throttle", rule, key, event, slot, slot + per)
+    return slot
+
+
+def _keep(db: sqlite3.Connection, kind: str, rule: str, key: str, event: int, at: Micros, until: Micros) -> None:
+    statement = "INSERT INTO gates (kind, rule, key, event, at, until) VALUES (?, ?, ?, ?, ?, ?)"
+    db.execute(statement, (kind, rule, key, event, at, until))
+
+
+def _supersede(db: sqlite3.Connection, waiting: str, values: tuple[str | int, ...], why: str, now: Micros) -> list[Entry]:
+    """`waiting` is one of the conditions written out above."""
+    found = db.execute(f"SELECT id, workflow FROM deliveries WHERE {waiting}", values).fetchall()  # noqa: S608
+    told: list[Entry] = []
+    for row in found:
+        db.execute("UPDATE deliveries SET state = 'skipped', reason = ?, updated = ? WHERE id = ?", (why, now, row["id"]))
+        told += journal.cancel(db, row["id"], row["workflow"], why, now)
+    return told
+
+
+def _micros(seconds: float) -> Micros:
+    return int(seconds * 1_000_000)

@@ -1,0 +1,79 @@
+"""The status journal: what we have told, or will tell, of each workflow. Nothing here is ever changed or taken back."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from router.core.model import Entry, Status
+from router.engine.store import sql
+from router.engine.store.base import OpenReceipt, Told
+from router.engine.store.rows import entry_of, event_of, integer, receipt_of, text
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterable, Sequence
+
+    from router.core.model import Micros
+
+
+def is_news(before: Status | None, after: Status) -> bool:
+    """Whether a workflow that was `before` may be told to be `after`: a final status never leaves, running never goes back to
+    pending, and what is known already is no news."""
+    if before is None:
+        return True
+    return not before.final and after != before and after is not Status.PENDING
+
+
+def tell(db: sqlite3.Connection, entries: Iterable[Entry]) -> list[Entry]:
+    """Append those that are news, and return them as they stand in the journal."""
+    return [told for entry in entries if (told := _append(db, entry)) is not None]
+
+
+def cancel(db: sqlite3.Connection, delivery: str, workflow: str, why: str, now: Micros) -> list[Entry]:
+    """A delivery that will never be made says so, unless it is over already or never told anything."""
+    if not workflow:
+        return []
+    return tell(db, [Entry(delivery=delivery, workflow=workflow, status=Status.CANCELLED, at=now, error=why)])
+
+
+def journal(db: sqlite3.Connection, after: int, limit: int) -> list[Told]:
+    """The rows after `after`, in order."""
+    rows = db.execute(sql.text("journal"), {"after": integer(after), "limit": limit})
+    return [Told(number=row["journal"], entry=entry_of(row), rule=row["rule"], event=event_of(row)) for row in rows]
+
+
+def open_receipts(db: sqlite3.Connection, provider: str, limit: int) -> list[OpenReceipt]:
+    """Made, and not over as far as we know."""
+    rows = db.execute(sql.text("open_receipts"), {"provider": provider, "limit": limit})
+    return [
+        OpenReceipt(
+            delivery=row["id"],
+            provider=row["provider"],
+            workflow=row["workflow"],
+            receipt=receipt_of(row["receipt"]),
+            status=row["status"],
+        )
+        for row in rows
+    ]
+
+
+def _append(db: sqlite3.Connection, entry: Entry) -> Entry | None:
+    """Nothing is told of a delivery that the store does not know. Readers order a workflow's statuses by `at`, so it grows."""
+    workflow = text(entry.workflow)
+    last = _last(db, entry.delivery, workflow)
+    if last is None or not is_news(Status(last["status"]) if last["status"] else None, entry.status):
+        return None
+    told = replace(entry, workflow=workflow, at=max(integer(entry.at), (last["at"] or 0) + 1))
+    db.execute(
+        "INSERT INTO statuses (delivery, workflow, status, at, error, exit_code, url) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (told.delivery, workflow, told.status, told.at, text(told.error), told.exit_code, text(told.url)),
+    )
+    db.execute("UPDATE deliveries SET status = ? WHERE id = ? AND workflow = ?", (told.status, told.delivery, workflow))
+    return told
+
+
+def _last(db: sqlite3.Connection, delivery: str, workflow: str) -> sqlite3.Row | None:
+    """The newest status of a delivery's workflow: a row of nulls where there is none yet, None for an unknown delivery."""
+    rows: Sequence[sqlite3.Row] = db.execute(sql.text("last_status"), (workflow, text(delivery))).fetchall()
+    return rows[0] if rows else None

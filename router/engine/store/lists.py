@@ -1,0 +1,96 @@
+"""What people and tools ask of the store. Nothing here writes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from router.core.model import State
+from router.engine.store import rows, sql
+from router.engine.store.base import SourceRow
+from router.engine.store.rows import from_json, text
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Mapping
+
+    from router.core.model import Event, Tree
+    from router.engine.store.base import DeliveryRow, EventRow
+
+#: Fewer characters of an id name too many deliveries to be meant.
+SHORTEST = 6
+_ATTEMPTS = "SELECT n, verify, started, ended, outcome, reason, response FROM attempts WHERE delivery = ? ORDER BY n"
+_STATUSES = """
+SELECT number, workflow, status, at, error, exit_code, url FROM statuses WHERE delivery = ? ORDER BY number
+"""
+_SOURCES = "SELECT name, cursor, updated, events, bad_frames, last_bad FROM sources ORDER BY name"
+_BAD_FRAMES = "SELECT number, at, why, frame FROM bad_frames WHERE source = ? ORDER BY number DESC LIMIT ?"
+
+
+def deliveries(db: sqlite3.Connection, state: State | None, rule: str, repo: str, limit: int) -> list[DeliveryRow]:
+    """See Store.deliveries."""
+    values = {"state": state or "", "rule": text(rule), "repo": text(repo), "limit": limit}
+    return [rows.delivery_row(row) for row in db.execute(sql.text("deliveries"), values)]
+
+
+def delivery(db: sqlite3.Connection, beginning: str) -> DeliveryRow | None:
+    """See Store.delivery."""
+    found = db.execute(sql.text("delivery"), {"beginning": text(beginning)}).fetchall()
+    whole = [row for row in found if row["id"] == beginning]
+    if not whole and (len(found) != 1 or len(beginning) < SHORTEST):
+        return None
+    row = (whole or found)[0]
+    return rows.delivery_row(
+        row,
+        options=from_json(row["options"]),
+        receipt=from_json(row["receipt"]),
+        attempts=[{**dict(one), "verify": bool(one["verify"])} for one in db.execute(_ATTEMPTS, (row["id"],))],
+        statuses=[dict(one) for one in db.execute(_STATUSES, (row["id"],))],
+    )
+
+
+def event_of(db: sqlite3.Connection, delivery_id: str) -> Event | None:
+    """See Store.event_of."""
+    wanted = "SELECT e.* FROM events AS e JOIN deliveries AS d ON d.event = e.number WHERE d.id = ?"
+    found = db.execute(wanted, (text(delivery_id),)).fetchone()
+    return None if found is None else rows.event_of(found)
+
+
+def events(db: sqlite3.Connection, nsid: str, repo: str, matched: bool, limit: int) -> list[EventRow]:  # noqa: FBT001
+    """See Store.events."""
+    values: dict[str, Any] = {"nsid": text(nsid), "repo": text(repo), "matched": matched, "limit": limit}
+    return [rows.event_row(row) for row in db.execute(sql.text("events"), values)]
+
+
+def event(db: sqlite3.Connection, number_or_id: str) -> EventRow | None:
+    """By its number or its id; of several with one id, the newest."""
+    is_number = number_or_id.isascii() and number_or_id.isdigit() and len(number_or_id) < 19
+    values = {"number": int(number_or_id) if is_number else None, "id": text(number_or_id)}
+    found = db.execute(sql.text("event"), values).fetchone()
+    return None if found is None else rows.event_row(found)
+
+
+def undecided(db: sqlite3.Connection, limit: int) -> list[EventRow]:
+    """See Store.undecided."""
+    return [rows.event_row(row) for row in db.execute(sql.text("undecided"), {"limit": limit})]
+
+
+def sources(db: sqlite3.Connection) -> list[SourceRow]:
+    """By name."""
+    return [SourceRow(**dict(row)) for row in db.execute(_SOURCES)]
+
+
+def bad_frames(db: sqlite3.Connection, source: str, limit: int) -> list[Mapping[str, Tree]]:
+    """Newest first: number, at, why, and the frame as far as it is text."""
+    found = db.execute(_BAD_FRAMES, (text(source), limit))
+    return [{**dict(row), "frame": bytes(row["frame"]).decode("utf-8", "replace")} for row in found]
+
+
+def counts(db: sqlite3.Connection) -> dict[str, int]:
+    """See Store.counts."""
+    return {row[0]: row[1] for row in db.execute("SELECT state, count(*) FROM deliveries GROUP BY state")}
+
+
+def cursor(db: sqlite3.Connection, source: str) -> int | None:
+    """How far a source has been heard; None where it never was."""
+    found = db.execute("SELECT cursor FROM sources WHERE name = ?", (text(source),)).fetchone()
+    return None if found is None else found["cursor"]

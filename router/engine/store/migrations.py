@@ -1,0 +1,61 @@
+"""The schema's history. A migration that was ever released is never changed: add another."""
+
+from __future__ import annotations
+
+from importlib import resources
+from typing import TYPE_CHECKING
+
+from sqlite_utils import Database
+from sqlite_utils.migrations import Migrations
+
+from router.core.errors import StoreError
+
+if TYPE_CHECKING:
+    import sqlite3
+
+
+def m0001_first(db: Database) -> None:
+    _run(db, "0001.sql")
+
+
+STEPS = (m0001_first,)
+migrations = Migrations("router")
+for step in STEPS:
+    migrations()(step)
+
+
+def migrate(connection: sqlite3.Connection) -> None:
+    """Bring the schema up to this version."""
+    migrations.apply(_wrapped(connection))
+
+
+def check(connection: sqlite3.Connection) -> None:
+    """Raise StoreError unless the schema is exactly this version's: who may only read cannot upgrade."""
+    refuse_strangers(connection)
+    if migrations.pending(_wrapped(connection)):
+        raise StoreError("it was written by an older version of the router: start `router run` once to upgrade it")
+
+
+def refuse_strangers(connection: sqlite3.Connection) -> None:
+    """Raise StoreError, before anything is written, where the store is not ours to change."""
+    db = _wrapped(connection)
+    applied = {migration.name for migration in migrations.applied(db)}
+    if applied - {step.__name__ for step in STEPS}:
+        raise StoreError("it was written by a newer version of the router: install that version, or use another store")
+    # The table of migrations alone is what a crash in the very first start leaves.
+    if not applied and set(db.table_names()) - {migrations.migrations_table}:
+        raise StoreError("it is another program's database: name a file of the router's own as the store")
+
+
+def _wrapped(connection: sqlite3.Connection) -> Database:
+    """Without other people's sqlite-utils plug-ins, and without pragmas of its own: the connection stays ours."""
+    return Database(connection, recursive_triggers=False, execute_plugins=False)
+
+
+def _run(db: Database, name: str) -> None:
+    """The statements of a file in schema/, one by one: `executescript` would commit the migration's transaction."""
+    text = resources.files("router.engine.store").joinpath("schema", name).read_text(encoding="utf-8")
+    lines = (line.partition("--")[0] for line in text.splitlines())
+    for statement in "\n".join(lines).split(";"):
+        if statement.strip():
+            db.conn.execute(statement)

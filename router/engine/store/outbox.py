@@ -1,0 +1,152 @@
+"""The outbox at work: claims, what became of them, and what operators change."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from router.core.model import Micros, Outcome, State
+from router.engine.crash import crash_point
+from router.engine.store import journal, sql
+from router.engine.store.base import Claim
+from router.engine.store.rows import delivery_of, integer, receipt_json, text
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Mapping, Sequence
+
+_CLAIMED = """
+UPDATE deliveries
+SET state = 'claimed', attempt = attempt + 1, tries = tries + 1, asked = 0,
+    owner = :owner, session = :session, lease_until = :lease_until, updated = :now
+WHERE number = :number
+"""
+_SETTLED = """
+UPDATE deliveries
+SET state = :state, reason = :reason, due = :due, receipt = coalesce(:receipt, receipt), tries = tries - :uncounted,
+    failed_at = :failed_at, owner = '', session = '', lease_until = 0, updated = :now
+WHERE id = :id AND owner = :owner AND attempt = :attempt AND state = 'claimed'
+"""
+_ENDED = "UPDATE attempts SET ended = ?, outcome = ?, reason = ?, response = ? WHERE delivery = ? AND n = ?"
+_LOST = "Its process stopped, or its lease ran out, before the outcome was stored: it may have happened."
+
+
+def claim(
+    db: sqlite3.Connection, owner: str, session: str, count: int, lease: float, now: Micros, busy: Mapping[str, int]
+) -> list[Claim]:
+    """See Store.claim. `session` tells this opening of the store from those before it."""
+    full = json.dumps([name for name, free in busy.items() if free <= 0])
+    free, groups = dict(busy), set[str]()
+    claims: list[Claim] = []
+    for head in db.execute(sql.text("claim"), {"now": now, "full": full, "count": count}).fetchall():
+        if len(claims) >= count:
+            break
+        provider, group = head["provider"], head["busy_group"]
+        if free.get(provider, 1) <= 0 or group in groups:
+            continue
+        if provider in free:
+            free[provider] -= 1
+        if group is not None:
+            groups.add(group)
+        claims.append(_take(db, head["number"], owner, session, lease, now))
+    return claims
+
+
+def _take(db: sqlite3.Connection, number: int, owner: str, session: str, lease: float, now: Micros) -> Claim:
+    before = db.execute(sql.text("claimed"), (number,)).fetchone()
+    verify = before["state"] == State.VERIFY
+    until = now + int((delivery_of(before).timeout + lease) * 1_000_000)
+    values = {"owner": owner, "session": session, "lease_until": until, "now": now, "number": number}
+    db.execute(_CLAIMED, values)
+    after = db.execute(sql.text("claimed"), (number,)).fetchone()
+    started = "INSERT INTO attempts (delivery, n, verify, started) VALUES (?, ?, ?, ?)"
+    db.execute(started, (after["id"], after["attempt"], verify, now))
+    return Claim(
+        delivery=delivery_of(after),
+        owner=owner,
+        lease_until=until,
+        verify=verify,
+        failed_at=before["failed_at"],
+        tries=after["tries"],
+        asked=bool(before["asked"]),
+    )
+
+
+def settle(db: sqlite3.Connection, held: Claim, outcome: Outcome, now: Micros) -> bool:
+    """See Store.settle."""
+    delivery, reason = held.delivery, text(outcome.reason)
+    values = {
+        "state": outcome.state,
+        "reason": reason,
+        "due": integer(outcome.due),
+        "receipt": receipt_json(outcome.receipt) if outcome.receipt else None,
+        "uncounted": int(not outcome.counts),
+        "failed_at": _failed_at(held, outcome, now),
+        "now": now,
+        "id": delivery.id,
+        "owner": held.owner,
+        "attempt": delivery.attempt,
+    }
+    if db.execute(_SETTLED, values).rowcount == 0:
+        return False
+    db.execute(_ENDED, (now, outcome.state, reason, text(outcome.response), delivery.id, delivery.attempt))
+    journal.tell(db, outcome.entries)
+    crash_point("in_settle")
+    return True
+
+
+def _failed_at(held: Claim, outcome: Outcome, now: Micros) -> Micros:
+    """When something was sent whose fate is unknown. A look-up that came too early or failed sent nothing, so it does not put
+    off the moment from which a look-up can be believed."""
+    if outcome.state is State.VERIFY and (outcome.counts or not held.verify):
+        return now
+    if outcome.state in (State.VERIFY, State.DEAD):
+        return held.failed_at
+    return 0
+
+
+def recover(db: sqlite3.Connection, session: str, now: Micros) -> int:
+    """See Store.recover. A claim of another session is a dead process's: the lock says that nobody else lives."""
+    wanted = "SELECT id, attempt FROM deliveries WHERE state = 'claimed' AND (session <> ? OR lease_until <= ?)"
+    lost = db.execute(wanted, (session, now)).fetchall()
+    db.executemany(_ENDED, [(now, State.VERIFY, _LOST, "", row["id"], row["attempt"]) for row in lost])
+    db.executemany(
+        "UPDATE deliveries SET state = 'verify', reason = ?, due = ?, failed_at = ?, updated = ?,"
+        " owner = '', session = '', lease_until = 0 WHERE id = ?",
+        [(_LOST, now, now, now, row["id"]) for row in lost],
+    )
+    return len(lost)
+
+
+def next_due(db: sqlite3.Connection, now: Micros) -> Micros | None:
+    """See Store.next_due."""
+    found: Micros | None = db.execute(sql.text("next_due"), {"now": now}).fetchone()[0]
+    return found
+
+
+def retry(db: sqlite3.Connection, ids: Sequence[str], now: Micros) -> list[str]:
+    """See Store.retry. What could not be rendered has no options to be made with, so it cannot be tried again."""
+    again = """
+        UPDATE deliveries
+        SET state = CASE WHEN state = 'verify' OR failed_at > 0 THEN 'verify' ELSE 'ready' END,
+            due = :now, tries = 0, asked = 1, reason = '', updated = :now
+        WHERE id = :id AND planned = 'ready' AND state IN ('dead', 'discarded', 'ready', 'verify')
+    """
+    return [one for one in dict.fromkeys(ids) if db.execute(again, {"now": now, "id": text(one)}).rowcount]
+
+
+def discard(db: sqlite3.Connection, ids: Sequence[str], reason: str, now: Micros) -> list[str]:
+    """See Store.discard. Whoever was told that it is pending is told that it is cancelled."""
+    return [one for one in dict.fromkeys(ids) if _discard(db, text(one), text(reason), now)]
+
+
+def _discard(db: sqlite3.Connection, one: str, reason: str, now: Micros) -> bool:
+    never = """
+        UPDATE deliveries SET state = 'discarded', reason = :reason, updated = :now
+        WHERE id = :id AND state IN ('ready', 'verify', 'dead')
+    """
+    if not db.execute(never, {"reason": reason, "now": now, "id": one}).rowcount:
+        return False
+    row: Any = db.execute("SELECT workflow FROM deliveries WHERE id = ?", (one,)).fetchone()
+    journal.cancel(db, one, row["workflow"], reason, now)
+    return True

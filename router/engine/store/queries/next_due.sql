@@ -1,0 +1,8 @@
+SELECT min(at)
+FROM (
+    SELECT min(due) AS at FROM deliveries WHERE state = 'ready' AND due > :now
+    UNION ALL
+    SELECT min(due) FROM deliveries WHERE state = 'verify' AND due > :now
+    UNION ALL
+    SELECT min(lease_until) FROM deliveries WHERE state = 'claimed' AND lease_until > :now
+)

@@ -1,0 +1,8 @@
+SELECT id, provider, workflow, receipt, status
+FROM deliveries
+WHERE
+    provider = :provider
+    AND state = 'done' AND status NOT IN ('failed', 'timeout', 'cancelled', 'success')
+    AND receipt IS NOT NULL
+ORDER BY number
+LIMIT :limit

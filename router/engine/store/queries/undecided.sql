@@ -1,0 +1,5 @@
+SELECT e.*, (SELECT count(*) FROM deliveries AS d WHERE d.event = e.number) AS deliveries
+FROM events AS e
+WHERE e.undecided = 1
+ORDER BY e.number
+LIMIT :limit

@@ -1,0 +1,165 @@
+"""The store in SQLite: one file, one writing process. `:memory:` is the same without the file, for tests."""
+
+from __future__ import annotations
+
+import secrets
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from router.core.errors import StoreError
+from router.engine.crash import crash_point
+from router.engine.store import connection, journal, lists, outbox
+from router.engine.store.arrivals import accept
+from router.engine.store.facts import facts, remember
+from router.engine.store.lock import Lock
+from router.engine.store.writer import PATIENCE, Work, Writer
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from router.core.model import Entry, Event, Micros, Outcome, State, Tree
+    from router.engine.store.base import (
+        Accepted,
+        Arrival,
+        Claim,
+        DeliveryRow,
+        EventRow,
+        OpenReceipt,
+        SourceRow,
+        Store,
+        Told,
+    )
+
+T = TypeVar("T")
+
+
+async def open_store(
+    path: str | Path, *, read_only: bool = False, busy: float = connection.BUSY, patience: float = PATIENCE
+) -> SqliteStore:
+    """Open the store, and make it where there is none. Raises StoreError.
+
+    `read_only` is for the command line, beside a running router or without one: it needs no lock, upgrades nothing, and every
+    method that writes raises StoreError. A store that another program locks is waited for `busy` seconds at a time, and
+    `patience` seconds in all.
+    """
+    name = str(path)
+    lock = None if read_only or name == connection.MEMORY else _locked(Path(path))
+    opening = connection.open_reading if read_only else connection.open_writing
+    writer = Writer(partial(opening, name, busy), partial(connection.explain, path=name), patience)
+    try:
+        await writer.start()
+    except BaseException:
+        if lock is not None:
+            lock.release()
+        raise
+    return SqliteStore(writer, lock, read_only=read_only)
+
+
+def _locked(path: Path) -> Lock:
+    lock = Lock(path.with_name(path.name + ".lock"))
+    try:
+        lock.take(f"The store {path}")
+    except OSError as error:
+        raise StoreError(f"The store {path} cannot be opened: {error.strerror}: {error.filename}.") from None
+    return lock
+
+
+class SqliteStore:
+    """What each method promises is said in `base.Store`; how, in the module that it calls."""
+
+    def __init__(self, writer: Writer, lock: Lock | None, *, read_only: bool) -> None:
+        self._writer = writer
+        self._lock = lock
+        self._read_only = read_only
+        self._session = secrets.token_hex(8)
+
+    async def close(self) -> None:
+        try:
+            await self._writer.close()
+        finally:
+            if self._lock is not None:
+                self._lock.release()
+
+    async def accept(self, arrivals: Sequence[Arrival], now: Micros) -> Sequence[Accepted]:
+        crash_point("before_accept")
+        return await self._write(partial(accept, arrivals=arrivals, now=now), "after_accept")
+
+    async def claim(self, owner: str, count: int, lease: float, now: Micros, busy: Mapping[str, int]) -> Sequence[Claim]:
+        work = partial(outbox.claim, owner=owner, session=self._session, count=count, lease=lease, now=now, busy=busy)
+        return await self._write(work, "after_claim")
+
+    async def settle(self, claim: Claim, outcome: Outcome, now: Micros) -> bool:
+        crash_point("before_settle")
+        return await self._write(partial(outbox.settle, held=claim, outcome=outcome, now=now), "after_settle")
+
+    async def recover(self, now: Micros) -> int:
+        return await self._write(partial(outbox.recover, session=self._session, now=now))
+
+    async def next_due(self, now: Micros) -> Micros | None:
+        return await self._read(partial(outbox.next_due, now=now))
+
+    async def tell(self, entries: Sequence[Entry], now: Micros) -> Sequence[Entry]:
+        return await self._write(partial(journal.tell, entries=entries))
+
+    async def journal(self, after: int, limit: int = 200) -> Sequence[Told]:
+        return await self._read(partial(journal.journal, after=after, limit=limit))
+
+    async def open_receipts(self, provider: str, limit: int = 500) -> Sequence[OpenReceipt]:
+        return await self._read(partial(journal.open_receipts, provider=provider, limit=limit))
+
+    async def cursor(self, source: str) -> int | None:
+        return await self._read(partial(lists.cursor, source=source))
+
+    async def undecided(self, limit: int = 500) -> Sequence[EventRow]:
+        return await self._read(partial(lists.undecided, limit=limit))
+
+    async def facts(self, kind: str) -> Mapping[str, Tree]:
+        return await self._read(partial(facts, kind=kind))
+
+    async def remember(self, kind: str, facts: Mapping[str, Tree | None], now: Micros) -> None:
+        await self._write(partial(remember, kind=kind, facts=facts, now=now))
+
+    async def retry(self, ids: Sequence[str], now: Micros) -> Sequence[str]:
+        return await self._write(partial(outbox.retry, ids=ids, now=now))
+
+    async def discard(self, ids: Sequence[str], reason: str, now: Micros) -> Sequence[str]:
+        return await self._write(partial(outbox.discard, ids=ids, reason=reason, now=now))
+
+    async def deliveries(
+        self, *, state: State | None = None, rule: str = "", repo: str = "", limit: int = 50
+    ) -> Sequence[DeliveryRow]:
+        return await self._read(partial(lists.deliveries, state=state, rule=rule, repo=repo, limit=limit))
+
+    async def delivery(self, delivery_id: str) -> DeliveryRow | None:
+        return await self._read(partial(lists.delivery, beginning=delivery_id))
+
+    async def event_of(self, delivery_id: str) -> Event | None:
+        return await self._read(partial(lists.event_of, delivery_id=delivery_id))
+
+    async def events(self, *, nsid: str = "", repo: str = "", matched: bool = False, limit: int = 50) -> Sequence[EventRow]:
+        return await self._read(partial(lists.events, nsid=nsid, repo=repo, matched=matched, limit=limit))
+
+    async def event(self, number_or_id: str) -> EventRow | None:
+        return await self._read(partial(lists.event, number_or_id=number_or_id))
+
+    async def sources(self) -> Sequence[SourceRow]:
+        return await self._read(lists.sources)
+
+    async def bad_frames(self, source: str, limit: int = 20) -> Sequence[Mapping[str, Tree]]:
+        return await self._read(partial(lists.bad_frames, source=source, limit=limit))
+
+    async def counts(self) -> Mapping[str, int]:
+        return await self._read(lists.counts)
+
+    async def _read(self, work: Work[T]) -> T:
+        return await self._writer.do(work, writes=False)
+
+    async def _write(self, work: Work[T], committed: str = "") -> T:
+        if self._read_only:
+            raise StoreError("The store is open for reading only.")
+        return await self._writer.do(work, writes=True, committed=committed)
+
+
+if TYPE_CHECKING:
+    _kept: type[Store] = SqliteStore

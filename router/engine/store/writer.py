@@ -1,0 +1,191 @@
+"""The one connection on the one thread of its own, and its commits.
+
+A commit waits for the disk, and the default thread pool may be full of slow DNS look-ups. So everything that was asked for
+while the last commit was under way goes into the next one: the slower the disk, the larger the groups.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, TypeAlias, TypeVar
+
+from router.core.errors import StoreBroken, StoreError
+from router.engine.crash import crash_point
+from router.engine.store.connection import code
+
+T = TypeVar("T")
+Work: TypeAlias = Callable[[sqlite3.Connection], T]
+
+#: Requests in one commit: enough to share an fsync among everybody, few enough that none waits long for the others' work.
+MOST = 256
+#: Seconds for which a store that another program keeps locked is tried again.
+PATIENCE = 60.0
+#: After these SQLite has given up the transaction, or cannot be trusted with it: the whole commit fails, not one request.
+_ENDS_ALL = (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_NOMEM)
+
+
+@dataclass(slots=True)
+class _Request:
+    work: Work[Any]
+    answer: asyncio.Future[Any]
+    writes: bool
+    committed: str
+    result: Any = None
+    error: Exception | None = None
+
+
+class Writer:
+    """Does each piece of work in a savepoint of a shared transaction, and answers after the commit.
+
+    `opening` is called on the thread. `explain` turns SQLite's errors into ours.
+    """
+
+    def __init__(
+        self,
+        opening: Callable[[], sqlite3.Connection],
+        explain: Callable[[sqlite3.Error], StoreError],
+        patience: float = PATIENCE,
+    ) -> None:
+        self._opening = opening
+        self._explain = explain
+        self._patience = patience
+        self._queue: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()
+        self._loop = asyncio.get_running_loop()
+        self._opened: asyncio.Future[Any] = self._loop.create_future()
+        self._ended: asyncio.Future[Any] = self._loop.create_future()
+        self._closing = False
+        self._last = False
+        self._broken: StoreBroken | None = None
+        # A daemon: what is not committed when the interpreter exits was never promised to anybody.
+        self._thread = threading.Thread(target=self._main, name="store", daemon=True)
+
+    async def start(self) -> None:
+        """Raises what `opening` raises."""
+        self._thread.start()
+        await self._opened
+
+    async def do(self, work: Work[T], *, writes: bool, committed: str = "") -> T:
+        """The work's result, once it is committed. Its error, if it raised one: then nothing of it is in the store.
+
+        `committed` names the crash point between the commit and the answer. Cancelling gives up the answer, not the work.
+        """
+        if self._closing:
+            raise StoreError("The store is closed.")
+        answer: asyncio.Future[T] = self._loop.create_future()
+        self._queue.put(_Request(work, answer, writes, committed))
+        return await answer
+
+    async def close(self) -> None:
+        """Finish what was asked before, then close the connection."""
+        if not self._closing:
+            self._closing = True
+            self._queue.put(None)
+        await asyncio.shield(self._ended)
+
+    def _main(self) -> None:
+        try:
+            connection = self._opening()
+        except Exception as error:  # noqa: BLE001 - whoever opens the store gets it
+            self._tell(self._opened, None, error)
+            return
+        self._tell(self._opened, None, None)
+        while batch := self._take():
+            self._commit(connection, batch)
+            answers = [(one.answer, one.result, one.error) for one in batch]
+            self._call(_answer, answers)
+            del batch, answers
+        try:
+            connection.close()
+        except sqlite3.Error as error:
+            self._tell(self._ended, None, self._explain(error))
+        else:
+            self._tell(self._ended, None, None)
+
+    def _take(self) -> list[_Request]:
+        """Everything that was asked for meanwhile, at least one request; nothing once the store is closed."""
+        batch: list[_Request] = []
+        while not self._last and len(batch) < MOST:
+            try:
+                one = self._queue.get(block=not batch)
+            except queue.Empty:
+                break
+            if one is None:
+                self._last = True
+            else:
+                batch.append(one)
+        return batch
+
+    def _commit(self, connection: sqlite3.Connection, batch: Sequence[_Request]) -> None:
+        try:
+            if self._broken is not None:
+                raise self._broken
+            self._begin(connection, writes=any(request.writes for request in batch))
+            for request in batch:
+                _run(connection, request)
+            connection.execute("COMMIT")
+        except (sqlite3.Error, StoreBroken) as error:
+            self._fail(connection, batch, error)
+            return
+        for request in batch:
+            if request.error is None:
+                crash_point(request.committed)
+
+    def _begin(self, connection: sqlite3.Connection, *, writes: bool) -> None:
+        """Waits while another program keeps the store locked. Reading needs no lock in a WAL database."""
+        end = time.monotonic() + self._patience
+        while True:
+            try:
+                connection.execute("BEGIN IMMEDIATE" if writes else "BEGIN")
+            except sqlite3.OperationalError as error:
+                if code(error) != sqlite3.SQLITE_BUSY or time.monotonic() >= end:
+                    raise
+            else:
+                return
+
+    def _fail(self, connection: sqlite3.Connection, batch: Sequence[_Request], error: sqlite3.Error | StoreBroken) -> None:
+        """Nobody's work is in the store. After the disk failed, none will be: a second fsync may lie about the first."""
+        told = self._explain(error) if isinstance(error, sqlite3.Error) else error
+        if isinstance(told, StoreBroken):
+            self._broken = told
+        for request in batch:
+            request.error = told
+        with suppress(sqlite3.Error):
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+
+    def _tell(self, answer: asyncio.Future[Any], result: Any, error: Exception | None) -> None:
+        self._call(_answer, [(answer, result, error)])
+
+    def _call(self, tell: Callable[[Any], None], told: Any) -> None:
+        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            self._loop.call_soon_threadsafe(tell, told)
+
+
+def _run(connection: sqlite3.Connection, request: _Request) -> None:
+    """One piece of work in its savepoint: if it fails, it fails alone. Raises only what the whole commit fails by."""
+    connection.execute("SAVEPOINT request")
+    try:
+        request.result = request.work(connection)
+    except Exception as error:
+        if isinstance(error, sqlite3.Error) and (code(error) in _ENDS_ALL or not connection.in_transaction):
+            raise
+        request.error = error
+        connection.execute("ROLLBACK TO request")
+    connection.execute("RELEASE request")
+
+
+def _answer(told: Sequence[tuple[asyncio.Future[Any], Any, Exception | None]]) -> None:
+    for answer, result, error in told:
+        if answer.done():
+            continue
+        if error is None:
+            answer.set_result(result)
+        else:
+            answer.set_exception(error)
