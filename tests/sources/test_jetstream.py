@@ -1,0 +1,169 @@
+"""Jetstream's events, from servers on loopback."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from pydantic import ValidationError
+
+from router.sources import jetstream
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from router.core.model import Heard
+    from router.host import Host
+    from router.sources.base import Source
+    from tests.sources.conftest import FakeClock, Peer, Remembering, Visit
+
+    Take = Callable[[Source, int | None, int], Awaitable[list[Heard]]]
+
+WIRE = Path(__file__).parent.parent / "wire/jetstream"
+NOW = 1_789_380_100_000_000
+SECOND = 1_000_000
+DID = "did:plc:bcf5hva3le7u4qexk2iyiajl"
+
+
+def frame(time_us: int, name: str = "jetstream_repo_create") -> dict[str, Any]:
+    return {**json.loads((WIRE / f"{name}.json").read_bytes()), "time_us": time_us}
+
+
+def open_jetstream(host: Host, seen: Remembering, *peers: Peer, **settings: Any) -> Source:
+    hosts = [f"ws://{peer.netloc}" for peer in peers]
+    return jetstream.kind.open("j", jetstream.Settings(hosts=hosts, **settings), host, seen)
+
+
+async def test_what_is_asked_for(host: Host, seen: Remembering, peer: Peer, visit: type[Visit], take: Take) -> None:
+    """Collections and accounts are repeated parameters, and the server is to leave out what is too large for us."""
+    peer.visits = [visit([frame(NOW + 1)])]
+    wanted = ["sh.tangled.repo", "sh.tangled.repo.*"]
+    await take(open_jetstream(host, seen, peer, collections=wanted, dids=[DID], max_message_size=5000), NOW, 1)
+    (request,) = peer.requests
+    assert request.path == "/subscribe"
+    assert sorted(request.query.items()) == [
+        ("cursor", str(NOW - 5 * SECOND)),
+        ("maxMessageSizeBytes", "5000"),
+        ("wantedCollections", "sh.tangled.repo"),
+        ("wantedCollections", "sh.tangled.repo.*"),
+        ("wantedDids", DID),
+    ]
+    assert "Origin" not in request.headers
+
+
+async def test_first_contact_is_live(
+    host: Host, seen: Remembering, peer: Peer, visit: type[Visit], take: Take, clock: FakeClock
+) -> None:
+    """Without a stored cursor it begins now; now is stored, and is where a drop before any event goes back to, not further."""
+    peer.visits = [visit(close=1001), visit([frame(NOW + 9)])]
+    heard = await take(open_jetstream(host, seen, peer), None, 2)
+    assert (heard[0].event, heard[0].cursor) == (None, NOW)
+    assert heard[1].cursor == NOW + 9
+    assert peer.cursors() == [None, str(NOW)]
+
+
+async def test_a_reconnect_goes_back_a_little(
+    host: Host, seen: Remembering, peer: Peer, visit: type[Visit], take: Take
+) -> None:
+    """Events that are heard twice are known by their ids, and the cursor that is handed on never goes back."""
+    peer.visits = [visit([frame(NOW), frame(NOW - 3)], close=1001), visit([frame(NOW - SECOND), frame(NOW + 1)])]
+    heard = await take(open_jetstream(host, seen, peer, rewind=2), NOW - 60 * SECOND, 4)
+    assert peer.cursors() == [str(NOW - 62 * SECOND), str(NOW - 2 * SECOND)]
+    assert [one.cursor for one in heard] == [NOW, NOW, NOW, NOW + 1]
+
+
+async def test_another_host_takes_over_with_an_overlap(
+    host: Host,
+    seen: Remembering,
+    peers: Callable[[], Awaitable[Peer]],
+    visit: type[Visit],
+    take: Take,
+) -> None:
+    """After some dials that came to nothing the next host is asked for the last minute too; once it sends news, it stays."""
+    first, second = await peers(), await peers()
+    first.visits = [visit([frame(NOW)], close=1001), visit(refuse=503), visit(refuse=503)]
+    second.visits = [visit([frame(NOW + 1)], close=1001), visit([frame(NOW + 2)])]
+    await take(open_jetstream(host, seen, first, second), NOW - SECOND, 3)
+    assert first.cursors()[1:] == [str(NOW - 5 * SECOND)] * 2
+    assert second.cursors() == [str(NOW - 60 * SECOND), str(NOW + 1 - 5 * SECOND)]
+
+
+async def test_hosts_are_tried_around(
+    host: Host, seen: Remembering, peers: Callable[[], Awaitable[Peer]], visit: type[Visit], take: Take
+) -> None:
+    """Where the last host fails too, it is the first one's turn again."""
+    first, second = await peers(), await peers()
+    first.visits = [visit(refuse=503), visit([frame(NOW + 1)])]
+    second.visits = [visit(refuse=503)]
+    await take(open_jetstream(host, seen, first, second, failover_after=1), NOW, 1)
+    assert (len(first.requests), len(second.requests)) == (2, 1)
+
+
+async def test_identity_and_account_events_are_heard(
+    host: Host, seen: Remembering, peer: Peer, visit: type[Visit], take: Take
+) -> None:
+    """They come whatever was asked for, and are events like any other."""
+    peer.visits = [visit([frame(NOW + 1, "jetstream_identity"), frame(NOW + 2, "jetstream_account_deleted")])]
+    heard = await take(open_jetstream(host, seen, peer), NOW, 2)
+    nsids = [one.event.nsid for one in heard if one.event is not None]
+    assert nsids == ["com.atproto.sync.subscribeRepos#identity", "com.atproto.sync.subscribeRepos#account"]
+
+
+async def test_a_time_in_the_future_moves_no_cursor(
+    host: Host, seen: Remembering, peer: Peer, visit: type[Visit], take: Take
+) -> None:
+    """An event that claims to be of next year is heard, and what comes after it is not skipped."""
+    peer.visits = [visit([frame(NOW + 365 * 86400 * SECOND), frame(NOW + 1)])]
+    heard = await take(open_jetstream(host, seen, peer), NOW, 2)
+    assert [one.cursor for one in heard] == [NOW, NOW + 1]
+    assert heard[0].event is not None
+
+
+async def test_a_bad_frame_is_passed_over(host: Host, seen: Remembering, peer: Peer, visit: type[Visit], take: Take) -> None:
+    """It is handed on with its reason, and the cursor passes it where its time can be read."""
+    peer.visits = [visit([{**frame(NOW + 1), "kind": "news"}, "{", frame(NOW + 2)])]
+    heard = await take(open_jetstream(host, seen, peer), NOW, 3)
+    assert [one.cursor for one in heard] == [NOW + 1, NOW + 1, NOW + 2]
+    assert heard[0].bad == '`kind` must be commit, identity or account, not "news".'
+    assert heard[1].bad == "The frame is not JSON."
+    assert len(peer.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "url"),
+    [
+        ("jetstream.example.com", "wss://jetstream.example.com/subscribe"),
+        ("wss://Jetstream.example.com/", "wss://jetstream.example.com/subscribe"),
+        ("https://jetstream.example.com/a/subscribe", "wss://jetstream.example.com/a/subscribe"),
+        ("ws://127.0.0.1:6008", "ws://127.0.0.1:6008/subscribe"),
+    ],
+)
+def test_a_host_is_a_name_or_an_address(text: str, url: str) -> None:
+    """With or without scheme and path, it is one address."""
+    assert jetstream.Settings(hosts=[text]).hosts == [url]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"hosts": []},
+        {"hosts": ["ftp://jetstream.example.com"]},
+        {"hosts": ["wss://user:secret@jetstream.example.com"]},
+        {"hosts": ["wss://jetstream.example.com/subscribe?cursor=1"]},
+        {"collections": []},
+        {"collections": ["repo"]},
+        {"collections": ["sh.tangled.repo*"]},
+        {"collections": [f"sh.tangled.c{n}" for n in range(101)]},
+        {"dids": ["alice.example"]},
+        {"dids": [DID] * 10_001},
+        {"failover_after": 0},
+        {"rewind": "5"},
+        {"wanted": []},
+    ],
+)
+def test_wrong_settings_are_refused(settings: dict[str, Any]) -> None:
+    """What a server would answer with 400 is found before it is asked."""
+    with pytest.raises(ValidationError):
+        jetstream.Settings(**settings)
