@@ -129,7 +129,7 @@ def _change(verb: str, ids: Sequence[str], state: str | None, *, everything: boo
         for one in changed:
             show.line(one)
         for one in (one for one in whole if one not in changed):
-            show.line(f"{one} cannot be changed now: it is done, or under way.", err=True)
+            show.line(f"{one} cannot be changed: it is done, under way, or could never be rendered.", err=True)
         show.line(f"{show.counted(len(changed), 'delivery', 'deliveries')} to {verb}.", err=True)
     return FINDINGS if set(whole) - set(changed) else FINE
 

@@ -40,9 +40,11 @@ class Verbs(click.Group):
         if cmd_name not in self.verbs:
             hint = nearest(cmd_name, self.verbs) or "See `router --help`."
             ctx.fail(f"There is no verb `{cmd_name}`. {hint}")
-        module, _, attribute = self.verbs[cmd_name][0].partition(":")
-        command = getattr(import_module(module), attribute)
-        return command if isinstance(command, click.Command) else None
+        where, said = self.verbs[cmd_name]
+        module, _, attribute = where.partition(":")
+        command: click.Command = getattr(import_module(module), attribute)
+        command.short_help = said
+        return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Verbs"):

@@ -85,7 +85,7 @@ async def serving(store: Path) -> AsyncIterator[Served]:
     serve = admin.serve(cast("Store", made.outbox), cast("Bell", made.bell), store, cast("Clock", Stopped()))
     async with asyncio.TaskGroup() as group:
         task = group.create_task(serve)
-        while not (made.path.exists() and await _answers(made)):  # noqa: ASYNC110 - nothing but the socket tells
+        while not (made.path.exists() and await _answers(made)):
             await asyncio.sleep(0)
         yield made
         task.cancel()

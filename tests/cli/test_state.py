@@ -1,0 +1,233 @@
+"""The verbs that look into the store: `sources`, `events`, `deliveries`, and `explain --event-id`."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from router.core import envelope, plan, rules
+from router.core.model import Outcome, State
+from router.core.problems import Problems
+from router.engine.bell import Bell
+from router.engine.store.base import Arrival
+from router.engine.store.sqlite import open_store
+from router.host import SystemClock
+from router.plugins import OptionModels
+from router.web import admin
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from conftest import Call  # type: ignore[import-not-found]
+
+NOW = 1_795_435_201_000_000
+RULES = """\
+rules:
+  - name: good
+    when: {trigger: push, branch: main}
+    do: [{log: {message: "push to {{ branch }}"}}]
+  - name: refused
+    when: {trigger: push, branch: main}
+    do: [{log: {message: again}}]
+  - name: broken
+    when: {trigger: push, branch: main}
+    do: [{log: {message: "{{ record.missing }}"}}]
+"""
+
+
+@pytest.fixture(autouse=True)
+def _heard(call: Call, folder: Path) -> None:
+    """A project whose store has one push: a delivery that waits, one that was refused and is dead, one that never was fit."""
+    assert call("init", ".").code == 0
+    (folder / "rules/first.yaml").write_text(RULES)
+    event = envelope.event_from(json.loads((folder / "events/push.json").read_text()))
+    book = rules.load([rules.RuleText("first", "rules/first.yaml", RULES)], OptionModels(), Problems())
+
+    async def fill() -> None:
+        store = await open_store(folder / "router.db")
+        arrivals = [
+            Arrival(source="knot", cursor=7, event=event, plan=plan.plan(event, book, {}), keep=True),
+            Arrival(source="old", cursor=3, bad="The frame is not JSON.", frame=b"{"),
+        ]
+        await store.accept(arrivals, NOW)
+        for claim in await store.claim("a test", 10, 30.0, NOW, {}):
+            dead = claim.delivery.rule == "first/refused"
+            outcome = Outcome(state=State.DEAD, reason="refused") if dead else Outcome(state=State.READY, due=NOW)
+            assert await store.settle(claim, outcome, NOW)
+        await store.close()
+
+    asyncio.run(fill())
+
+
+def deliveries(call: Call, *args: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(call("deliveries", "list", "--output", "json", *args).out)
+    return found
+
+
+def the_refused_one(call: Call) -> str:
+    (row,) = deliveries(call, "--rule", "first/refused")
+    return str(row["id"])
+
+
+def test_sources_are_listed_with_how_far_they_were_heard(call: Call) -> None:
+    """Configured sources and those that only the store remembers, with cursor, events and bad frames."""
+    code, out, err = call("sources")
+    rows = [line.split() for line in out.splitlines()]
+    assert (code, err) == (0, "")
+    assert rows[1][:5] == ["knot", "knot", "7", "2026-11-23T12:00:01Z", "1"]
+    assert rows[2][:3] == ["old", "-", "3"]
+    assert rows[2][-5:] == ["The", "frame", "is", "not", "JSON."]
+    found = json.loads(call("sources", "--output", "json").out)
+    assert [(row["name"], row["kind"], row["cursor"], row["events"], row["bad_frames"]) for row in found] == [
+        ("knot", "knot", 7, 1, 0),
+        ("old", None, 3, 0, 1),
+    ]
+
+
+def test_events_are_listed_and_shown(call: Call) -> None:
+    """An event has a number by which it can be shown; what is shown can be read as an event again."""
+    code, out, _ = call("events", "list")
+    assert code == 0
+    assert out.splitlines()[1].split()[:4] == ["1", "2026-11-23T12:00:01Z", "knot", "sh.tangled.git.refUpdate"]
+    (row,) = json.loads(call("events", "list", "--output", "json").out)
+    assert (row["number"], row["deliveries"], sorted(row["matched"])) == (1, 3, ["first/broken", "first/good", "first/refused"])
+    shown = json.loads(call("events", "show", "1", "--output", "json").out)
+    assert envelope.event_from(shown["event"]).fields["branch"] == "main"
+    assert "ref: refs/heads/main" in call("events", "show", "1").out
+
+
+def test_events_can_be_filtered(call: Call) -> None:
+    """A filter that nothing passes lists nothing, and exits with 0."""
+    assert json.loads(call("events", "list", "--nsid", "x.y.z", "--output", "json").out) == []
+    assert len(json.loads(call("events", "list", "--matched", "--output", "json").out)) == 1
+
+
+@pytest.mark.parametrize("verb", [("events", "show", "99"), ("explain", "--event-id", "99")])
+def test_an_event_that_is_not_there_is_a_sentence(call: Call, verb: tuple[str, ...]) -> None:
+    """A wrong number exits with 2 and says how to find the right one."""
+    assert call(*verb)[::2] == (2, "router: The store has no event 99: `router events list` shows which there are.\n")
+
+
+def test_a_recorded_event_can_be_explained(call: Call) -> None:
+    """`explain --event-id` takes the event from the store and the rules as they are now."""
+    code, out, _ = call("explain", "--event-id", "1", "rules")
+    assert code == 0
+    assert out.startswith("sh.tangled.git.refUpdate from knot, main\n\nmatches    good\n")
+
+
+def test_deliveries_are_listed_and_filtered(call: Call) -> None:
+    """Each filter leaves what it names."""
+    assert {(row["rule"], row["state"]) for row in deliveries(call)} == {
+        ("first/good", "ready"),
+        ("first/refused", "dead"),
+        ("first/broken", "dead"),
+    }
+    assert [row["rule"] for row in deliveries(call, "--rule", "first/good")] == ["first/good"]
+    assert deliveries(call, "--repo", "did:plc:other") == []
+    assert len(deliveries(call, "--limit", "1")) == 1
+    assert call("deliveries", "list").out.splitlines()[0].split()[:4] == ["ID", "STATE", "RULE", "PROVIDER"]
+
+
+def test_a_delivery_is_shown_by_the_beginning_of_its_id(call: Call) -> None:
+    """Twelve characters, as the list shows them, are enough."""
+    whole = the_refused_one(call)
+    code, out, _ = call("deliveries", "show", whole[:12])
+    assert code == 0
+    assert f"id: {whole}\n" in out
+    assert "state: dead\n" in out
+    assert json.loads(call("deliveries", "show", whole, "--output", "json").out)["rule"] == "first/refused"
+    assert call("deliveries", "show", "ffffffffffff").code == 2
+
+
+def test_a_dead_delivery_can_be_retried_without_a_router(call: Call) -> None:
+    """No router runs: the store is changed directly."""
+    whole = the_refused_one(call)
+    assert call("deliveries", "retry", whole[:12]) == (0, f"{whole}\n", "1 delivery to retry.\n")
+    assert [row["state"] for row in deliveries(call, "--rule", "first/refused")] == ["ready"]
+
+
+def test_what_cannot_be_changed_is_told(call: Call) -> None:
+    """A delivery that could not be rendered has nothing to be made with: retrying it changes nothing, and exits with 1."""
+    (row,) = deliveries(call, "--rule", "first/broken")
+    code, out, err = call("deliveries", "retry", row["id"])
+    assert (code, out) == (1, "")
+    assert err.startswith(f"{row['id']} cannot be changed:")
+
+
+def test_all_dead_deliveries_can_be_discarded(call: Call) -> None:
+    """`--state dead --all` means every dead one, and says which it were."""
+    dead = {row["id"] for row in deliveries(call, "--state", "dead")}
+    done = call("deliveries", "discard", "--state", "dead", "--all", "--output", "json")
+    assert (done.code, set(json.loads(done.out)["changed"])) == (0, dead)
+    assert {row["id"] for row in deliveries(call, "--state", "discarded")} == dead
+    assert deliveries(call, "--state", "dead") == []
+
+
+@pytest.mark.parametrize("args", [(), ("--state", "dead"), ("--all",), ("abcdef012345", "--state", "dead", "--all")])
+def test_what_is_meant_must_be_clear(call: Call, args: tuple[str, ...]) -> None:
+    """Ids, or a state and --all: nothing else changes anything."""
+    code, _, err = call("deliveries", "discard", *args)
+    assert code == 2
+    assert "Name deliveries by their IDs, or all dead ones by --state dead --all." in err
+
+
+async def _answers(path: Path) -> bool:
+    try:
+        _, writer = await asyncio.open_unix_connection(path)
+    except (FileNotFoundError, ConnectionRefusedError):
+        return False
+    writer.close()
+    await writer.wait_closed()
+    return True
+
+
+@contextmanager
+def running(store_path: Path) -> Iterator[Bell]:
+    """A router as far as the command line can tell: it holds the store's lock and serves the socket, in a thread."""
+    bell, ready, stopping = Bell(), threading.Event(), asyncio.Event()
+    loop = asyncio.new_event_loop()
+
+    async def serve() -> None:
+        store = await open_store(store_path)
+        task = asyncio.ensure_future(admin.serve(store, bell, store_path, SystemClock()))
+        while not await _answers(admin.socket_path(store_path)):
+            await asyncio.sleep(0)
+        ready.set()
+        await stopping.wait()
+        task.cancel()
+        await asyncio.wait([task])
+        await store.close()
+
+    thread = threading.Thread(target=loop.run_until_complete, args=(serve(),))
+    thread.start()
+    try:
+        assert ready.wait(30)
+        yield bell
+    finally:
+        loop.call_soon_threadsafe(stopping.set)
+        thread.join(30)
+        loop.close()
+
+
+def test_a_running_router_is_asked_to_change_its_store(call: Call, folder: Path) -> None:
+    """Beside a running router, its socket is used: one process writes, and it wakes up at once."""
+    whole = the_refused_one(call)
+    with running(folder / "router.db") as bell:
+        before = bell.count
+        assert call("deliveries", "retry", whole) == (0, f"{whole}\n", "1 delivery to retry.\n")
+        assert bell.count > before
+        assert [row["state"] for row in deliveries(call, "--rule", "first/refused")] == [State.READY]
+
+
+@pytest.mark.parametrize("verb", [("events", "list"), ("deliveries", "list"), ("deliveries", "retry", "abcdef012345")])
+def test_without_a_store_there_is_nothing_to_look_into(call: Call, folder: Path, verb: tuple[str, ...]) -> None:
+    """A project that never ran has no store, and looking does not make one. It went wrong while running: 3."""
+    (folder / "router.yaml").write_text("store: {path: other.db}\n")
+    assert call(*verb) == (3, "", "router: There is no store at other.db: `router run` makes it.\n")
+    assert not Path("other.db").exists()
