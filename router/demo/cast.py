@@ -8,3 +8,5 @@ HANDLES = {ALICE: "alice.example", BOB: "bob.example"}
 #: Alice's repo `hello` on knot A, and Bob's `site` on knot B.
 HELLO = "did:plc:hellohellohellohello2222"
 SITE = "did:plc:sitesitesitesitesite2222"
+#: What people call the DIDs above.
+NAMES = HANDLES | {HELLO: "alice.example/hello", SITE: "bob.example/site"}

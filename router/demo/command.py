@@ -74,8 +74,10 @@ class _Show:
         self.played: list[Played] = []
 
     def why(self, event: Event, rule: str) -> Sequence[str]:
+        """The conditions that held, without the nsid that every rule asks for."""
         found = self.book.by_id.get(rule)
-        return match.why(event, found, IDENTITIES) if found is not None else ()
+        reasons = match.why(event, found, IDENTITIES) if found is not None else ()
+        return [reason for reason in reasons if not reason.startswith("nsid")]
 
     async def play(self) -> None:
         """The script, once somebody listens; with `once`, until all that it expects has happened or patience is over."""

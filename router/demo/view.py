@@ -8,9 +8,9 @@ from rich.console import Console
 from rich.text import Text
 
 from router.core.model import State
-from router.demo.cast import HANDLES
+from router.demo.cast import NAMES
 from router.demo.record import Record
-from router.demo.words import describe, safe
+from router.demo.words import describe, safe, whereabouts
 from router.observe import Silent
 
 if TYPE_CHECKING:
@@ -37,14 +37,14 @@ def terminal() -> Console:
 
 
 class DemoView(Silent):
-    """Prints what it observes. `why(event, rule id)` tells what made a rule match; `names` are handles by DID."""
+    """Prints what it observes. `why(event, rule id)` tells what made a rule match; `names` are those of known DIDs."""
 
     def __init__(
         self, console: Console, why: Callable[[Event, str], Sequence[str]], names: Mapping[str, str] | None = None
     ) -> None:
         self.console = console
         self.why = why
-        self.names = HANDLES if names is None else names
+        self.names = NAMES if names is None else names
         self.record = Record()
 
     def say(self, sentence: str) -> None:
@@ -91,8 +91,10 @@ class DemoView(Silent):
             self._row("", safe(outcome.receipt.url), "blue")
 
     def reported(self, entry: Entry) -> None:
+        happening = self.record.by_delivery.get(entry.delivery)
+        known = happening is not None and happening.statuses.get(entry.delivery) == str(entry.status)
         self.record.reported(entry)
-        if not entry.workflow:
+        if known or not entry.workflow:
             return
         told = f"{safe(entry.workflow, 40)} {entry.status}{': ' + safe(entry.error) if entry.error else ''}"
         self._row("  status", told + self._of(entry.delivery), _STYLES.get(str(entry.status), ""))
@@ -106,7 +108,7 @@ class DemoView(Silent):
     def summary(self, played: Sequence[Played] | None = None) -> int:
         """Print the counts and, given the lines that were played, what is not as they expect. The exit code: 0 or 1."""
         self.console.print()
-        self._row("summary", ", ".join(f"{count} {what}" for what, count in self.record.counts().items()), "bold")
+        self._row("summary", ", ".join(f"{what} {count}" for what, count in self.record.counts().items()), "bold")
         if played is None:
             return 0
         missing = list(self.record.missing(played))
@@ -119,7 +121,7 @@ class DemoView(Silent):
     def _of(self, delivery: str) -> str:
         """Which event a late line is about."""
         happening = self.record.by_delivery.get(delivery)
-        return f" - {describe(happening.event, self.names)}" if happening else ""
+        return f" - {whereabouts(happening.event, self.names)}" if happening else ""
 
     def _headline(self, source: str, told: str, style: str) -> None:
         self.console.print()

@@ -24,7 +24,7 @@ def safe(value: Tree, limit: int = LONGEST) -> str:
 
 
 def describe(event: Event, names: Mapping[str, str]) -> str:
-    """What happened. `names` are the handles of DIDs that are worth calling by name."""
+    """What happened. `names` are what people call some DIDs."""
     fields, record = event.fields, event.record
     where = f" of {repo_name(fields.get('repo'), names)}" if fields.get("repo") else ""
     who = f" by {_who(fields['actor'], names)}" if fields.get("actor") else ""
@@ -43,6 +43,14 @@ def describe(event: Event, names: Mapping[str, str]) -> str:
         return safe(event.nsid.partition("#")[2]) + where + who
     operation = f"{safe(fields['operation'])} of " if fields.get("operation") else ""
     return f"{operation}{safe(event.nsid)}{where}{who}"
+
+
+def whereabouts(event: Event, names: Mapping[str, str]) -> str:
+    """The repo and the ref alone, for a line about an event that was described before."""
+    fields = event.fields
+    repo = repo_name(fields["repo"], names) if fields.get("repo") else safe(event.nsid)
+    ref = fields.get("tag") or fields.get("target_branch") or fields.get("branch")
+    return f"{repo} {safe(ref, 80)}" if ref else repo
 
 
 def _update(fields: Mapping[str, Tree], record: Mapping[str, Tree]) -> str:
@@ -64,7 +72,7 @@ def repo_name(repo: Tree, names: Mapping[str, str]) -> str:
         return safe(repo)
     if repo.get("owner") and repo.get("name"):
         return f"{_who(repo['owner'], names)}/{safe(repo['name'], 60)}"
-    return safe(repo.get("did") or "an unknown repo")
+    return _who(repo["did"], names) if repo.get("did") else "an unknown repo"
 
 
 def _who(did: Tree, names: Mapping[str, str]) -> str:

@@ -30,7 +30,7 @@ def test_the_script_runs_to_its_end() -> None:
         "push to main of alice.example/hello by alice.example",
         "none, on purpose",
         "a frame that is no event",
-        "ci success - push to main of bob.example/site",
+        "ci success - bob.example/site main",
         "ci failed",
         "/demo/hello/builds/1",
         "Everything that 11 lines of the script expect has happened.",

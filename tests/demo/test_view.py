@@ -78,10 +78,9 @@ def test_the_way_of_a_push_is_told() -> None:
         "  rule     demo/build",
         "  because  branch is main for demo/build",
         "  action   buildkite hello",
-        "  answer   buildkite hello done - push to main of alice.example/hello by",
-        "           alice.example",
+        "  answer   buildkite hello done - alice.example/hello main",
         "           http://127.0.0.1:1/demo/hello/builds/1",
-        "  status   ci success - push to main of alice.example/hello by alice.example",
+        "  status   ci success - alice.example/hello main",
         "           http://127.0.0.1:1/demo/hello/builds/1",
     ]
 
@@ -107,6 +106,15 @@ def test_what_is_not_done_is_told_too() -> None:
         "identity: The resolver is down.",
     ):
         assert said in shown(raw)
+
+
+def test_a_status_is_told_once() -> None:
+    """The same status reported again is no news to a person."""
+    demo, raw = view()
+    demo.planned(event(), PLAN, fresh=True)
+    for status in (Status.PENDING, Status.PENDING, Status.RUNNING):
+        demo.reported(Entry(delivery="d1", workflow="ci", status=status, at=0))
+    assert [line.split()[2] for line in shown(raw).splitlines() if "status" in line] == ["pending", "running"]
 
 
 def test_an_event_that_was_known_is_not_told_again() -> None:
@@ -249,7 +257,7 @@ def test_a_demo_that_was_stopped_is_not_judged() -> None:
     demo, raw = view()
     demo.planned(event(), PLAN, fresh=True)
     assert demo.summary() == 0
-    assert "1 events, 1 matched" in shown(raw)
+    assert "events 1, matched 1" in shown(raw)
 
 
 async def test_settled_waits_for_the_last_status() -> None:
