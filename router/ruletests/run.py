@@ -45,7 +45,11 @@ def run(entries: Sequence[library.Entry], pins: Mapping[str, str], selects: Call
     """Run the tests of these files and folders whose names are selected. `pins` are handles that are known anyway."""
     session = Session()
     books: dict[Path, Rulebook | None] = {}
-    for file in library.test_files(entries, session.problems):
+    files = library.test_files(entries, session.problems)
+    if not files and entries and not session.problems.errors:
+        hint = "Tests are files beside the rules whose names end in .test.yaml."
+        session.problems.error("R041", entries[0].place, "There is no test here.", hint)
+    for file in files:
         text = library.read(file, session.problems)
         if file.parent not in books:
             books[file.parent] = _rulebook(file.parent, session.problems)

@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from router import library
+from router.ruletests.run import run
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -140,3 +143,12 @@ def test_a_rule_name_that_two_files_have_needs_its_id(judge: Judge, tmp_path: Pa
     (tmp_path / "rules/also.yaml").write_text("rules: [{name: build, when: {branch: x}, do: []}]\n")
     (problem,) = judge(GOOD).problems.errors
     assert (problem.message, problem.hint) == ("Several rules are named `build`.", "Write one of also/build, core/build.")
+
+
+def test_a_folder_without_tests_is_a_finding(judge: Judge, tmp_path: Path) -> None:
+    """Zero tests that all pass would look like proof."""
+    (tmp_path / "empty").mkdir()
+    session = run(library.on_command_line(["empty"]), {}, lambda _name: True)
+    assert [str(problem) for problem in session.problems.found] == [
+        "empty:1:1: R041: There is no test here. Tests are files beside the rules whose names end in .test.yaml."
+    ]
