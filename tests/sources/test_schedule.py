@@ -7,6 +7,9 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import given
+from hypothesis import settings as examples
+from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from router.sources import schedule, timetable
@@ -181,6 +184,23 @@ def test_the_latest_of_many_is_found_without_counting_them() -> None:
     until = datetime(2026, 1, 1, 0, 0, 30, tzinfo=UTC)
     assert times.latest(datetime(2020, 1, 1, tzinfo=UTC), until) == datetime(2026, 1, 1, tzinfo=UTC)
     assert asked < 100
+
+
+@examples(max_examples=30, deadline=None)
+@given(
+    st.sampled_from(["* * * * *", "*/17 1-3 * * *", "0 0 * * 1", "5 4 1 * *", "30 2 29 2 *"]),
+    st.integers(0, 4 * 365 * 86_400),
+    st.integers(0, 3 * 86_400),
+)
+def test_the_latest_is_the_last_one_of_all(line: str, start: int, length: int) -> None:
+    """Looking back in stretches finds the same time as going through all of them."""
+    times = timetable.cron(line, "Europe/Berlin")
+    after = datetime(2024, 1, 1, tzinfo=UTC) + timedelta(seconds=start)
+    until = after + timedelta(seconds=length)
+    expected, moment = None, after
+    while (found := times.after(moment)) is not None and found <= until:
+        expected = moment = found
+    assert times.latest(after, until) == expected
 
 
 def test_an_interval_never_drifts() -> None:

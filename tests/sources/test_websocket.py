@@ -188,6 +188,20 @@ async def test_pings_are_answered(host: Host, seen: Remembering, raw_peer: RawPe
     assert got == [Received(b"\x8abeat")]
 
 
+async def test_a_connection_that_is_dead_is_noticed(
+    host: Host, seen: Remembering, raw_peer: RawPeer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A peer that vanished without a word answers no ping of ours: it is dialled again instead of being waited for."""
+    monkeypatch.setattr(websocket, "HEARTBEAT", 0.05)
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(text_frame(b"last words"))
+        await reader.read()
+
+    await receive(line_to(await raw_peer(script), host, seen), 2)
+    assert "it did not answer in time" in seen.sentences("down")[0]
+
+
 async def test_a_reason_cannot_forge_a_log_line(host: Host, seen: Remembering, peer: Peer, visit: type[Visit]) -> None:
     """What a peer says as it closes is shown on one line, cut, with nothing that a terminal obeys."""
     peer.visits = [visit(close=1008, reason=b"go\nlevel=error \x1b[2J" + b"x" * 90), visit(["hello"])]
