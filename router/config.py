@@ -8,118 +8,39 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from pydantic import AfterValidator, BaseModel, Field
+from pydantic import BaseModel
 
 from router import environment, plugins
-from router.core import document, identity, options
+from router.core import document, options
 from router.core.errors import BadInput
 from router.core.problems import Place, Problems, nearest
 from router.library import Entry
-from router.settings import Closed, Duration
+from router.sections import (
+    DEFAULT_FILE,
+    DEFAULT_RULES,
+    SECTIONS,
+    Config,
+    DeliverySection,
+    IdentitySection,
+    LogSection,
+    SourceConfig,
+    StoreSection,
+)
 
 if TYPE_CHECKING:
     from router.core.document import Node
-    from router.core.options import Complaint
 
-DEFAULT_FILE = "router.yaml"
-DEFAULT_RULES = ("./rules",)
+__all__ = ["DEFAULT_FILE", "Config", "SourceConfig", "load"]
+
 SECTION_KEYS = ("store", "sources", "rules", "providers", "identity", "delivery", "log")
 _SOURCE_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 
+_CODES = {"extra_forbidden": "R003", "missing": "R005"}
+
 SectionT = TypeVar("SectionT", bound=BaseModel)
-
-
-def _pins(pins: dict[str, str]) -> dict[str, str]:
-    made = {handle.removeprefix("@").lower(): did for handle, did in pins.items()}
-    for handle, did in made.items():
-        if identity.HANDLE.fullmatch(handle) is None:
-            raise ValueError(f"`{handle}` is not a handle")
-        if identity.DID.fullmatch(did) is None:
-            raise ValueError(f"`{did}` is not a DID")
-    return made
-
-
-class StoreSection(Closed):
-    """`record` says which events are kept when no rule matched: those whose nsid some rule asks for (`wanted`), or all."""
-
-    path: str = Field("router.db", min_length=1)
-    record: Literal["matched", "wanted", "all"] = "wanted"
-
-
-class IdentitySection(Closed):
-    """Who is who. `resolver` serves com.atproto.identity.resolveHandle; `pins` are handles that are never looked up."""
-
-    resolver: str = Field("https://public.api.bsky.app", pattern=r"^https?://[^\s/?#]+/?$")
-    pins: Annotated[dict[str, str], AfterValidator(_pins)] = Field(default_factory=dict)
-
-
-class DeliverySection(Closed):
-    """The way out. `lease` is added to a delivery's timeout; `shutdown` is how long a stop waits for what is under way."""
-
-    concurrency: int = Field(16, ge=1, le=1024)
-    lease: Duration = 30.0
-    shutdown: Duration = 20.0
-
-
-class LogSection(Closed):
-    """`auto` is for people on a terminal, and JSON lines elsewhere."""
-
-    format: Literal["auto", "json", "console"] = "auto"
-    level: Literal["debug", "info", "warning", "error"] = "info"
-
-
-SECTIONS: dict[str, type[BaseModel]] = {
-    "store": StoreSection,
-    "identity": IdentitySection,
-    "delivery": DeliverySection,
-    "log": LogSection,
-}
-
-
-@dataclass(frozen=True, slots=True)
-class SourceConfig:
-    """A source by name, with the settings that its kind understands."""
-
-    name: str
-    kind: str
-    settings: BaseModel
-
-
-@dataclass(frozen=True, kw_only=True)
-class Config:
-    """Everything that was configured. `file` is None where there is no router.yaml and all is as by default."""
-
-    file: Path | None = None
-    store: StoreSection = field(default_factory=StoreSection)
-    sources: tuple[SourceConfig, ...] = ()
-    rules: tuple[Entry, ...] = tuple(Entry(text, Place(DEFAULT_FILE)) for text in DEFAULT_RULES)
-    providers: Mapping[str, BaseModel] = field(default_factory=dict)
-    identity: IdentitySection = field(default_factory=IdentitySection)
-    delivery: DeliverySection = field(default_factory=DeliverySection)
-    log: LogSection = field(default_factory=LogSection)
-
-    @property
-    def store_path(self) -> Path:
-        """Where the store is; a relative path is relative to the configuration's folder."""
-        return (self.file.parent if self.file else Path()) / self.store.path
-
-    def provider_settings(self, name: str) -> BaseModel:
-        """What router.yaml says of a provider, or its defaults. Raises BadInput where it cannot do without being configured."""
-        given = self.providers.get(name)
-        if given is not None:
-            return given
-        model: type[BaseModel] = plugins.provider(name).settings
-        missing = [str(found.loc[0]) for found in options.complaints(model, {}, _is_template)]
-        if missing:
-            raise BadInput(
-                f"The provider `{name}` is used by a rule and needs settings: add `providers: {{{name}: {{{missing[0]}: …}}}}` "
-                f"to {self.file or DEFAULT_FILE}."
-            )
-        return model()
 
 
 def load(path: Path | None = None, environ: Mapping[str, str] | None = None, *, with_plugins: bool = True) -> Config:
@@ -194,7 +115,8 @@ class _Reader:
         """The model, or None with its problems told where they stand."""
         found = list(options.complaints(model, tree, _is_template))
         for complaint in found:
-            _tell(complaint, node, what, self.problems)
+            place, hint = options.placed(complaint, node) if node is not None else (Place(), "")
+            self.problems.error(_CODES.get(complaint.kind, "R040"), place, f"In {what}: {options.sentence(complaint)}", hint)
         return None if found else model.model_validate(tree)
 
     def _rules(self) -> list[Entry]:
@@ -254,21 +176,6 @@ class _Reader:
         if not document.mapping(node, self.problems, f"the settings of {what}"):
             return None
         return self._checked(model, document.tree(node, self.problems), node, what)
-
-
-def _tell(found: Complaint, node: Node | None, what: str, problems: Problems) -> None:
-    """One complaint of a settings model, where the mistake is written."""
-    where, last = ".".join(map(str, found.loc)), str(found.loc[-1]) if found.loc else ""
-    above = node.at(found.loc[:-1]) if node is not None else None
-    if found.kind == "extra_forbidden":
-        hint = nearest(last, found.known) or f"Known here: {', '.join(found.known)}."
-        problems.error("R003", above.key_place(last) if above else Place(), f"`{where}` is not a key of {what}.", hint)
-    elif found.kind == "missing":
-        problems.error("R005", above.place if above else Place(), f"In {what}, `{where}` is missing.", f"Add `{last}`.")
-    else:
-        place = node.at(found.loc).place if node is not None else Place()
-        told = found.sentence.removeprefix("Value error, ").rstrip(".")
-        problems.error("R040", place, f"In {what}, `{where}` is wrong: {told[:1].lower()}{told[1:]}." if where else f"{told}.")
 
 
 def _is_template(_text: str) -> bool:

@@ -11,6 +11,7 @@ from router import config, plugins
 from router.core.errors import BadInput
 from router.provider import Closed, Plugin
 from router.secret import Secret
+from router.sections import DeliverySection
 from router.settings import Duration
 from router.sources.base import SourceKind
 
@@ -121,7 +122,7 @@ def test_what_is_not_written_is_as_by_default(tmp_path: Path, text: str) -> None
     assert made.sources == ()
     assert [entry.text for entry in made.rules] == ["./rules"]
     assert made.store_path == tmp_path / "router.db"
-    assert made.delivery == config.DeliverySection()
+    assert made.delivery == DeliverySection()
 
 
 def test_without_a_file_all_is_as_by_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -144,26 +145,26 @@ MISTAKES = {
     "an unknown section": ("stor: {}\n", "1:1 R003 `stor` is not a key of router.yaml. Did you mean `store`?"),
     "an unknown key": (
         "store:\n  path: a\n  recrod: all\n",
-        "3:3 R003 `recrod` is not a key of `store`. Did you mean `record`?",
+        "3:3 R003 In `store`: there is no `recrod`. Did you mean `record`?",
     ),
     "a word that is none": (
         "log: {level: loud}\n",
-        "1:14 R040 In `log`, `level` is wrong: input should be 'debug', 'info', 'warning' or 'error'.",
+        "1:14 R040 In `log`: `level` is wrong: input should be 'debug', 'info', 'warning' or 'error'.",
     ),
     "a number that is none": (
         "delivery: {concurrency: many}\n",
-        "1:25 R040 In `delivery`, `concurrency` is wrong: input should be a valid integer.",
+        "1:25 R040 In `delivery`: `concurrency` is wrong: input should be a valid integer.",
     ),
     "a duration without sense": (
         "delivery: {lease: soon}\n",
         (
-            "1:19 R040 In `delivery`, `lease` is wrong: `soon` is not a duration: "
+            "1:19 R040 In `delivery`: `lease` is wrong: `soon` is not a duration: "
             "write a number with a unit, like 30s, 10m, 1h30m or 2d."
         ),
     ),
     "a handle that is none": (
         "identity: {pins: {alice: did:plc:a}}\n",
-        "1:18 R040 In `identity`, `pins` is wrong: `alice` is not a handle.",
+        "1:18 R040 In `identity`: `pins` is wrong: `alice` is not a handle.",
     ),
     "a kind that is not installed": (
         "sources:\n  a: {tpe: {path: x}}\n",
@@ -179,11 +180,11 @@ MISTAKES = {
     ),
     "a setting of a source that is missing": (
         "sources:\n  a: {tape: {every: 1s}}\n",
-        "2:13 R005 In the source `a`, `path` is missing. Add `path`.",
+        "2:13 R005 In the source `a`: `path` is missing. Add `path`.",
     ),
     "a setting of a source that is unknown": (
         "sources:\n  a: {tape: {path: x, evry: 1s}}\n",
-        "2:23 R003 `evry` is not a key of the source `a`. Did you mean `every`?",
+        "2:23 R003 In the source `a`: there is no `evry`. Did you mean `every`?",
     ),
     "a provider that is not installed": (
         "providers: {pagr: {}}\n",
@@ -219,7 +220,7 @@ def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
 def test_a_secret_in_the_file_is_refused_and_not_repeated(tmp_path: Path) -> None:
     """A plain token is refused with the sentence that says how to name one, and is quoted nowhere."""
     (found,) = mistakes(tmp_path, "providers:\n  pager: {token: hunter2}\n")
-    assert found.startswith("2:18 R040 In the provider `pager`, `token` is wrong: a secret is never written in a file")
+    assert found.startswith("2:18 R040 In the provider `pager`: `token` is wrong: a secret is never written in a file")
     assert "hunter2" not in found
 
 

@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, Any, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 
 from router.core.errors import RenderError
+from router.core.problems import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from router.core.document import Node
     from router.core.model import Tree
+    from router.core.problems import Place
 
 Loc = tuple[str | int, ...]
 _NONE = object()
@@ -54,6 +57,29 @@ def complaints(model: type[BaseModel], tree: Tree, is_template: Callable[[str], 
                 continue
             known = tuple(_fields_at(model, loc[:-1])) if kind == "extra_forbidden" else ()
             yield Complaint(loc, kind, found["msg"], known)
+
+
+def placed(found: Complaint, root: Node) -> tuple[Place, str]:
+    """Where in the document a complaint belongs, and what to write instead."""
+    parent = root.at(found.loc[:-1])
+    last = str(found.loc[-1]) if found.loc else ""
+    if found.kind == "extra_forbidden":
+        hint = nearest(last, found.known) or (f"Known here: {', '.join(found.known)}." if found.known else "Remove it.")
+        return parent.key_place(last), hint
+    if found.kind == "missing":
+        return parent.place, f"Add `{last}`."
+    return root.at(found.loc).place, ""
+
+
+def sentence(found: Complaint) -> str:
+    """The complaint, to follow "In the options of x: "."""
+    where = ".".join(map(str, found.loc))
+    if found.kind == "extra_forbidden":
+        return f"there is no `{where}`."
+    if found.kind == "missing":
+        return f"`{where}` is missing."
+    told = found.sentence.removeprefix("Value error, ").rstrip(".")
+    return f"`{where}` is wrong: {told[:1].lower()}{told[1:]}." if where else f"{told}."
 
 
 def parse(model: type[BaseModel], tree: Tree) -> BaseModel:

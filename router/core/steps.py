@@ -121,8 +121,8 @@ class StepReader:
     def _check(self, provider: str, model: type[BaseModel], tree: Tree, node: Node) -> None:
         root = node.value[provider]
         for found in options.complaints(model, tree, render.is_template):
-            place, hint = _placed(root, found)
-            self.problems.error("R011", place, f"In the options of `{provider}`: {_sentence(found)}", hint)
+            place, hint = options.placed(found, root)
+            self.problems.error("R011", place, f"In the options of `{provider}`: {options.sentence(found)}", hint)
         for name, verbatim in options.marked(model, options.Verbatim):
             child = root.get(name)
             if child is not None and any(render.is_template(text) for text in _strings(child)):
@@ -187,27 +187,6 @@ class StepReader:
             hint = hint or f"Templates see {', '.join(known)}."
             self.problems.error("R013", place, f"No template has a name `{name}`.", hint)
         return True
-
-
-def _placed(root: Node, found: options.Complaint) -> tuple[Place, str]:
-    parent = root.at(found.loc[:-1])
-    last = str(found.loc[-1]) if found.loc else ""
-    if found.kind == "extra_forbidden":
-        hint = nearest(last, found.known) or (f"Its options are {', '.join(found.known)}." if found.known else "Remove it.")
-        return parent.key_place(last), hint
-    if found.kind == "missing":
-        return parent.place, f"Add `{last}`."
-    return root.at(found.loc).place, ""
-
-
-def _sentence(found: options.Complaint) -> str:
-    where = ".".join(map(str, found.loc))
-    if found.kind == "extra_forbidden":
-        return f"there is no `{where}`."
-    if found.kind == "missing":
-        return f"`{where}` is missing."
-    told = found.sentence.removeprefix("Value error, ").rstrip(".")
-    return f"`{where}` is wrong: {told[:1].lower()}{told[1:]}." if where else f"{told}."
 
 
 def _strings(node: Node) -> Iterator[str]:
