@@ -1,0 +1,92 @@
+"""What we tell of a workflow makes sense to whoever reads it in order."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from router.core.model import Entry, Receipt, Status
+from router.engine.store.arrivals import accept as accept_now
+from router.engine.store.connection import MEMORY, open_writing
+from router.engine.store.journal import is_news, journal, tell
+from tests.engine.store.parts import NOW, accept, arrival, claim, delivery, done, event, row
+
+if TYPE_CHECKING:
+    from router.engine.store.base import Store
+
+FINAL = [status for status in Status if status.final]
+ENTRIES = st.lists(
+    st.builds(
+        Entry,
+        delivery=st.sampled_from(["d1", "d2", "unknown"]),
+        workflow=st.just("ci"),
+        status=st.sampled_from(list(Status)),
+        at=st.integers(min_value=NOW - 5, max_value=NOW + 5),
+    ),
+    max_size=12,
+)
+
+
+@pytest.mark.parametrize(("before", "after"), list(itertools.product([None, *Status], Status)))
+def test_legal_transitions(before: Status | None, after: Status) -> None:
+    """Forward only: pending, running, one final."""
+    order = {None: 0, Status.PENDING: 1, Status.RUNNING: 2} | dict.fromkeys(FINAL, 3)
+    assert is_news(before, after) == (order[before] < order[after])
+
+
+@settings(max_examples=60, deadline=None)
+@given(batches=st.lists(ENTRIES, max_size=4))
+def test_a_journal_is_always_readable_in_order(batches: list[list[Entry]]) -> None:
+    """Whatever is reported, in whatever order: per workflow the times grow, nothing follows a final status, nothing repeats,
+    the numbers grow, and what `tell` returned is what the journal holds."""
+    db = open_writing(MEMORY)
+    accept_now(db, [arrival("e1", delivery("d1", workflow="ci")), arrival("e2", delivery("d2", "e2", workflow="ci"))], NOW)
+    told = [one for batch in batches for one in tell(db, batch)]
+    rows = journal(db, 2, 1000)
+    everything = journal(db, 0, 1000)
+    db.close()
+    assert [found.entry for found in rows] == told
+    assert [found.number for found in everything] == sorted({found.number for found in everything})
+    for name in ("d1", "d2"):
+        mine = [found.entry for found in everything if found.entry.delivery == name]
+        assert all(one.at < two.at for one, two in itertools.pairwise(mine))
+        assert all(is_news(one.status, two.status) for one, two in itertools.pairwise(mine))
+    assert {found.entry.delivery for found in everything} <= {"d1", "d2"}
+
+
+async def test_only_news_is_told(store: Store) -> None:
+    """A poll that says the same again says nothing, and a late `running` does not take back a success."""
+    await accept(store, "e1", "d1", workflow="ci")
+    reported = [Status.RUNNING, Status.RUNNING, Status.SUCCESS, Status.RUNNING, Status.FAILED]
+    entries = [Entry(delivery="d1", workflow="ci", status=status, at=NOW, url="https://ci.example/7") for status in reported]
+    news = await store.tell(entries, NOW)
+    assert [one.status for one in news] == [Status.RUNNING, Status.SUCCESS]
+    assert [one.at for one in news] == [NOW + 1, NOW + 2]
+    assert (await row(store, "d1")).status == "success"
+
+
+async def test_the_journal_is_read_from_a_cursor(store: Store) -> None:
+    """Each row with its rule and the event that its delivery came from; nothing twice, nothing left out."""
+    await accept(store, "e1", "d1", "d2", "d3", workflow="ci")
+    first = await store.journal(0, limit=2)
+    rest = await store.journal(first[-1].number)
+    assert [one.entry.delivery for one in (*first, *rest)] == ["d1", "d2", "d3"]
+    assert (rest[0].rule, rest[0].event) == ("ci/build", event("e1"))
+    assert await store.journal(rest[-1].number) == []
+
+
+async def test_open_receipts_are_those_that_are_not_over(store: Store) -> None:
+    """Of this provider, delivered, and without a final status."""
+    for name, provider in (("d1", "ci"), ("d2", "ci"), ("d3", "other"), ("d4", "ci")):
+        await accept(store, f"e-{name}", name, provider=provider, workflow="ci")
+    for got in await claim(store, 3):
+        await store.settle(got, done(Status.RUNNING, "ci", got.delivery.id), NOW)
+    await store.tell([Entry(delivery="d2", workflow="ci", status=Status.SUCCESS, at=NOW)], NOW)
+    [found] = await store.open_receipts("ci")
+    assert (found.delivery, found.workflow, found.status) == ("d1", "ci", "running")
+    expected = Receipt(id="build-7", url="https://ci.example/7", status=Status.RUNNING, detail={"org": "acme"})
+    assert found.receipt == expected
