@@ -90,7 +90,10 @@ class Asks(Condition):
         return self.operator.holds(view.values(self.field), view.identities)
 
     def saw(self, view: View) -> str:
-        return seen(view.values(self.field))
+        try:
+            return seen(view.values(self.field))
+        except Unevaluable:
+            return ""
 
     def tests(self) -> Iterator[Asks]:
         yield self

@@ -1,8 +1,9 @@
 """YAML text -> a tree of nodes that know where they stand.
 
 YAML that cannot betray: scalars follow YAML 1.2's core types, so `on`, `no` and `10:30` are text; a node keeps its raw text, so
-a place that wants text gets `1.10` as it was written; a decimal with a leading zero (`012`) is refused where a number could be
-meant; duplicate keys, tags, merge keys and second documents are problems, not surprises.
+a place that wants text gets `1.10` as it was written; a decimal with a leading zero (`012`) and a number that is too large for
+others are refused where a number could be meant; duplicate keys, tags, merge keys and second documents are problems, not
+surprises.
 
 The tree is built from the parser's event stream with its own stack: composing in PyYAML recurses, and libyaml's composer ends
 the whole process on deep nesting.
@@ -10,6 +11,7 @@ the whole process on deep nesting.
 
 from __future__ import annotations
 
+import math
 import re
 from typing import TYPE_CHECKING, Any, Literal, cast
 
@@ -32,6 +34,8 @@ _BOOL = {"true": True, "True": True, "TRUE": True, "false": False, "False": Fals
 _INT = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _LEADING_ZERO = re.compile(r"[-+]?0[0-9]+(\.[0-9]*)?")
+#: Characters of a number that somebody meant as one.
+_LONGEST = 40
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 NAMES: dict[str, str] = {
@@ -42,20 +46,21 @@ NAMES: dict[str, str] = {
     "float": "a number",
     "bool": "true or false",
     "null": "nothing",
-    "ambiguous": "a number with a leading zero",
+    "ambiguous": "a number that reads two ways",
 }
 
 
 class Node:
     """One value of a document. `value` is a dict of text to Node, a list of Node, or a scalar of YAML 1.2; `raw` its text."""
 
-    __slots__ = ("column", "file", "key", "keys", "kind", "line", "parent", "quoted", "raw", "value", "width")
+    __slots__ = ("block", "column", "file", "key", "keys", "kind", "line", "parent", "quoted", "raw", "value", "width")
 
     def __init__(self, kind: Kind, value: Any, raw: str, file: str, line: int, column: int, width: int = 1) -> None:
         self.kind: Kind = kind
         self.value = value
         self.raw = raw
         self.quoted = False
+        self.block = False
         self.file = file
         self.line = line
         self.column = column
@@ -117,6 +122,10 @@ def read(text: str, file: str, problems: Problems) -> Node | None:
         place = Place(file, mark.line + 1, mark.column + 1) if mark else Place(file)
         problems.error("R001", place, f"This is not YAML: {error.problem or error.context}.", _yaml_hint(text, place))
         return None
+    except UnicodeEncodeError as error:
+        line = text.count("\n", 0, error.start) + 1
+        problems.error("R001", Place(file, line), "This is not YAML: it has half of a character in it.", "Save it as UTF-8.")
+        return None
     except yaml.YAMLError as error:
         problems.error("R001", Place(file), f"This is not YAML: {str(error).splitlines()[0]}.")
         return None
@@ -124,7 +133,7 @@ def read(text: str, file: str, problems: Problems) -> Node | None:
 
 
 def tree(node: Node, problems: Problems) -> Tree:
-    """The node as plain data, for a place that takes any value. A number with a leading zero is reported and taken as text."""
+    """The node as plain data, for a place that takes any value. A number that reads two ways is reported and taken as text."""
     if node.kind == "map":
         return {key: tree(child, problems) for key, child in node.value.items()}
     if node.kind == "list":
@@ -133,8 +142,8 @@ def tree(node: Node, problems: Problems) -> Tree:
         problems.error(
             "R007",
             node.place,
-            f"`{node.raw}` is {int(float(node.raw))} to some YAML readers and {_octal(node.raw)} to others.",
-            f'Write "{node.raw}" for text, or the number without its leading zero.',
+            _two_ways(node.raw),
+            f'Write "{_cut(node.raw)}" for text, or a number that all read alike.',
         )
         return node.raw
     return node.value
@@ -151,8 +160,8 @@ def text(node: Node, problems: Problems, what: str) -> str | None:
 def wrong_type(node: Node, problems: Problems, what: str, wanted: str) -> None:
     """Report that `what` is not `wanted`, quoting what YAML made of it."""
     is_scalar = node.kind not in ("map", "list")
-    was = f"`{node.raw}`, which YAML reads as {NAMES[node.kind]}" if is_scalar and node.raw else NAMES[node.kind]
-    hint = f'Write "{node.raw}" if text is meant.' if wanted == "text" and is_scalar and node.raw else f"Write {wanted}."
+    was = f"`{_cut(node.raw)}`, which YAML reads as {NAMES[node.kind]}" if is_scalar and node.raw else NAMES[node.kind]
+    hint = f'Write "{_cut(node.raw)}" if text is meant.' if wanted == "text" and is_scalar and node.raw else f"Write {wanted}."
     problems.error("R004", node.place, f"{what[:1].upper()}{what[1:]} must be {wanted}, not {was}.", hint)
 
 
@@ -179,6 +188,8 @@ class _Builder:
         self.documents = 0
         self.aliases = 0
         self.anchors: dict[str, Node] = {}
+        #: Every node with an alias in it. None may be an alias's target: nothing is read twice over, or within itself.
+        self.aliasing: set[Node] = set()
         self.stack: list[tuple[Node, list[Node]]] = []
 
     def take(self, event: yaml.Event) -> bool:
@@ -208,6 +219,7 @@ class _Builder:
         kind, value = _resolve(event.value, plain=event.implicit[0])
         node = self._node(event, kind, value, event.value, width)
         node.quoted = bool(event.style)
+        node.block = event.style == "|"
         if event.tag not in (None, "!"):
             self._refuse(event, f"The tag `{event.tag}` is not used here.", "Leave it out; quote what must be text.")
         return node
@@ -227,8 +239,10 @@ class _Builder:
     def _alias(self, event: yaml.AliasEvent) -> bool:
         self.aliases += 1
         target = self.anchors.get(event.anchor or "")
-        if self.aliases > MAX_ALIASES or target is None or any(target is open_node for open_node, _ in self.stack):
-            self._refuse(event, f"The alias `*{event.anchor}` is one too many, unknown, or contains itself.", "Write it out.")
+        self.aliasing.update(open_node for open_node, _ in self.stack)
+        if self.aliases > MAX_ALIASES or target is None or target in self.aliasing:
+            sentence = f"The alias `*{event.anchor}` is one too many, unknown, or stands for something with an alias in it."
+            self._refuse(event, sentence, "Write it out.")
             return False
         self._add(target, None, adopt=False)
         return True
@@ -283,15 +297,29 @@ def _resolve(raw: str, *, plain: bool) -> tuple[Kind, Any]:
     if _LEADING_ZERO.fullmatch(raw):
         return "ambiguous", raw
     if _INT.fullmatch(raw):
-        return "int", int(raw, 0) if raw[:2] in ("0o", "0x") else int(raw)
+        if len(raw) > _LONGEST:
+            return "ambiguous", raw
+        return _sized(int(raw, 0) if raw[:2] in ("0o", "0x") else int(raw), "int", raw)
     if _FLOAT.fullmatch(raw):
-        return "float", float(raw)
+        return _sized(float(raw), "float", raw)
     return "text", raw
 
 
-def _octal(raw: str) -> str:
+def _sized(value: float, kind: Kind, raw: str) -> tuple[Kind, Any]:
+    """A number that 64 bits hold; others round what is larger, or make it infinite."""
+    return (kind, value) if abs(value) < (2**63 if kind == "int" else math.inf) else ("ambiguous", raw)
+
+
+def _two_ways(raw: str) -> str:
+    if _LEADING_ZERO.fullmatch(raw) is None or len(raw) > _LONGEST:
+        return f"`{_cut(raw)}` is too large a number for some YAML readers."
     digits = raw.lstrip("+-")
-    return str(int(digits, 8)) if set(digits) <= set("01234567") else "text"
+    octal = str(int(digits, 8)) if set(digits) <= set("01234567") else "text"
+    return f"`{raw}` is {digits.lstrip('0') or '0'} to some YAML readers and {octal} to others."
+
+
+def _cut(raw: str) -> str:
+    return raw if len(raw) <= _LONGEST else raw[:_LONGEST] + "…"
 
 
 def _yaml_hint(text: str, place: Place) -> str:

@@ -39,10 +39,9 @@ def compiled(glob: str, separator: str = "/") -> Callable[[str], bool]:
     if simple is not None:
         return simple
     try:
-        match = regex.compiled(translate(glob, separator)).fullmatch
+        return regex.whole(translate(glob, separator))
     except regex.RegexError:
         raise GlobError(f"`{glob}` is not a glob.") from None
-    return lambda text: match(text) is not None
 
 
 def _simple(glob: str, separator: str) -> Callable[[str], bool] | None:
@@ -117,13 +116,14 @@ class _Translator:
         return ".*"
 
     def _class(self) -> str:
-        end = self.glob.find("]", self.at + 1)
+        negated = self.glob[self.at : self.at + 1] in ("!", "^")
+        start = self.at + negated
+        # A bracket that stands first is one of the characters.
+        end = self.glob.find("]", start + 1)
         if end < 0:
             raise GlobError(f"`{self.glob}` opens a bracket that it does not close.")
-        body = self.glob[self.at : end]
+        body = self.glob[start:end]
         self.at = end + 1
-        negated = body[:1] in ("!", "^")
-        body = body[1:] if negated else body
         for low, high in re.findall(r"(.)-(.)", body):
             if low > high:
                 raise GlobError(f"`{self.glob}` has a range that runs backwards: {low}-{high}.")

@@ -48,11 +48,12 @@ _IDENTITIES: dict[str, Callable[[str], identity.Identity]] = {
     "actor": identity.Account.parse,
     "knot": identity.Knot.parse,
 }
-#: Fields whose plain text is a glob, with what separates their segments.
-_GLOBS = {"nsid": "", "workflow": "", "branch": "/", "tag": "/", "ref": "/", "target_branch": "/", "paths": "/"}
-FIELDS = ("nsid", "source", *WORDS, *_IDENTITIES, *(name for name in _GLOBS if name != "nsid"))
+#: Fields whose plain text is a glob, with what separates their segments. `allow` is none of an event's, but a step's.
+_GLOBS = {"nsid": "", "allow": "", "workflow": "", "branch": "/", "tag": "/", "ref": "/", "target_branch": "/", "paths": "/"}
+FIELDS = ("nsid", "source", *WORDS, *_IDENTITIES, *(name for name in _GLOBS if name not in ("nsid", "allow")))
 _NESTING = ("any", "all", "not")
 _RANGES = ("gt", "gte", "lt", "lte")
+_NOT_FOR_TEXT = frozenset((*_RANGES, "before", "after", "cidr"))
 OPERATORS = (
     "not",
     "exists",
@@ -93,7 +94,7 @@ def fields(node: Node, scope: Scope) -> list[tuple[str, Condition]]:
 
 def bound(node: Node, scope: Scope) -> Operator | None:
     """What a step's `allow` lets an option be: texts and globs, in which `*` crosses everything."""
-    return _operator("workflow", node, scope)
+    return _operator("allow", node, scope)
 
 
 def _part(key: str, child: Node, node: Node, scope: Scope) -> Condition | None:
@@ -218,6 +219,8 @@ def _operators(name: str, node: Node, scope: Scope) -> Operator | None:
             hint = nearest(key, OPERATORS) or f"Operators are {', '.join(OPERATORS)}."
             scope.problems.error("R003", node.key_place(key), f"`{key}` is not an operator.", hint)
             return None
+    if not _fits(name, keys, node, scope):
+        return None
     if keys and set(keys) <= set(_RANGES):
         return _range(node, scope)
     if keys and set(keys) <= {"before", "after"}:
@@ -227,6 +230,19 @@ def _operators(name: str, node: Node, scope: Scope) -> Operator | None:
         scope.problems.error("R023", node.place, "An operator is a mapping with one key.", hint)
         return None
     return _one(name, keys[0], node.value[keys[0]], scope)
+
+
+def _fits(name: str, keys: tuple[str, ...], node: Node, scope: Scope) -> bool:
+    """Named fields are texts, and a repo has several spellings: other comparisons with them never hold."""
+    if name == "repo":
+        wrong, why = set(keys) - {"not", "exists", "in"}, "has several spellings"
+        hint = 'Write the repo itself: "@alice.example/core", "@alice.example/*".'
+    else:
+        wrong, why = set(keys) & _NOT_FOR_TEXT if not name.startswith("$") else set(), "is text"
+        hint = "Numbers, times and addresses stand in the record: write a path like `$.count`."
+    for key in sorted(wrong):
+        scope.problems.error("R023", node.key_place(key), f"`{name}` {why}, and cannot be compared by `{key}`.", hint)
+    return not wrong
 
 
 def _one(name: str, key: str, node: Node, scope: Scope) -> Operator | None:

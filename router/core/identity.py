@@ -107,12 +107,14 @@ class Repo:
     def _is(self, repo: Mapping[str, Tree], identities: Identities) -> bool:
         if self.owner is None:
             return globs.compiled(self.did, "")(repo.get("did") or "")
-        owner = repo.get("owner")
+        owner, name = repo.get("owner"), repo.get("name")
+        if name is not None and not globs.compiled(self.name, "/")(name):
+            return False
         if owner is not None and not self.owner.matches(owner, identities):
             return False
-        if owner is None or ("name" not in repo and self.name not in ("*", "**")):
+        if owner is None or (name is None and self.name not in ("*", "**")):
             raise Unevaluable(f"whose repo {show(repo.get('did'))} is, and its name, are not known yet", undecided=True)
-        return globs.compiled(self.name, "/")(repo.get("name", ""))
+        return True
 
     def __str__(self) -> str:
         return self.did or f"{self.owner}/{self.name}"

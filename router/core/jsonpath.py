@@ -1,7 +1,8 @@
 """JSONPath into a record. A plain path (`$.a.b[0]`, `$.a[*].b`) becomes a walk of our own; `jsonpath-ng` serves the rest.
 
-jsonpath-ng's `=~` uses Python's backtracking `re`, on text that strangers send: RE2 is put in its place, and every pattern is
-compiled when the path is, because jsonpath-ng would only raise when it first meets a value.
+jsonpath-ng's `=~` and `sub()` use Python's backtracking `re`, on text that strangers send: RE2 is put in the place of the one,
+and the other is refused. Every pattern is compiled when the path is, because jsonpath-ng would only raise when it first meets a
+value.
 """
 
 from __future__ import annotations
@@ -11,13 +12,16 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, cast
 
 from router.core import regex
+from router.core.operators import Unevaluable
+from router.core.problems import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from router.core.model import Tree
 
-_PART = re.compile(r"""\.([A-Za-z_$][\w$-]*)|\['([^'\\]+)'\]|\["([^"\\]+)"\]|\[(\d+)\]|(\[\*\])""")
+_PART = re.compile(r"""\.([A-Za-z_$][\w$-]*)|\['([^'\\]+)'\]|\["([^"\\]+)"\]|\[([0-9]{1,9})\]|(\[\*\])""")
+_SUB = re.compile(r"`sub\(")
 
 
 class PathError(ValueError):
@@ -26,7 +30,10 @@ class PathError(ValueError):
 
 @lru_cache(maxsize=16384)
 def finder(path: str) -> Callable[[Tree], list[Tree]]:
-    """A function from a record to every value that the path finds, in order. Raises PathError."""
+    """A function from a record to every value that the path finds, in order. Raises PathError.
+
+    What it returns raises Unevaluable where a record cannot be sorted or computed with as the path wants.
+    """
     parts = plain_parts(path)
     return _walker(parts) if parts is not None else _general(path)
 
@@ -86,17 +93,23 @@ def _general(path: str) -> Callable[[Tree], list[Tree]]:
     from jsonpath_ng.ext.parser import parse  # noqa: PLC0415
 
     filters.OPERATOR_MAP["=~"] = _linear_match
+    if _SUB.search(path):
+        raise PathError(f"`{path}` substitutes, which is not available.")
     try:
         parsed = parse(path)
     except Exception as error:  # noqa: BLE001 - the parser raises bare Exception and its lexer a class of its own
-        raise PathError(f"`{path}` is not a JSONPath: {str(error).splitlines()[0]}.") from None
+        reason = (str(error).splitlines() or ["it cannot be read"])[0].rstrip(".!")
+        raise PathError(f"`{path}` is not a JSONPath: {reason}.") from None
     for expression in _filters(parsed, filters.Filter):
         for condition in expression.expressions:
             if getattr(condition, "op", None) == "=~":
                 _compile(str(condition.value))
 
     def find(record: Tree) -> list[Tree]:
-        return [found.value for found in parsed.find(record)]
+        try:
+            return [found.value for found in parsed.find(record)]
+        except Exception as error:  # noqa: BLE001 - whatever jsonpath-ng stumbles over, strangers chose the record
+            raise Unevaluable(f"{path} cannot be found in this record: {printable(str(error)[:200])}") from None
 
     return find
 
@@ -111,11 +124,11 @@ def _filters(node: Any, kind: type[Any]) -> Iterator[Any]:
 
 
 def _linear_match(value: Tree, pattern: Tree) -> bool:
-    return isinstance(value, str) and bool(_compile(str(pattern)).search(value))
+    return isinstance(value, str) and regex.found(str(pattern), value)
 
 
-def _compile(pattern: str) -> Any:
+def _compile(pattern: str) -> None:
     try:
-        return regex.compiled(pattern)
+        regex.compiled(pattern)
     except regex.RegexError as error:
         raise PathError(str(error)) from None

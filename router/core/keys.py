@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 WordT = TypeVar("WordT", bound="StrEnum")
 _CLOCK = re.compile(r"([01]\d|2[0-3]):([0-5]\d)|24:00")
+#: A delivery that failed so often is not going to happen.
+MOST_ATTEMPTS = 1000
 _RETRY_KEYS = ("attempts", "base", "factor", "cap", "schedule")
 
 
@@ -56,8 +58,8 @@ def word(node: Node | None, words: type[WordT], default: WordT, problems: Proble
     return words(given)
 
 
-def duration(node: Node | None, problems: Problems, what: str) -> float | None:
-    """Seconds, of a text like `30s`."""
+def duration(node: Node | None, problems: Problems, what: str, *, zero: bool = False) -> float | None:
+    """Seconds, of a text like `30s`. None at all are only right where `zero` says so."""
     if node is None:
         return None
     if node.kind in ("int", "float"):
@@ -65,27 +67,30 @@ def duration(node: Node | None, problems: Problems, what: str) -> float | None:
         return None
     given = document.text(node, problems, what)
     try:
-        return durations.seconds(given) if given is not None else None
+        seconds = durations.seconds(given) if given is not None else None
     except ValueError as error:
         problems.error("R025", node.place, f"{what} is wrong: {error}", "")
         return None
+    if seconds == 0 and not zero:
+        problems.error("R025", node.place, f"{what} cannot be nothing.", "Write a longer time, or leave it out.")
+    return seconds
 
 
-def number(node: Node | None, problems: Problems, what: str, least: float) -> float | None:
-    """A number of at least `least`."""
+def number(node: Node | None, problems: Problems, what: str, most: int, *, whole: bool = True) -> float | None:
+    """A number from 1 to `most`."""
     if node is None:
         return None
-    if node.kind not in ("int", "float") or node.value < least:
-        document.wrong_type(node, problems, what, f"a number of at least {least:g}")
+    if node.kind not in (("int",) if whole else ("int", "float")) or not 1 <= node.value <= most:
+        document.wrong_type(node, problems, what, f"a {'whole ' if whole else ''}number from 1 to {most}")
         return None
     return float(node.value)
 
 
 def mode(node: Node | None, problems: Problems) -> tuple[Mode, float]:
     """The mode, and a canary's share between 0 and 1."""
-    if node is None or node.kind != "map":
+    if node is None or (node.kind != "map" and node.raw != Mode.CANARY):
         return word(node, Mode, Mode.LIVE, problems, "`mode`"), 0.0
-    if not document.mapping(node, problems, "`mode`", ("canary",)):
+    if node.kind == "map" and not document.mapping(node, problems, "`mode`", ("canary",)):
         return Mode.LIVE, 0.0
     share = node.get("canary")
     given = text(share, problems, "`canary`")
@@ -101,12 +106,12 @@ def retry(node: Node | None, problems: Problems) -> Retry | None:
     if node is None or not document.mapping(node, problems, "`retry`", _RETRY_KEYS):
         return None
     default = Retry()
-    attempts = number(node.get("attempts"), problems, "`attempts`", 1)
+    attempts = number(node.get("attempts"), problems, "`attempts`", MOST_ATTEMPTS)
     schedule = _schedule(node.get("schedule"), problems)
     return Retry(
         attempts=int(attempts) if attempts is not None else len(schedule) + 1 if schedule else default.attempts,
         base=duration(node.get("base"), problems, "`base`") or default.base,
-        factor=number(node.get("factor"), problems, "`factor`", 1) or default.factor,
+        factor=number(node.get("factor"), problems, "`factor`", 1000, whole=False) or default.factor,
         cap=duration(node.get("cap"), problems, "`cap`") or default.cap,
         schedule=schedule,
     )
@@ -118,7 +123,7 @@ def _schedule(node: Node | None, problems: Problems) -> tuple[float, ...]:
     if node.kind != "list" or not node.value:
         document.wrong_type(node, problems, "`schedule`", "a list of durations")
         return ()
-    waits = [duration(item, problems, "a wait in `schedule`") for item in node.value]
+    waits = [duration(item, problems, "a wait in `schedule`", zero=True) for item in node.value]
     return tuple(wait for wait in waits if wait is not None)
 
 
@@ -133,6 +138,9 @@ def active(node: Node | None, problems: Problems) -> Active | None:
         return None
     minutes = [_minutes(item, problems) for item in between.value]
     if zone is None or minutes[0] is None or minutes[1] is None:
+        return None
+    if minutes[0] == minutes[1]:
+        problems.error("R024", between.place, "`between` is two different times.", "For the whole day, leave `active` out.")
         return None
     return Active(start=minutes[0], end=minutes[1], zone=zone)
 
@@ -186,7 +194,7 @@ class Gates:
             if node.get(needed) is None:
                 self.problems.error("R005", node.place, f"`{name}` needs `{needed}`.", f"Add `{needed}`.")
         seconds = duration(node.get(span), self.problems, f"`{span}`")
-        limit = number(node.get("limit"), self.problems, "`limit`", 1)
+        limit = number(node.get("limit"), self.problems, "`limit`", 1_000_000)
         key = node.get("key")
         render = self.renderer(key, f"the key of `{name}`") if key is not None else _everything
         return Window(key=render, seconds=seconds, limit=int(limit or 0)) if seconds and render is not None else None

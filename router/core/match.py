@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from router.core.model import Trouble
 from router.core.operators import Unevaluable
-from router.core.rulebook import Mode, Strategy
+from router.core.rulebook import OWN_STATUS, Mode, Strategy, asks_for_statuses
 from router.core.view import View
 
 if TYPE_CHECKING:
@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from router.core.model import Event, Micros
     from router.core.operators import Identities
     from router.core.rulebook import Rule, Rulebook, Ruleset
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+#: A year before the calendar ends, so that no time zone leads out of it.
+_LAST = (datetime(9999, 1, 1, tzinfo=UTC) - _EPOCH) // timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +56,7 @@ def select(view: View, rulebook: Rulebook) -> Selection:
         first = ruleset.strategy is Strategy.FIRST
         for rule in rules:
             try:
-                held = rule.when.holds(view) and is_active(rule, view.event.time)
+                held = is_active(rule, view.event.time) and rule.when.holds(view)
             except Unevaluable as doubt:
                 troubles.append(Trouble(rule=rule.id, sentence=str(doubt), undecided=doubt.undecided))
                 if first and doubt.undecided:
@@ -65,12 +69,17 @@ def select(view: View, rulebook: Rulebook) -> Selection:
     return Selection(tuple(chosen), tuple(troubles), wanted=bool(candidates))
 
 
+def moment(time: Micros) -> datetime:
+    """The time of an event in UTC. Strangers choose it: one that no calendar reaches is the last that ours does."""
+    return _EPOCH + timedelta(microseconds=min(max(time, 0), _LAST))
+
+
 def is_active(rule: Rule, time: Micros) -> bool:
     """Whether the rule matches at that time of the day."""
     if rule.active is None:
         return True
-    moment = datetime.fromtimestamp(time / 1_000_000, UTC).astimezone(rule.active.zone)
-    minute = moment.hour * 60 + moment.minute
+    local = moment(time).astimezone(rule.active.zone)
+    minute = local.hour * 60 + local.minute
     start, end = rule.active.start, rule.active.end
     return start <= minute < end if start <= end else minute >= start or minute < end
 
@@ -78,7 +87,9 @@ def is_active(rule: Rule, time: Micros) -> bool:
 def explain(event: Event, rulebook: Rulebook, identities: Identities) -> tuple[RuleVerdict, ...]:
     """Every rule, with its verdict."""
     view = View(event, identities)
-    acting = {rule.id for _, rule in select(view, rulebook).chosen}
+    selection = select(view, rulebook)
+    acting = {rule.id for _, rule in selection.chosen}
+    ending = acting | {trouble.rule for trouble in selection.troubles if trouble.undecided}
     verdicts: list[RuleVerdict] = []
     for ruleset in rulebook.rulesets:
         ended_by = ""
@@ -86,8 +97,7 @@ def explain(event: Event, rulebook: Rulebook, identities: Identities) -> tuple[R
             verdict = rule.when.answer(view)
             matched = rule.id in acting
             verdicts.append(RuleVerdict(rule, matched, verdict, "" if matched else _note(rule, verdict, event, ended_by)))
-            ends = matched or (verdict.held is None and rule.mode is not Mode.OFF)
-            if ruleset.strategy is Strategy.FIRST and ends and not ended_by:
+            if ruleset.strategy is Strategy.FIRST and rule.id in ending:
                 ended_by = rule.name
     return tuple(verdicts)
 
@@ -103,6 +113,8 @@ def _note(rule: Rule, verdict: Verdict, event: Event, ended_by: str) -> str:
         return "the rule is off"
     if not verdict.held:
         return ""
+    if event.nsid == OWN_STATUS and not asks_for_statuses(rule):
+        return "our own statuses are shown only to rules that ask for `status`, `source` or `nsid`"
     if not is_active(rule, event.time):
         return "the rule is not active at this time of the day"
     return f"`{ended_by}` comes first" if ended_by else ""

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from router.core import globs, regex
 from router.core.errors import RouterError
+from router.core.problems import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -166,7 +167,7 @@ class Regex(Leaf):
     pattern: str
 
     def check(self, value: Tree) -> bool:
-        return isinstance(value, str) and regex.compiled(self.pattern).search(value) is not None
+        return isinstance(value, str) and regex.found(self.pattern, value)
 
     def __str__(self) -> str:
         return f"regex {show(self.pattern)}"
@@ -195,7 +196,7 @@ class Range(Leaf):
         return all(_within(value, operator, bound) for operator, bound in self.bounds)
 
     def __str__(self) -> str:
-        return " and ".join(f"{operator} {bound:g}" for operator, bound in self.bounds)
+        return " and ".join(f"{operator} {bound}" for operator, bound in self.bounds)
 
 
 def _within(value: float, operator: str, bound: float) -> bool:
@@ -212,7 +213,8 @@ class Cidr(Leaf):
 
     def check(self, value: Tree) -> bool:
         try:
-            address = ipaddress.ip_address(value)
+            # A whole number would be an address, too.
+            address = ipaddress.ip_address(value if isinstance(value, str) else "")
         except ValueError:
             raise Unevaluable(f"{show(value)} is not an IP address") from None
         network = ipaddress.ip_network(self.network, strict=False)
@@ -335,10 +337,3 @@ def show(value: Tree, limit: int = 80) -> str:
     else:
         text = printable(str(value))
     return text if len(text) <= limit else text[:limit] + "…"
-
-
-def printable(text: str) -> str:
-    """The text with control characters, bidirectional marks and lone surrogates escaped: safe for a terminal and a log line."""
-    if text.isprintable():
-        return text
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from router.core import match, options
 from router.core.errors import RenderError
 from router.core.model import Delivery, Entry, Gates, Plan, Retry, State, Status, Subject, Trouble
-from router.core.operators import Unevaluable
+from router.core.operators import Unevaluable, attempt
 from router.core.rulebook import Mode
 from router.core.view import View
 
@@ -17,11 +16,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from router.core.model import Event, Tree
-    from router.core.operators import Identities
+    from router.core.operators import Identities, Operator
     from router.core.rulebook import Rule, Rulebook, Ruleset, Step, Window
 
 #: Deliveries that one event may lead to. More is a rule that fans out over something a stranger made long.
 MAX_DELIVERIES = 256
+#: Items of one `each` that are looked at: `where` may pass over many.
+MAX_ITEMS = 4096
 DEFAULT_TIMEOUT = 60.0
 
 
@@ -35,12 +36,13 @@ def plan(event: Event, rulebook: Rulebook, identities: Identities) -> Plan:
     troubles = list(selection.troubles)
     for ruleset, rule in selection.chosen:
         made = _Maker(view, ruleset, rule)
-        deliveries += made.deliveries()
+        for delivery in made.deliveries():
+            if len(deliveries) == MAX_DELIVERIES:
+                sentence = f"more than {MAX_DELIVERIES} deliveries for one event: the rest is not made"
+                made.troubles.append(Trouble(rule=rule.id, sentence=sentence))
+                break
+            deliveries.append(delivery)
         troubles += made.troubles
-    if len(deliveries) > MAX_DELIVERIES:
-        sentence = f"{len(deliveries)} deliveries for one event; the limit is {MAX_DELIVERIES}, and the rest is not made"
-        troubles.append(Trouble(rule=deliveries[MAX_DELIVERIES].rule, sentence=sentence))
-        deliveries = deliveries[:MAX_DELIVERIES]
     return Plan(
         matched=tuple(rule.id for _, rule in selection.chosen),
         deliveries=tuple(deliveries),
@@ -80,26 +82,38 @@ class _Maker:
         self.rule = rule
         self.troubles: list[Trouble] = []
 
-    def deliveries(self) -> list[Delivery[Tree]]:
-        return [
-            self._delivery(step, position, item)
-            for position, item in self._items()
-            for step in self.rule.steps
-            if not step.if_trust or self.view.event.fields.get("trust") in step.if_trust
-        ]
+    def deliveries(self) -> Iterator[Delivery[Tree]]:
+        for position, item in self._items():
+            for step in self.rule.steps:
+                if not step.if_trust or self.view.event.fields.get("trust") in step.if_trust:
+                    yield self._delivery(step, position, item)
 
     def _items(self) -> Iterator[tuple[int, Tree]]:
         """One unnamed item, or those of `each` for which `where` holds."""
-        rule, view = self.rule, self.view
-        if rule.each is None:
+        if self.rule.each is None:
             yield 0, None
             return
-        for position, item in enumerate(rule.each(view)):
-            try:
-                if rule.where is None or rule.where.holds(View(view.event, view.identities, item)):
-                    yield position, item
-            except Unevaluable as doubt:
-                self.troubles.append(Trouble(rule=rule.id, sentence=f"item {position}: {doubt}", undecided=doubt.undecided))
+        try:
+            items = self.rule.each(self.view)
+        except Unevaluable as doubt:
+            self._trouble(str(doubt), undecided=doubt.undecided)
+            return
+        for position, item in enumerate(items[:MAX_ITEMS]):
+            if self._wanted(position, item):
+                yield position, item
+        if len(items) > MAX_ITEMS:
+            self._trouble(f"{len(items)} items: those after the first {MAX_ITEMS} are not looked at")
+
+    def _wanted(self, position: int, item: Tree) -> bool:
+        where, view = self.rule.where, self.view
+        try:
+            return where is None or where.holds(View(view.event, view.identities, item))
+        except Unevaluable as doubt:
+            self._trouble(f"item {position}: {doubt}", undecided=doubt.undecided)
+            return False
+
+    def _trouble(self, sentence: str, *, undecided: bool = False) -> None:
+        self.troubles.append(Trouble(rule=self.rule.id, sentence=sentence, undecided=undecided))
 
     def _delivery(self, step: Step, position: int, item: Tree) -> Delivery[Tree]:
         event, rule = self.view.event, self.rule
@@ -111,7 +125,8 @@ class _Maker:
             rendered = _rendered(step, context)
             gates = self._gates(context)
         except RenderError as error:
-            state, reason = State.DEAD, str(error)
+            # What only watches has nothing to die of.
+            state, reason = State.DEAD if state is State.READY else state, str(error)
         return Delivery(
             id=made,
             rule=rule.id,
@@ -147,7 +162,7 @@ class _Maker:
                 "kind": event.kind,
                 "id": event.id,
                 "nsid": event.nsid,
-                "time": datetime.fromtimestamp(event.time / 1_000_000, UTC).isoformat(),
+                "time": match.moment(event.time).isoformat(),
             },
         )
         if self.rule.each is not None:
@@ -189,11 +204,18 @@ def _rendered(step: Step, context: dict[str, Tree]) -> Tree:
     rendered = step.render(context)
     for name, operator in step.allow.items():
         value = rendered.get(name) if isinstance(rendered, dict) else None
-        if value is not None and not operator.holds((value,), {}):
+        if value is not None and not _allowed(operator, value):
             raise RenderError(f"The event asks for a `{name}` that the rule's `allow` does not list.")
     if step.model is not None:
         options.parse(step.model, rendered)
     return rendered
+
+
+def _allowed(operator: Operator, value: Tree) -> bool:
+    """Whether the bound lets a value through: of a list, everything in it must be."""
+    if isinstance(value, list):
+        return all(_allowed(operator, item) for item in value)
+    return attempt(operator, (value,), {}) is True
 
 
 def _subject(event: Event, workflow: str) -> Subject:

@@ -10,6 +10,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 
+#: Characters of a sentence: the longest of ours lists every name that templates see.
+_LONGEST = 1000
+
+
 class Level(IntEnum):
     """How bad a problem is. Only errors stop a file from being used."""
 
@@ -53,14 +57,26 @@ class Problems:
         self.found: list[Problem] = []
 
     def error(self, code: str, place: Place, message: str, hint: str = "") -> None:
-        self.found.append(Problem(code, place, message, hint))
+        self.found.append(Problem(code, place, _told(message), _told(hint)))
 
     def warning(self, code: str, place: Place, message: str, hint: str = "") -> None:
-        self.found.append(Problem(code, place, message, hint, Level.WARNING))
+        self.found.append(Problem(code, place, _told(message), _told(hint), Level.WARNING))
 
     @property
     def errors(self) -> Sequence[Problem]:
         return [problem for problem in self.found if problem.level is Level.ERROR]
+
+
+def printable(text: str) -> str:
+    """The text with control characters, bidirectional marks and lone surrogates escaped: safe for a terminal and a log line."""
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text)
+
+
+def _told(sentence: str) -> str:
+    """A sentence quotes what was written, which may be anything, and of any length."""
+    return printable(sentence if len(sentence) <= _LONGEST else sentence[:_LONGEST] + "…")
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

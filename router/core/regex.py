@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 MAX_LENGTH = 4096
 _LOOK_AROUND = re.compile(r"\(\?(<?[=!])|\\[1-9]")
@@ -18,6 +21,25 @@ class RegexError(ValueError):
         self.hint = hint
 
 
+def found(pattern: str, text: str) -> bool:
+    """Whether the expression is found in the text. Raises RegexError."""
+    return _safely(compiled(pattern).search, text)
+
+
+def whole(pattern: str) -> Callable[[str], bool]:
+    """A predicate: whether the expression matches the whole text. Raises RegexError."""
+    match = compiled(pattern).fullmatch
+    return lambda text: _safely(match, text)
+
+
+def _safely(match: Callable[[str], Any], text: str) -> bool:
+    """RE2 reads UTF-8, which cannot say half of a surrogate pair: such a text matches nothing."""
+    try:
+        return match(text) is not None
+    except UnicodeEncodeError:
+        return False
+
+
 @lru_cache(maxsize=16384)
 def compiled(pattern: str) -> Any:
     """The RE2 object. Raises RegexError."""
@@ -29,6 +51,8 @@ def compiled(pattern: str) -> Any:
     options.log_errors = False
     try:
         return re2.compile(pattern, options=options)
+    except UnicodeEncodeError:
+        raise RegexError("The expression has half of a surrogate pair in it, which no text has.") from None
     except re2.error as error:
         reason = error.args[0] if error.args else ""
         told = reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(reason)

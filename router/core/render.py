@@ -9,17 +9,18 @@ The sandbox is for accidents of size: rules are the operator's own code, but the
 
 from __future__ import annotations
 
+import math
 import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from jinja2 import Environment, StrictUndefined, TemplateError, TemplateSyntaxError, Undefined, nodes
+from jinja2 import Environment, StrictUndefined, TemplateSyntaxError, Undefined, nodes
 from jinja2.exceptions import SecurityError
 from jinja2.meta import find_undeclared_variables
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from router.core.errors import RenderError
-from router.core.operators import printable
+from router.core.problems import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -41,6 +42,9 @@ FILTERS = frozenset(
     )
 )
 _GROWING = frozenset(("center", "expandtabs", "format", "format_map", "ljust", "replace", "rjust", "translate", "zfill"))
+#: What Python's compiler and Jinja's parser say of it.
+_TOO_DEEP = (RecursionError, SyntaxError, MemoryError)
+_NESTED = "The template is nested too deeply."
 
 
 class TemplateMistake(ValueError):
@@ -89,16 +93,11 @@ def compiled(text: str) -> Renderer:
     parsed = _parse(text)
     if _is_expression(parsed, text):
         return _expression(text)
-    template = environment().from_string(parsed)
-
-    def render(context: Context) -> Tree:
-        try:
-            rendered = template.render(context)
-        except (TemplateError, SecurityError, ArithmeticError, TypeError, ValueError, LookupError, RecursionError) as error:
-            raise _failure(text, error) from None
-        return _plain(rendered, text)
-
-    return render
+    try:
+        template = environment().from_string(parsed)
+    except _TOO_DEEP:
+        raise TemplateMistake(_NESTED) from None
+    return _guarded(text, template.render)
 
 
 @lru_cache(maxsize=65536)
@@ -120,25 +119,26 @@ def tree(options: Tree) -> Renderer:
     return lambda context: options  # noqa: ARG005 - as above
 
 
-def texts(options: Tree) -> list[str]:
-    """Every template in a tree of options."""
-    if isinstance(options, str):
-        return [options] if is_template(options) else []
-    children = options.values() if isinstance(options, dict) else options if isinstance(options, list) else ()
-    return [text for child in children for text in texts(child)]
-
-
 def _parse(text: str) -> nodes.Template:
     try:
         parsed = environment().parse(text)
+        _check(parsed)
     except TemplateSyntaxError as error:
         raise TemplateMistake(
             f"The template does not compile: {(error.message or '').rstrip('.')}.", error.lineno, _hint(text)
         ) from None
-    for used in parsed.find_all(nodes.Filter):
-        if used.name not in FILTERS:
-            known = ", ".join(sorted(FILTERS))
-            raise TemplateMistake(f"There is no filter `{used.name}`.", used.lineno, f"Filters are {known}.")
+    except _TOO_DEEP:
+        raise TemplateMistake(_NESTED) from None
+    return parsed
+
+
+def _check(parsed: nodes.Template) -> None:
+    """Refuse what is valid Jinja, and not available here. Raises TemplateMistake."""
+    for used in parsed.find_all((nodes.Filter, nodes.Test)):
+        word, there = ("filter", FILTERS) if isinstance(used, nodes.Filter) else ("test", environment().tests.keys())
+        if used.name not in there:
+            known = ", ".join(sorted(name for name in there if name.isidentifier()))
+            raise TemplateMistake(f"There is no {word} `{used.name}`.", used.lineno, f"{word.capitalize()}s are {known}.")
     for loop in parsed.find_all(nodes.For):
         if loop.recursive or any(isinstance(part, nodes.For) or part.find(nodes.For) for part in loop.body):
             raise TemplateMistake("A loop in a loop is not available.", loop.lineno, "Use `each` on the rule for one of them.")
@@ -150,7 +150,6 @@ def _parse(text: str) -> nodes.Template:
     ):
         if (found := parsed.find(kind)) is not None:
             raise TemplateMistake(f"`{word}` is not available in rules.", found.lineno, "Write the text out.")
-    return parsed
 
 
 def _hint(text: str) -> str:
@@ -166,22 +165,28 @@ def _is_expression(parsed: nodes.Template, text: str) -> bool:
 
 
 def _expression(text: str) -> Renderer:
-    source = re.sub(r"^\{\{[-+]?|[-+]?\}\}$", "", text)
+    # In parentheses, because `{{ a, b }}` is a list of two and an expression by itself is one value only.
+    source = "(" + re.sub(r"^\{\{[-+]?|[-+]?\}\}$", "", text) + ")"
     try:
-        evaluate = environment().compile_expression(source, undefined_to_none=False)
-    except TemplateSyntaxError as error:
-        raise TemplateMistake(
-            f"The template does not compile: {(error.message or '').rstrip('.')}.", error.lineno, _hint(text)
-        ) from None
+        return _guarded(text, environment().compile_expression(source, undefined_to_none=False))
+    except _TOO_DEEP:
+        raise TemplateMistake(_NESTED) from None
+
+
+def _guarded(text: str, evaluate: Callable[[Context], Any]) -> Renderer:
+    """The renderer: whatever goes wrong with this event is a RenderError."""
 
     def render(context: Context) -> Tree:
         try:
             value = evaluate(context)
             if isinstance(value, Undefined):
                 str(value)
-        except (TemplateError, SecurityError, ArithmeticError, TypeError, ValueError, LookupError, RecursionError) as error:
+            # A filter may give a generator, which computes only now.
+            return _plain(value, text)
+        except RenderError:
+            raise
+        except Exception as error:  # noqa: BLE001 - strangers choose what filters and operators are applied to
             raise _failure(text, error) from None
-        return _plain(value, text)
 
     return render
 
@@ -193,6 +198,8 @@ def _failure(text: str, error: Exception) -> RenderError:
 
 def _plain(value: Any, text: str, depth: int = 0) -> Tree:
     """The value as plain data. What a filter made of it (a generator, a tuple) becomes a list; anything else is an error."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise _failure(text, ValueError("it comes to no finite number"))
     if value is None or isinstance(value, (bool, int, float)):
         return value
     if isinstance(value, str):

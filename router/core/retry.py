@@ -48,7 +48,10 @@ def wait(policy: Retry, tries: int, roll: float) -> float:
     if policy.schedule:
         step = policy.schedule[min(tries, len(policy.schedule)) - 1]
         return step * (1 + 0.1 * roll)
-    step = min(policy.cap, policy.base * policy.factor ** min(tries - 1, 64))
+    try:
+        step = min(policy.cap, policy.base * policy.factor ** min(tries - 1, 64))
+    except OverflowError:
+        step = policy.cap
     return step * (0.5 + roll / 2)
 
 
@@ -57,7 +60,7 @@ def _again(error: DeliveryError, reason: str, response: str, *, tries: int, poli
     if counts and tries >= policy.attempts:
         return Outcome(state=State.DEAD, reason=f"Given up after {tries} attempts. {reason}", response=response)
     asked = error.retry_after if isinstance(error, Transient) else None
-    seconds = wait(policy, max(1, tries), roll) if asked is None else min(asked, LONGEST_WAIT) + roll
+    seconds = wait(policy, max(1, tries), roll) if asked is None else max(0.0, min(asked, LONGEST_WAIT)) + roll
     return Outcome(state=State.READY, reason=reason, due=_after(now, seconds), response=response, counts=counts)
 
 

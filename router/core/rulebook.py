@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from router.core.model import Busy, Retry, Tree
+from router.core.operators import attempt
 from router.core.problems import Place
 
 if TYPE_CHECKING:
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from router.core.conditions import Condition
     from router.core.operators import Operator
     from router.core.render import Renderer
+
+#: The nsid of our own status events.
+OWN_STATUS = "sh.tangled.pipeline.status"
 
 
 class Strategy(StrEnum):
@@ -138,5 +142,13 @@ class Rulebook:
 
 
 def _asks_for(rule: Rule, nsid: str) -> bool:
+    if nsid == OWN_STATUS and not asks_for_statuses(rule):
+        return False
     tests = [part for part in getattr(rule.when, "parts", ()) if getattr(part, "field", "") == "nsid"]
-    return all(test.operator.holds((nsid,), {}) for test in tests)
+    return all(attempt(test.operator, (nsid,), {}) is not False for test in tests)
+
+
+def asks_for_statuses(rule: Rule) -> bool:
+    """Whether a rule speaks of our own statuses. They have a branch and a repo like what they are about, and a rule that only
+    names those means the push: it would set itself off."""
+    return any(test.field in ("nsid", "source", "status") for test in rule.when.tests())

@@ -65,7 +65,8 @@ def load(texts: Sequence[RuleText], providers: Mapping[str, type[BaseModel]], pr
         made = _Reader(text, providers, mine).ruleset()
         if made is not None:
             _check_ids(made, seen, mine)
-        problems.found.extend(mine.found)
+        # What is wrong in `defaults` is found again for each rule.
+        problems.found.extend(dict.fromkeys(mine.found))
         if made is not None and not mine.errors:
             rulesets.append(made)
     return Rulebook(tuple(rulesets), frozenset(_handles(rulesets)))
@@ -73,8 +74,9 @@ def load(texts: Sequence[RuleText], providers: Mapping[str, type[BaseModel]], pr
 
 def _check_ids(ruleset: Ruleset, seen: dict[str, Rule], problems: Problems) -> None:
     for rule in ruleset.rules:
-        if rule.id in seen and (rule.name != seen[rule.id].name or rule.ruleset != seen[rule.id].ruleset):
-            hint = f"Ids are what deliveries are known by: change one; the other is at {seen[rule.id].place}."
+        # Twice the same name in one file has been told already.
+        if (other := seen.get(rule.id)) and (rule.name, rule.place.file) != (other.name, other.place.file):
+            hint = f"Ids are what deliveries are known by: change one; the other is at {other.place}."
             problems.error("R030", rule.place, f"The rule id `{rule.id}` is used twice.", hint)
         seen[rule.id] = rule
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from router.core import document, grammar, keys, options, render
-from router.core.problems import Place, nearest
+from router.core.problems import nearest
 from router.core.rulebook import Step
 
 if TYPE_CHECKING:
@@ -70,27 +70,36 @@ class StepReader:
 
     def _step(self, node: Node, position: int) -> Step | None:
         named = [key for key in node.value if key not in STEP_KEYS]
+        known = [key for key in named if key in self.providers]
+        if len(named) > 1 and len(known) == 1:
+            document.mapping(node, self.problems, "a step", (*STEP_KEYS, *known))
+            return None
         if len(named) != 1:
             what = "names no provider" if not named else f"names {len(named)} providers: {', '.join(named)}"
             self.problems.error("R023", node.place, f"A step {what}.", "Write one `provider: options` for each step.")
             return None
         provider = named[0]
         model = self._model(provider, node)
-        tree = self._options(node.value[provider])
+        written = node.value[provider]
+        if written.kind not in ("map", "null"):
+            document.wrong_type(written, self.problems, f"the value of `{provider}`", "a mapping of options")
+            return None
+        self._check_keys(written)
+        tree = document.tree(written, self.problems) or {}
         if model is not None:
             self._check(provider, model, tree, node)
         return Step(
             name=self._id(node.get("id")) or str(position),
             provider=provider,
             options=tree,
-            render=self._compiled(tree, node.value[provider]),
+            render=self._compiled(tree, written),
             model=model,
             place=node.place,
             timeout=keys.duration(node.get("timeout"), self.problems, "`timeout`"),
             retry=keys.retry(node.get("retry"), self.problems),
             idempotent=keys.flag(node.get("idempotent"), self.problems, "`idempotent`"),
             if_trust=self._trust(node.get("if_trust")),
-            allow=self._allow(node.get("allow")),
+            allow=self._allow(node.get("allow"), model),
         )
 
     def _model(self, provider: str, node: Node) -> type[BaseModel] | None:
@@ -108,15 +117,14 @@ class StepReader:
             self.problems.error("R024", node.place, f"`{name}` cannot be a step's id.", hint)
         return name
 
-    def _options(self, node: Node) -> Tree:
-        if node.kind == "null":
-            return {}
-        if node.kind == "map":
-            for key, child in node.items():
-                if render.is_template(key):
-                    hint = "Write the key out; only values can be templates."
-                    self.problems.error("R014", child.place, "A key cannot be a template.", hint)
-        return document.tree(node, self.problems)
+    def _check_keys(self, node: Node) -> None:
+        for key, child in node.items():
+            if render.is_template(key):
+                hint = "Write the key out; only values can be templates."
+                self.problems.error("R014", node.key_place(key), "A key cannot be a template.", hint)
+            self._check_keys(child)
+        for child in node.value if node.kind == "list" else ():
+            self._check_keys(child)
 
     def _check(self, provider: str, model: type[BaseModel], tree: Tree, node: Node) -> None:
         root = node.value[provider]
@@ -125,7 +133,7 @@ class StepReader:
             self.problems.error("R011", place, f"In the options of `{provider}`: {options.sentence(found)}", hint)
         for name, verbatim in options.marked(model, options.Verbatim):
             child = root.get(name)
-            if child is not None and any(render.is_template(text) for text in _strings(child)):
+            if child is not None and any(render.is_template(found.raw) for found in _texts(child)):
                 self.problems.error("R014", child.place, f"`{name}` of `{provider}` must be written out.", verbatim.why)
         for name, bounded in options.marked(model, options.Bounded):
             child, allow = root.get(name), node.get("allow")
@@ -135,10 +143,10 @@ class StepReader:
 
     def _from_event(self, node: Node) -> bool:
         """Whether a template in the node takes more than variables from its context."""
-        for text in _strings(node):
-            if render.is_template(text):
+        for found in _texts(node):
+            if render.is_template(found.raw):
                 try:
-                    if render.names(text) - {"vars", "rule"}:
+                    if render.names(found.raw) - {"vars", "rule"}:
                         return True
                 except render.TemplateMistake:
                     continue
@@ -155,8 +163,9 @@ class StepReader:
                 self.problems.error("R024", item.place, f"`trust` is never `{word}`.", hint)
         return frozenset(words)
 
-    def _allow(self, node: Node | None) -> dict[str, Operator]:
-        if node is None or not document.mapping(node, self.problems, "`allow`"):
+    def _allow(self, node: Node | None, model: type[BaseModel] | None) -> dict[str, Operator]:
+        known = tuple(info.alias or name for name, info in model.model_fields.items()) if model is not None else ()
+        if node is None or not document.mapping(node, self.problems, "`allow`", known):
             return {}
         scope = grammar.Scope(self.problems, self.known.vars)
         return {key: made for key, child in node.items() if (made := grammar.bound(child, scope)) is not None}
@@ -168,15 +177,19 @@ class StepReader:
 
     def _compiled(self, tree: Tree, node: Node) -> Renderer:
         good = True
-        for text in render.texts(tree):
-            good = self._check_template(text, _where(node, text) or node.place) and good
+        for found in _texts(node):
+            if render.is_template(found.raw):
+                good = self._check_template(found) and good
         return render.tree(tree) if good else lambda context: tree  # noqa: ARG005 - never used: the file has errors
 
-    def _check_template(self, text: str, place: Place) -> bool:
+    def _check_template(self, node: Node) -> bool:
+        place = node.place
         try:
-            render.compiled(text)
-            used = render.names(text)
+            render.compiled(node.raw)
+            used = render.names(node.raw)
         except render.TemplateMistake as mistake:
+            # In a `|` block each line of the template is a line of the file.
+            place = replace(place, line=place.line + mistake.line, column=1, width=1) if node.block else place
             self.problems.error("R012", place, str(mistake), mistake.hint)
             return False
         for name in sorted(used - ROOTS - set(self.known.names)):
@@ -189,17 +202,10 @@ class StepReader:
         return True
 
 
-def _strings(node: Node) -> Iterator[str]:
+def _texts(node: Node) -> Iterator[Node]:
+    """Every text in a tree of options."""
     if node.kind == "text":
-        yield node.value
+        yield node
     children = node.value.values() if node.kind == "map" else node.value if node.kind == "list" else ()
     for child in children:
-        yield from _strings(child)
-
-
-def _where(node: Node, text: str) -> Place | None:
-    """Where a template of a tree of options is written."""
-    if node.kind == "text" and node.value == text:
-        return node.place
-    children = node.value.values() if node.kind == "map" else node.value if node.kind == "list" else ()
-    return next((found for child in children if (found := _where(child, text)) is not None), None)
+        yield from _texts(child)

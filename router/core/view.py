@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from router.core.operators import Identities
 
 _NONE: tuple[Tree, ...] = ()
+#: An item may be null, and is then not the record.
+_NO_ITEM: Tree = object()
 
 
 class View:
@@ -23,10 +25,10 @@ class View:
 
     __slots__ = ("_seen", "event", "identities", "root")
 
-    def __init__(self, event: Event, identities: Identities, item: Tree = None) -> None:
+    def __init__(self, event: Event, identities: Identities, item: Tree = _NO_ITEM) -> None:
         self.event = event
         self.identities = identities
-        self.root: Tree = event.record if item is None else item
+        self.root: Tree = event.record if item is _NO_ITEM else item
         self._seen: dict[str, Sequence[Tree]] = {}
 
     def values(self, field: str) -> Sequence[Tree]:

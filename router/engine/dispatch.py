@@ -79,7 +79,7 @@ class Dispatch:
             now = self.host.clock.now()
             claims = await self._claim(now)
             for claim in claims:
-                task = asyncio.create_task(self._deliver(claim), name=f"deliver {claim.delivery.id}")
+                task = asyncio.create_task(self.deliver(claim), name=f"deliver {claim.delivery.id}")
                 self._running[task] = claim.delivery.provider
                 task.add_done_callback(self._done)
             if not claims:
@@ -121,7 +121,7 @@ class Dispatch:
         if not task.cancelled() and (error := task.exception()) is not None:
             self.observer.fault("dispatch", "A delivery could not be settled; its lease will run out.", error)
 
-    async def _deliver(self, claim: Claim) -> None:
+    async def deliver(self, claim: Claim) -> None:
         outcome = await self._outcome(claim)
         if await self.store.settle(claim, outcome, self.host.clock.now()):
             self.observer.attempted(claim.delivery, outcome)
@@ -178,7 +178,7 @@ class Dispatch:
             receipt = await guest.provider.find(delivery)
             if receipt is not None:
                 return _made(receipt, "It had happened already.")
-        elif not (guest.plugin.idempotent or delivery.idempotent):
+        elif not (guest.plugin.idempotent or delivery.idempotent or claim.asked):
             raise Permanent("It may have happened before the router stopped, and it is not marked idempotent: not made again.")
         if claim.tries > delivery.retry.attempts:
             raise Permanent(f"Given up after {claim.tries - 1} attempts; the last look-up found nothing.")

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from router.core.model import Event, Heard
+from router.core.rulebook import OWN_STATUS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
     from router.core.model import Entry
     from router.engine.bell import Bell
     from router.engine.store.base import Store, Told
-
-NSID = "sh.tangled.pipeline.status"
 
 
 class Echo:
@@ -45,25 +44,29 @@ class Echo:
 def _event(told: Told) -> Event:
     """The status, with the named fields of the event that its delivery came from: repo, branch, sha and the rest."""
     entry, cause = told.entry, told.event
-    fields: dict[str, Any] = {key: value for key, value in cause.fields.items() if key not in ("operation", "workflows")}
+    # A status of a push is no push: a rule that builds pushes must not build their statuses.
+    fields: dict[str, Any] = {
+        key: value for key, value in cause.fields.items() if key not in ("trigger", "operation", "workflows")
+    }
     fields |= {"status": str(entry.status), "workflows": [{"name": entry.workflow}] if entry.workflow else []}
     return Event(
         origin="spindle",
         id=f"{entry.delivery}/{told.number}",
         source=Echo.name,
         kind="spindle",
-        nsid=NSID,
+        nsid=OWN_STATUS,
         time=entry.at,
-        record=_record(entry, told.rule),
+        record=_record(entry, told.rule, cause.fields.get("trigger")),
         fields=fields,
         depth=cause.depth + 1,
     )
 
 
-def _record(entry: Entry, rule: str) -> dict[str, Any]:
+def _record(entry: Entry, rule: str, trigger: str | None) -> dict[str, Any]:
     told: dict[str, Any] = {
         "delivery": entry.delivery,
         "rule": rule,
+        "trigger": trigger,
         "workflow": entry.workflow,
         "status": str(entry.status),
         "url": entry.url,

@@ -11,8 +11,10 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 from router.core.errors import StoreError
+from router.core.model import Plan, Trouble
 from router.core.plan import plan
 from router.engine.crash import crash_point
+from router.engine.echo import Echo
 from router.engine.store.base import Arrival
 
 if TYPE_CHECKING:
@@ -74,15 +76,21 @@ class Intake:
     async def _hear_all(self, source: Source) -> None:
         waiting: list[Arrival] = []
         commit: asyncio.Task[None] | None = None
+        broken: Exception | None = None
         cursor = await self.store.cursor(source.name)
         async with asyncio.TaskGroup() as group, aclosing(source.hear(cursor)) as heard:  # type: ignore[type-var]
-            async for one in heard:
-                crash_point("after_heard")
-                waiting.append(await self._decide(source.name, one))
-                if commit is None or commit.done():
-                    commit = group.create_task(self._commit(waiting), name=f"commit {source.name}")
-                if len(waiting) >= BATCH:
-                    await commit
+            try:
+                async for one in heard:
+                    crash_point("after_heard")
+                    waiting.append(await self._decide(source.name, one))
+                    if commit is None or commit.done():
+                        commit = group.create_task(self._commit(waiting), name=f"commit {source.name}")
+                    if len(waiting) >= BATCH:
+                        await commit
+            except Exception as error:  # noqa: BLE001 - raised below: what the source said before it broke is stored first
+                broken = error
+        if broken is not None:
+            raise broken
 
     async def _decide(self, source: str, heard: Heard) -> Arrival:
         if heard.event is None:
@@ -94,11 +102,24 @@ class Intake:
             sentence = f"An event that {event.depth} of our own statuses led to is not looked at: a rule feeds itself."
             self.observer.fault("loop guard", sentence)
             return Arrival(source=source, cursor=cursor)
-        if self.rulebook.candidates(event.nsid):
-            event = await self.directory.complete(event)
-        made = plan(event, self.rulebook, self.directory.identities)
+        event, made = await self._planned(event)
         keep = bool(made.matched or made.troubles) or self.record == "all" or (self.record == "wanted" and made.wanted)
         return Arrival(source=source, cursor=cursor, event=event, plan=made, keep=keep)
+
+    async def _planned(self, event: Event) -> tuple[Event, Plan]:
+        """The event, with what is known of it, and its plan.
+
+        A bug of ours, met by one event, must neither stop the source that it came from nor lose it: the event is kept as
+        undecided, and planned again, at the latest by the version that has the bug no more.
+        """
+        try:
+            if self.rulebook.candidates(event.nsid):
+                event = await self.directory.complete(event)
+            return event, plan(event, self.rulebook, self.directory.identities)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the next event is not to suffer from it
+            self.observer.fault("intake", f"A bug, met by the event {event.id}, which is kept.", error)
+            sentence = f"a bug in the router: {type(error).__name__}"
+            return event, Plan(troubles=(Trouble(rule="", sentence=sentence, undecided=True),), wanted=True)
 
     async def _commit(self, waiting: list[Arrival]) -> None:
         """Store what waits, and what comes to wait meanwhile."""
@@ -115,7 +136,9 @@ class Intake:
                 self.observer.planned(arrival.event, arrival.plan, result.fresh)
             for entry in result.entries:
                 self.observer.reported(entry)
-        if any(result.ready or result.entries for result in results):
+        # A status that was heard rings too: a router that drains waits until all are, and they may lead to no delivery.
+        heard_own = any(arrival.source == Echo.name for arrival in batch)
+        if heard_own or any(result.ready or result.entries for result in results):
             self.bell.ring()
 
     async def plan_again(self) -> None:

@@ -1,4 +1,4 @@
-"""One push, from the knot's frame to the CI's build and the delivery's `done`; and the same with a kill between any two steps."""
+"""One push, from the knot's frame to the CI's build and the delivery's `done`; and with a kill between any two steps."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import signal
 from typing import TYPE_CHECKING
 
 import pytest
-from conftest import push, until
+
+from tests.e2e.processes import push, until
 
 if TYPE_CHECKING:
-    from conftest import Network, Router
+    from tests.e2e.processes import Network, Router
 
 pytestmark = pytest.mark.e2e
 

@@ -1,0 +1,115 @@
+"""Who is who, asked of a real directory and a real knot on loopback."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from router.demo.directory import Directory as DemoDirectory
+from router.demo.directory import Identity
+from router.demo.knot import Knot, KnotRepo
+from router.engine.directory import Directory
+from router.host import Host
+from router.http import open_session
+from tests.engine.way.parts import ALICE, HELLO, Time, Told, push
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from router.engine.store.base import Store
+
+
+@asynccontextmanager
+async def directory(store: Store, time: Time, told: Told) -> AsyncIterator[tuple[Directory, DemoDirectory, Knot]]:
+    async with (
+        DemoDirectory("directory") as served,
+        Knot("knot", repos=(KnotRepo(HELLO, ALICE, "hello"),)) as knot,
+        open_session() as http,
+    ):
+        served.identities = (Identity(ALICE, "alice.example"),)
+        made = Directory(store, Host(http, time), told, served.url, {"pinned.example": ALICE})
+        made.knots = {"knot.example": knot.url}
+        yield made, served, knot
+
+
+async def test_a_handle_is_resolved_and_remembered(store: Store, time: Time, told: Told) -> None:
+    """The resolver's answer is used, and a later start knows it before asking."""
+    async with directory(store, time, told) as (made, *_):
+        assert await made.resolve(["alice.example"])
+        assert made.identities["alice.example"] == ALICE
+        again = Directory(store, made.host, told, "https://resolver.invalid", {})
+        await again.load()
+        assert again.identities == {"alice.example": ALICE}
+
+
+async def test_a_handle_that_does_not_exist_matches_nobody(store: Store, time: Time, told: Told) -> None:
+    """The resolver's word is final, told, and not kept over a restart."""
+    async with directory(store, time, told) as (made, *_):
+        assert await made.resolve(["nobody.example"])
+        assert made.identities["nobody.example"] is None
+        assert "does not exist" in told.faults[0]
+        assert not await store.facts("handle")
+
+
+async def test_a_resolver_that_is_down_leaves_a_handle_unknown(store: Store, time: Time, told: Told) -> None:
+    """Not known is not the same as nobody; what was known before stays."""
+    async with directory(store, time, told) as (made, served, _):
+        made.identities["bob.example"] = "did:plc:bobbbbbbbbbbbbbbbbbbbbbb"
+        await served.down()
+        assert not await made.resolve(["alice.example", "bob.example"])
+        assert "alice.example" not in made.identities
+        assert made.identities["bob.example"] == "did:plc:bobbbbbbbbbbbbbbbbbbbbbb"
+
+
+async def test_pins_are_never_asked_about(store: Store, time: Time, told: Told) -> None:
+    """What the operator fixed, no resolver changes."""
+    async with directory(store, time, told) as (made, served, _):
+        assert await made.resolve(["pinned.example"])
+        assert not served.requests
+        assert made.identities["pinned.example"] == ALICE
+
+
+async def test_keeping_says_when_something_new_is_known(store: Store, time: Time, told: Told) -> None:
+    """After a failed look-up the handle is asked for again, and `learned` is called once it is known."""
+
+    class Learned(Exception):
+        pass
+
+    def learned() -> None:
+        raise Learned
+
+    async with directory(store, time, told) as (made, *_):
+        with pytest.raises(Learned):
+            await made.keep(["alice.example"], learned)
+        assert time.slept == [30.0]
+
+
+async def test_a_knot_says_whose_repo_an_event_is_about(store: Store, time: Time, told: Told) -> None:
+    """Today's events name a repo by its DID alone: its name comes from the knot that sent it, once."""
+    async with directory(store, time, told) as (made, _, knot):
+        for _ in range(2):
+            event = await made.complete(push(named=False))
+            assert (event.fields["repo"]["name"], event.fields["repo"]["owner"]) == ("hello", ALICE)
+        assert len(knot.requests) == 1
+
+
+async def test_a_knot_cannot_give_an_event_another_owner(store: Store, time: Time, told: Told) -> None:
+    """An event that says its owner keeps it, and gets no name from an answer that says otherwise."""
+    async with directory(store, time, told) as (made, *_):
+        other = push(named=False, ownerDid="did:plc:bobbbbbbbbbbbbbbbbbbbbbb")
+        assert "name" not in (await made.complete(other)).fields["repo"]
+
+
+async def test_a_knot_that_does_not_say_is_not_asked_each_time(store: Store, time: Time, told: Told) -> None:
+    """A repo that it does not know is asked about again after ten minutes, and not before."""
+    async with directory(store, time, told) as (made, _, knot):
+        unknown = replace(push(), fields={**push().fields, "repo": {"did": "did:plc:unknownunknownunknown22"}})
+        for _ in range(3):
+            assert "name" not in (await made.complete(unknown)).fields["repo"]
+        assert len(knot.requests) == 1
+        time.forward(601)
+        await made.complete(unknown)
+        assert len(knot.requests) == 2

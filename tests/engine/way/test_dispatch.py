@@ -1,0 +1,239 @@
+"""The way out: every outcome of an attempt, and what a crash leaves."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+
+import pytest
+
+from router.core.errors import Ambiguous, Permanent, Transient
+from router.core.model import Receipt, State, Status
+from router.engine.store.base import Store
+from router.secret import SecretMissing
+from tests.engine.way.parts import RULES, START, Engine, LookingToy, Time, Told, Toy, assemble, push
+
+
+async def test_a_delivery_is_made_once_and_done(engine: Engine) -> None:
+    """The provider gets its own options, the id and the first attempt; the receipt is kept."""
+    await engine.hear(push())
+    await engine.work()
+    (made,) = engine.toy.made
+    (row,) = await engine.store.deliveries()
+    assert (made.id, made.attempt, made.options.sha) == (row.id, 1, row.sha)
+    shown = await engine.store.delivery(row.id)
+    assert shown is not None
+    assert (shown.state, shown.receipt["id"]) == (State.DONE, "build-1")
+
+
+async def test_a_transient_failure_is_tried_again_when_it_is_due(engine: Engine) -> None:
+    """Not before; then it is done."""
+    engine.toy.answers = deque([Transient("busy"), Receipt(id="x")])
+    await engine.hear(push())
+    await engine.work()
+    assert await engine.states() == ["ready"]
+    await engine.work()
+    assert len(engine.toy.made) == 1
+    engine.time.forward(10)
+    await engine.work()
+    assert await engine.states() == ["done"]
+    assert [made.attempt for made in engine.toy.made] == [1, 2]
+
+
+async def test_attempts_come_to_an_end(engine: Engine) -> None:
+    """After the policy's attempts it is a dead letter with its reason, and the workflow failed."""
+    engine.toy.answers = deque([Transient("busy")] * 9)
+    await engine.hear(push())
+    for _ in range(9):
+        await engine.work()
+        engine.time.forward(100)
+    assert len(engine.toy.made) == 3
+    (row,) = await engine.store.deliveries()
+    assert row.state is State.DEAD
+    assert "3 attempts" in row.reason
+    assert engine.told.entries[-1].status is Status.FAILED
+
+
+async def test_being_told_to_wait_uses_up_no_attempt(engine: Engine) -> None:
+    """Nine answers of 429 and then it is built."""
+    engine.toy.answers = deque([Transient("slow down", retry_after=60.0, counts=False)] * 9)
+    await engine.hear(push())
+    for _ in range(10):
+        await engine.work()
+        engine.time.forward(62)
+    assert await engine.states() == ["done"]
+
+
+async def test_a_permanent_failure_is_a_dead_letter_at_once(engine: Engine) -> None:
+    """With what the other side answered."""
+    engine.toy.answers = deque([Permanent("no such pipeline", response='{"message": "Not found"}')])
+    await engine.hear(push())
+    await engine.work()
+    (row,) = await engine.store.deliveries()
+    shown = await engine.store.delivery(row.id)
+    assert shown is not None
+    assert (shown.state, shown.reason) == (State.DEAD, "no such pipeline")
+    assert "Not found" in shown.attempts[-1]["response"]
+
+
+async def test_a_bug_in_a_provider_is_a_dead_letter_and_ends_nothing(engine: Engine) -> None:
+    """The next delivery is made all the same."""
+    engine.toy.answers = deque([ZeroDivisionError("oops"), Receipt(id="x")])
+    await engine.hear(push(1), push(2))
+    await engine.work()
+    assert sorted(await engine.states()) == ["dead", "done"]
+    assert "bug" in engine.told.faults[0].lower()
+
+
+async def test_a_missing_secret_parks_the_delivery(engine: Engine) -> None:
+    """It waits for the operator, and none of its attempts is used up."""
+    engine.toy.answers = deque([SecretMissing("The environment variable X is not set.")] * 5)
+    await engine.hear(push())
+    for _ in range(6):
+        await engine.work()
+        engine.time.forward(61)
+    assert await engine.states() == ["done"]
+
+
+async def test_an_ambiguous_outcome_is_looked_up_before_anything_else(engine: Engine) -> None:
+    """No sooner than the provider's look-ups can be believed; what is found is done, and not made again."""
+    engine.toy.answers = deque([Ambiguous("no answer")])
+    engine.toy.looks = deque([Receipt(id="found")])
+    await engine.hear(push())
+    await engine.work()
+    assert await engine.states() == ["verify"]
+    engine.time.forward(14)
+    await engine.work()
+    assert engine.toy.found == 0
+    engine.time.forward(2)
+    await engine.work()
+    assert (engine.toy.found, len(engine.toy.made)) == (1, 1)
+    assert await engine.states() == ["done"]
+
+
+async def test_what_surely_did_not_happen_is_made_again(engine: Engine) -> None:
+    """A look-up that finds nothing, begun late enough, lets it be made."""
+    engine.toy.answers = deque([Ambiguous("no answer"), Receipt(id="second")])
+    await engine.hear(push())
+    await engine.work()
+    engine.time.forward(16)
+    await engine.work()
+    assert (engine.toy.found, len(engine.toy.made)) == (1, 2)
+    assert await engine.states() == ["done"]
+
+
+async def test_a_look_up_that_fails_proves_nothing(engine: Engine) -> None:
+    """However often it fails, nothing is made again until one succeeds."""
+    engine.toy.answers = deque([Ambiguous("no answer")])
+    engine.toy.looks = deque([Transient("503"), ZeroDivisionError("bug"), Receipt(id="found")])
+    engine.toy.looks = deque([Transient("503")] * 8 + [Receipt(id="found")])
+    await engine.hear(push())
+    for _ in range(12):
+        await engine.work()
+        engine.time.forward(3600)
+    assert len(engine.toy.made) == 1
+    assert await engine.states() == ["done"]
+
+
+async def test_a_crash_in_the_middle_is_ambiguous(engine: Engine) -> None:
+    """A claim whose lease ran out is looked up, no sooner than a look-up can be believed."""
+    await engine.hear(push())
+    await engine.store.claim("dead process", 8, 30.0, engine.time.now(), {})
+    assert await engine.store.recover(engine.time.now()) == 0
+    engine.time.forward(91)
+    assert await engine.store.recover(engine.time.now()) == 1
+    await engine.work()
+    assert engine.toy.found == 0
+    engine.time.forward(16)
+    engine.toy.looks = deque([Receipt(id="found")])
+    await engine.work()
+    assert (engine.toy.found, len(engine.toy.made)) == (1, 0)
+    assert await engine.states() == ["done"]
+
+
+@pytest.mark.parametrize(("idempotent", "state", "made"), [(True, "done", 1), (False, "dead", 0)])
+async def test_without_look_ups_only_the_idempotent_is_made_again(
+    store: Store, time: Time, told: Told, *, idempotent: bool, state: str, made: int
+) -> None:
+    """After a crash a webhook is sent again; a shell command is a dead letter that says why."""
+    toy = Toy()
+    engine = assemble(store, time, told, toy, idempotent=idempotent)
+    await engine.hear(push())
+    await store.claim("dead process", 8, 30.0, time.now(), {})
+    time.forward(91)
+    await store.recover(time.now())
+    await engine.work()
+    assert (await engine.states(), len(toy.made)) == ([state], made)
+
+
+async def test_a_step_may_say_that_it_is_idempotent(store: Store, time: Time, told: Told) -> None:
+    """What the provider is not, one step can be."""
+    toy = Toy()
+    engine = assemble(store, time, told, toy, RULES.replace("- toy:", "- idempotent: true\n        toy:"))
+    await engine.hear(push())
+    await store.claim("dead process", 8, 30.0, time.now(), {})
+    time.forward(91)
+    await store.recover(time.now())
+    await engine.work()
+    assert await engine.states() == ["done"]
+
+
+async def test_an_attempt_that_takes_too_long_is_ambiguous(store: Store, time: Time, told: Told) -> None:
+    """It is cut off at the step's timeout, and looked up."""
+    engine = assemble(store, time, told, LookingToy(hang=True), RULES.replace("- toy:", "- timeout: 10ms\n        toy:"))
+    await engine.hear(push())
+    await engine.work()
+    (row,) = await store.deliveries()
+    assert row.state is State.VERIFY
+    assert "No answer within 0.01 s" in row.reason
+
+
+async def test_a_status_that_is_known_at_once_is_told_at_once(engine: Engine) -> None:
+    """A command is over when it is delivered: its receipt's status goes to the journal in the same commit."""
+    engine.toy.answers = deque([Receipt(id="x", status=Status.FAILED, exit_code=3, error="exited with 3")])
+    await engine.hear(push())
+    await engine.work()
+    last = engine.told.entries[-1]
+    assert (last.status, last.exit_code, last.error) == (Status.FAILED, 3, "exited with 3")
+    (row,) = await engine.store.deliveries()
+    assert (row.state, row.status) == (State.DONE, "failed")
+
+
+async def test_a_provider_that_is_gone_is_said_so(engine: Engine) -> None:
+    """A delivery of yesterday's rule, whose provider was uninstalled, is a dead letter."""
+    await engine.hear(push())
+    engine.dispatch.guests = {}
+    await engine.work()
+    (row,) = await engine.store.deliveries()
+    assert (row.state, "not installed" in row.reason) == (State.DEAD, True)
+
+
+async def test_run_delivers_what_the_bell_announces_and_stops_when_told(engine: Engine) -> None:
+    """Woken by the bell, never polling; after `stop` it claims nothing more."""
+    stop = asyncio.Event()
+    running = asyncio.create_task(engine.dispatch.run(stop))
+    await engine.hear(push())
+    while not engine.told.outcomes:
+        engine.told.news.clear()
+        await engine.told.news.wait()
+    stop.set()
+    engine.bell.ring()
+    await running
+    await engine.hear(push(2), first=2)
+    assert await engine.states() == ["done", "ready"]
+
+
+async def test_what_is_under_way_at_the_end_is_left_to_its_lease(store: Store, time: Time, told: Told) -> None:
+    """A stop waits for a while, then cancels; the delivery stays claimed, so that the next start looks it up."""
+    engine = assemble(store, time, told, LookingToy(hang=True))
+    stop = asyncio.Event()
+    running = asyncio.create_task(engine.dispatch.run(stop))
+    await engine.hear(push())
+    while not engine.toy.made:
+        await asyncio.sleep(0)
+    stop.set()
+    engine.bell.ring()
+    await running
+    await engine.dispatch.finish(0.01)
+    assert await engine.states() == ["claimed"]
+    assert time.now() == START

@@ -1,0 +1,121 @@
+"""The way back: polls into the journal, and the journal as events."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from router.core.errors import Transient
+from router.core.model import Report, Status
+from router.engine.echo import Echo
+from router.engine.follow import Follow
+from tests.engine.way.parts import RULES, START, Engine, LookingToy, Time, Told, assemble, push
+
+if TYPE_CHECKING:
+    from router.engine.store.base import Store
+
+CHAINED = (
+    RULES
+    + """
+  - name: tell
+    when: {source: spindle, status: failed, branch: main, workflow: ci}
+    do:
+      - toy: {sha: "{{ sha }}"}
+"""
+)
+
+
+def follow(engine: Engine) -> Follow:
+    guest = engine.dispatch.guests["toy"]
+    assert isinstance(engine.toy, LookingToy)
+    return Follow(guest, engine.toy, engine.store, engine.bell, engine.told, engine.time, 10.0)
+
+
+async def built(engine: Engine) -> str:
+    await engine.hear(push())
+    await engine.work()
+    (row,) = await engine.store.deliveries()
+    return row.id
+
+
+async def test_news_of_a_build_go_to_the_journal_once(engine: Engine) -> None:
+    """Running, and running again, is told once; after the end nobody asks any more."""
+    delivery = await built(engine)
+    following = follow(engine)
+    engine.toy.reports = [Report(delivery=delivery, status=Status.RUNNING, at=START)]
+    assert await following.look()
+    assert await following.look()
+    engine.toy.reports = [Report(delivery=delivery, status=Status.SUCCESS, at=START + 1, url="https://ci/1")]
+    assert await following.look()
+    assert not await following.look()
+    assert [str(entry.status) for entry in engine.told.entries] == ["pending", "running", "success"]
+    assert engine.told.entries[-1].workflow == "ci"
+
+
+async def test_a_ci_that_does_not_answer_is_asked_again(engine: Engine) -> None:
+    """Transient failures and bugs are told, and the following goes on."""
+    delivery = await built(engine)
+    following = follow(engine)
+    for error in (Transient("503"), ZeroDivisionError("bug")):
+        engine.toy.reports = error  # type: ignore[assignment]
+        assert await following.look()
+    assert len(engine.told.faults) == 2
+    engine.toy.reports = [Report(delivery=delivery, status=Status.FAILED, at=START)]
+    assert await following.look()
+    assert engine.told.entries[-1].status is Status.FAILED
+
+
+async def test_reports_of_others_builds_are_ignored(engine: Engine) -> None:
+    """A provider that reports on a delivery that it was not asked about changes nothing."""
+    await built(engine)
+    engine.toy.reports = [Report(delivery="f" * 32, status=Status.FAILED, at=START)]
+    assert await follow(engine).look()
+    assert [str(entry.status) for entry in engine.told.entries] == ["pending"]
+
+
+async def test_our_statuses_are_events_for_rules(store: Store, time: Time, told: Told) -> None:
+    """A failed build sets off the rule that asks for it, with the push's own fields, and once however often it is heard."""
+    engine = assemble(store, time, told, LookingToy(), CHAINED)
+    delivery = await built(engine)
+    await store.tell([_failed(delivery)], time.now())
+    for _ in range(2):
+        await _echo(engine, until=2)
+    rules = [row.rule for row in await store.deliveries()]
+    assert sorted(rules) == ["test/build", "test/tell"]
+    event = next(event for event, plan, _ in told.plans if plan.matched == ("test/tell",))
+    assert (event.depth, event.fields["branch"], event.record["rule"]) == (1, "main", "test/build")
+
+
+async def test_a_status_is_heard_although_nobody_listened(store: Store, time: Time, told: Told) -> None:
+    """What was journalled before a crash is heard after it: the echo keeps a cursor."""
+    engine = assemble(store, time, told, LookingToy(), CHAINED)
+    delivery = await built(engine)
+    await _echo(engine, until=1)
+    await store.tell([_failed(delivery)], time.now())
+    await _echo(engine, until=2)
+    assert len(await store.deliveries()) == 2
+
+
+async def test_a_delivery_without_a_report_is_no_event(store: Store, time: Time, told: Told) -> None:
+    """A webhook's own success must not set off the rule that sent it."""
+    text = RULES.replace("    report: {workflow: ci}\n", "")
+    engine = assemble(store, time, told, LookingToy(), text)
+    delivery = await built(engine)
+    await store.tell([_failed(delivery, workflow="")], time.now())
+    await _echo(engine, until=1)
+    assert [event.nsid for event, *_ in told.plans] == ["sh.tangled.git.refUpdate"]
+
+
+def _failed(delivery: str, workflow: str = "ci"):  # type: ignore[no-untyped-def]
+    from router.core.model import Entry  # noqa: PLC0415
+
+    return Entry(delivery=delivery, workflow=workflow, status=Status.FAILED, at=START)
+
+
+async def _echo(engine: Engine, until: int) -> None:
+    """Let the echo hear the journal up to a row, and stop it there."""
+    listening = asyncio.create_task(engine.intake.listen(Echo(engine.store, engine.bell)))
+    while (await engine.store.cursor(Echo.name) or 0) < until:
+        await asyncio.sleep(0)
+    listening.cancel()
+    await asyncio.gather(listening, return_exceptions=True)

@@ -1,0 +1,165 @@
+"""The way in."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+import pytest
+
+from router.core.errors import StoreError
+from router.core.model import Event, Heard
+from router.engine import intake
+from router.engine.store.base import Arrival, Store
+from tests.engine.way.parts import RULES, SHA, Engine, Listed, LookingToy, Time, Told, assemble, book, push
+
+
+async def test_an_event_its_deliveries_and_its_cursor_are_stored_together(engine: Engine) -> None:
+    """After a push that matches, there is the event, one delivery, its first status and the cursor."""
+    await engine.hear(push())
+    assert await engine.store.cursor("listed") == 1
+    (row,) = await engine.store.deliveries()
+    assert (row.rule, str(row.state), row.sha, row.status) == ("test/build", "ready", SHA, "pending")
+    (event,) = await engine.store.events()
+    assert event.matched == ["test/build"]
+    assert [str(entry.status) for entry in engine.told.entries] == ["pending"]
+
+
+async def test_what_is_heard_twice_is_acted_on_once(engine: Engine) -> None:
+    """The same event from two sources, or after a reconnect, adds no delivery and is told as known."""
+    await engine.hear(push())
+    await engine.hear(replace(push(), source="other"), first=9)
+    assert len(await engine.store.deliveries()) == 1
+    assert [fresh for *_, fresh in engine.told.plans] == [True, False]
+
+
+async def test_a_bad_frame_is_kept_and_passed_over(engine: Engine) -> None:
+    """A frame that is no event moves the cursor, is in the ring, and what follows it is heard."""
+    bad = Heard(bad="It is not JSON.", frame=b"{broken", cursor=5)
+    await engine.intake.listen(Listed([bad, Heard(event=push(), cursor=6)]))
+    assert engine.told.bad == ["It is not JSON."]
+    assert await engine.store.cursor("listed") == 6
+    (kept,) = await engine.store.bad_frames("listed")
+    assert kept["why"] == "It is not JSON."
+    assert len(await engine.store.deliveries()) == 1
+
+
+async def test_a_source_is_asked_to_go_on_where_it_was(engine: Engine) -> None:
+    """The cursor that was stored last is what `hear` gets; None on first contact."""
+    first, second = Listed([Heard(event=push(), cursor=42)]), Listed([])
+    await engine.intake.listen(first)
+    await engine.intake.listen(second)
+    assert (first.asked, second.asked) == ([None], [42])
+
+
+async def test_batches_form_while_a_commit_is_under_way(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two thousand events from a source that never waits take few commits, each bounded, in order."""
+    sizes: list[int] = []
+    accept = engine.store.accept
+
+    async def counted(arrivals: list[Arrival], now: int) -> object:
+        sizes.append(len(arrivals))
+        return await accept(arrivals, now)
+
+    monkeypatch.setattr(engine.store, "accept", counted)
+    await engine.hear(*(push(number) for number in range(2000)))
+    assert sum(sizes) == 2000
+    assert max(sizes) <= intake.BATCH
+    assert len(sizes) < 20
+    assert await engine.store.cursor("listed") == 2000
+
+
+async def test_a_source_that_breaks_starts_again_and_loses_nothing(engine: Engine) -> None:
+    """A bug in a source is told; after a pause it is asked again from the stored cursor, and what it said before is kept."""
+
+    class Breaks(Listed):
+        async def hear(self, cursor: int | None):  # type: ignore[no-untyped-def]
+            self.asked.append(cursor)
+            if len(self.asked) == 1:
+                yield Heard(event=push(1), cursor=1)
+                raise ZeroDivisionError
+            yield Heard(event=push(2), cursor=2)
+
+    source = Breaks([])
+    await engine.intake.listen(source)
+    assert source.asked == [None, 1]
+    assert engine.time.slept == [intake.RESTART]
+    assert "broke" in engine.told.faults[0]
+    assert len(await engine.store.deliveries()) == 2
+
+
+async def test_a_store_that_fails_ends_the_router(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No source goes on, and no cursor moves, over a store that does not remember."""
+
+    async def fails(arrivals: object, now: int) -> object:
+        raise StoreError("the disk is gone")
+
+    monkeypatch.setattr(engine.store, "accept", fails)
+    with pytest.raises(StoreError, match="disk is gone"):
+        await engine.hear(push())
+
+
+@pytest.mark.parametrize(("record", "kept"), [("all", 3), ("wanted", 2), ("matched", 1)])
+async def test_what_is_recorded_is_as_configured(store: Store, time: Time, told: Told, record: str, kept: int) -> None:
+    """`all`; what some rule asked for the nsid of (`wanted`); what matched. Deliveries are the same."""
+    rules = RULES.replace("{trigger: push", "{nsid: sh.tangled.git.refUpdate, trigger: push")
+    engine = assemble(store, time, told, LookingToy(), rules)
+    engine.intake.record = record
+    other = replace(push(3), nsid="sh.tangled.graph.follow", fields={})
+    await engine.hear(push(1), push(2, branch="feature"), other)
+    assert len(await store.events()) == kept
+    assert len(await store.deliveries()) == 1
+    assert await store.cursor("listed") == 3
+
+
+async def test_a_rule_that_feeds_itself_stops(engine: Engine) -> None:
+    """An event that too many of our own statuses led to is stored as heard, and no rule sees it."""
+    await engine.hear(replace(push(), depth=intake.DEEPEST + 1))
+    assert not await engine.store.deliveries()
+    assert await engine.store.cursor("listed") == 1
+    assert "feeds itself" in engine.told.faults[0]
+
+
+HANDLE_RULES = RULES.replace("branch: main}", 'branch: main, owner: "@later.example"}')
+
+
+async def test_an_event_waits_for_a_handle_that_is_not_known_yet(store: Store, time: Time, told: Told) -> None:
+    """Undecided, it is kept; planned again when the handle is known, it leads to its delivery, once."""
+    engine = assemble(store, time, told, LookingToy(), HANDLE_RULES)
+    await engine.hear(push())
+    assert not await store.deliveries()
+    assert len(await store.undecided()) == 1
+    engine.directory.identities["later.example"] = push().fields["owner"]
+    await engine.intake.plan_again()
+    await engine.intake.plan_again()
+    assert len(await store.deliveries()) == 1
+    assert not await store.undecided()
+
+
+async def test_rules_may_be_exchanged_between_two_events(engine: Engine) -> None:
+    """The next event is decided by the new rules; what was planned stays."""
+    await engine.hear(push(1))
+    engine.intake.rulebook = book(RULES.replace("branch: main", "branch: other"))
+    await engine.hear(push(2), first=2)
+    assert len(await engine.store.deliveries()) == 1
+
+
+async def test_a_bug_of_ours_stops_nothing_and_loses_nothing(engine: Engine) -> None:
+    """An event that planning fails on is kept undecided, the next one is built, and the first once the bug is mended."""
+    engine.directory.complete = _fails_once(engine.directory.complete)  # type: ignore[method-assign]
+    await engine.hear(push(1), push(2))
+    assert len(await engine.store.deliveries()) == 1
+    assert "bug" in engine.told.faults[0].lower()
+    await engine.intake.plan_again()
+    assert len(await engine.store.deliveries()) == 2
+
+
+def _fails_once(complete: Callable[[Event], Awaitable[Event]]) -> Callable[[Event], Awaitable[Event]]:
+    failures = [ZeroDivisionError()]
+
+    async def failing(event: Event) -> Event:
+        if failures:
+            raise failures.pop()
+        return await complete(event)
+
+    return failing
