@@ -44,6 +44,8 @@ def open_session() -> aiohttp.ClientSession:
     )
 
 
-async def _refuse(session: aiohttp.ClientSession, context: SimpleNamespace, params: aiohttp.TraceRequestRedirectParams) -> None:
+async def _refuse(
+    _session: aiohttp.ClientSession, _context: SimpleNamespace, params: aiohttp.TraceRequestRedirectParams
+) -> None:
     params.response.close()
     raise RedirectRefused(f"{params.url.host} answered {params.response.status}: redirects are not followed.")

@@ -173,7 +173,7 @@ class Router:
 
     def cli(self, *arguments: str) -> Any:
         """What a verb prints as JSON, while the router runs or not."""
-        command = [ROUTER, *arguments, "--output", "json"]
+        command: list[str | Path] = [ROUTER, *arguments, "--output", "json"]
         done = subprocess.run(command, cwd=self.folder, env=self.environment(), capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)

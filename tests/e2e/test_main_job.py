@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import signal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.e2e.processes import push, until
+from tests.e2e.processes import ALICE, push, until
 
 if TYPE_CHECKING:
     from tests.e2e.processes import Network, Router
@@ -34,10 +35,10 @@ def is_done(router: Router) -> bool:
     return [row["state"] for row in router.cli("deliveries", "list")] == ["done"]
 
 
-def the_build(network: Network) -> dict[str, str]:
+def the_build(network: Network) -> dict[str, Any]:
     builds = network.builds()
     assert len(builds) == 1
-    return builds[0]  # type: ignore[return-value]
+    return builds[0]
 
 
 def test_a_push_becomes_a_build_and_its_status_comes_back(network: Network, router: Router) -> None:
@@ -49,7 +50,7 @@ def test_a_push_becomes_a_build_and_its_status_comes_back(network: Network, rout
     build = the_build(network)
     (row,) = router.cli("deliveries", "list")
     assert (row["state"], row["rule"]) == ("done", "build/build")
-    assert (build["commit"], build["branch"], build["meta_data"]["router:delivery"]) == (SHA, "main", row["id"])  # type: ignore[index]
+    assert (build["commit"], build["branch"], build["meta_data"]["router:delivery"]) == (SHA, "main", row["id"])
     network.ask("advance")
     until(lambda: router.lines("status", status="running", workflow="ci"), "the build to run")
     network.ask("advance")
@@ -155,13 +156,10 @@ def test_two_routers_do_not_share_a_store(router: Router, network: Network) -> N
 
 def test_a_recorded_event_is_delivered_and_the_router_ends(router: Router, network: Network) -> None:
     """`router run --source FILE` hears the file, delivers, and exits with 0."""
-    import json  # noqa: PLC0415
-
-    frame = {**push(SHA), "rkey": "3n2y3epywm22e", "created": 1795435201000000123, "knot": "knot.example.com"}
-    frame["event"] = {**frame["event"], "repoDid": None}
-    old = {key: value for key, value in frame["event"].items() if key not in ("repo", "ownerDid")}
-    old |= {"repoDid": frame["event"]["ownerDid"], "repoName": "hello"}
-    (router.folder / "events.jsonl").write_text(json.dumps({**frame, "event": old}) + "\n")
+    old = {key: value for key, value in push(SHA)["event"].items() if key not in ("repo", "ownerDid")}
+    old |= {"repoDid": ALICE, "repoName": "hello"}
+    frame = {"knot": "knot.example.com", "rkey": "3n2y3epywm22e", "nsid": "sh.tangled.git.refUpdate", "event": old}
+    (router.folder / "events.jsonl").write_text(json.dumps(frame) + "\n")
     assert router.start("--source", "events.jsonl").wait() == 0
     the_build(network)
     assert is_done(router)

@@ -57,7 +57,7 @@ async def test_a_ci_that_does_not_answer_is_asked_again(engine: Engine) -> None:
     delivery = await built(engine)
     following = follow(engine)
     for error in (Transient("503"), ZeroDivisionError("bug")):
-        engine.toy.reports = error  # type: ignore[assignment]
+        engine.toy.reports = error
         assert await following.look()
     assert len(engine.told.faults) == 2
     engine.toy.reports = [Report(delivery=delivery, status=Status.FAILED, at=START)]
