@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from router.core.operators import printable
+from router.core.problems import printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

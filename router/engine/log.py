@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import structlog
 
 from router.core.model import State
-from router.core.operators import printable
+from router.core.problems import printable
 
 if TYPE_CHECKING:
     from collections.abc import MutableMapping
