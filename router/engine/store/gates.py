@@ -28,7 +28,7 @@ class Admission:
 
 
 def admit(db: sqlite3.Connection, delivery: Delivery[Tree], event: int, now: Micros) -> Admission:
-    """Decide on a delivery that is not in the outbox yet. `event` is the number of its event.
+    """Decide on a delivery that is not in the outbox yet. `event` is the number of its event. Call `forget` first.
 
     A group that is busy makes a `skip` delivery skipped; one that waits for its first or next attempt counts as busy too, so
     that two of one batch are treated as two of one hour are. `cancel_running` supersedes those that wait; what is under way
@@ -54,7 +54,7 @@ def admit(db: sqlite3.Connection, delivery: Delivery[Tree], event: int, now: Mic
 
 
 def forget(db: sqlite3.Connection, now: Micros) -> None:
-    """Drop what no longer matters."""
+    """Drop what no longer matters: what is left of a key is what its window or its period still holds."""
     db.execute("DELETE FROM gates WHERE until <= ?", (now,))
 
 
@@ -70,8 +70,8 @@ def _dedupe(db: sqlite3.Connection, gates: Gates, rule: str, event: int, now: Mi
     if gates.dedupe_key is None:
         return ""
     key = text(gates.dedupe_key)
-    wanted = "SELECT event FROM gates WHERE kind = 'dedupe' AND rule = ? AND key = ? AND until > ?"
-    seen = {row["event"] for row in db.execute(wanted, (rule, key, now))}
+    wanted = "SELECT event FROM gates WHERE kind = 'dedupe' AND rule = ? AND key = ?"
+    seen = {row["event"] for row in db.execute(wanted, (rule, key))}
     if seen - {event}:
         return f"deduplicated: {key} was seen less than {gates.dedupe_within:g} s before"
     if not seen:

@@ -70,6 +70,9 @@ def live_until(point: str, path: Path) -> None:
 async def test_a_kill_leaves_whole_transactions(path: Path, point: str, left: Left) -> None:
     """Event, delivery, status and cursor together; outcome, receipt and status together; and the store opens as ever."""
     live_until(point, path)
+    reading = await open_store(path, read_only=True)
+    assert await reading.cursor("a") == left.cursor
+    await reading.close()
     store = await open_store(path)
     events = await store.events()
     cursor = await store.cursor("a")
