@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _INSTANT = timedelta(microseconds=1)
 #: The first stretch of the past that is searched for the latest time, and how fast it grows.
-_STRETCH, _GROWTH = timedelta(minutes=1), 16
+_STRETCH, _GROWTH = timedelta(minutes=1), 4
 _DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _WEEKDAYS = re.compile(r"(?P<first>\*|\d|[a-z]{3})(?:-(?P<last>\d|[a-z]{3}))?(?:/(?P<step>[1-7]))?")
 

@@ -130,6 +130,7 @@ def test_a_clock_that_is_a_little_ahead_is_believed() -> None:
 def test_a_sign_of_life_is_neither_event_nor_mistake() -> None:
     """Some servers send a ping as a message; it moves nothing."""
     assert knot('{"type":"ping"}') == Heard()
+    assert not envelope.older({"type": "ping"})
 
 
 @pytest.mark.parametrize(

@@ -172,8 +172,8 @@ async def test_bad_messages_stop_nothing(host: Host, seen: Remembering, peer: Pe
 async def test_bad_messages_are_no_proof(
     host: Host, seen: Remembering, peer: Peer, visit: type[Visit], take: Take, clock: FakeClock
 ) -> None:
-    """A knot that sends nothing but garbage is waited for longer and longer, though each connection works."""
-    peer.visits = [visit(["garbage"], close=1013) for _ in range(8)]
+    """A knot that sends nothing but garbage is waited for longer and longer, though each connection works and cursors move."""
+    peer.visits = [visit([wrong], close=1013) for wrong in ["garbage", *({**push(11 + n), "event": 0} for n in range(7))]]
     await take(open_knot(peer, host, seen), 10, 8)
     assert len(clock.slept) == 7
     assert max(clock.slept) > 8
