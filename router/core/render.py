@@ -66,6 +66,9 @@ class _Sandbox(ImmutableSandboxedEnvironment):
             raise SecurityError(f"`{operator}` is not available")
         return super().call_binop(context, operator, left, right)
 
+    def wrap_str_format(self, value: Any) -> None:
+        """Jinja's own makes `format` safe, but lets it pad a text to any length: without it, `_GROWING` refuses it."""
+
     def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
         if isinstance(obj, str) and attr in _GROWING:
             return False
@@ -145,6 +148,7 @@ def _check(parsed: nodes.Template) -> None:
     for kind, word in (
         (nodes.Macro, "macro"),
         (nodes.Import, "import"),
+        (nodes.FromImport, "import"),
         (nodes.Include, "include"),
         (nodes.Extends, "extends"),
     ):
