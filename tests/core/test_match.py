@@ -177,7 +177,7 @@ def at(text: str, zone: str) -> int:
     ],
 )
 def test_active_hours(between: str, zone: str, moment: int, expected: bool) -> None:  # noqa: FBT001
-    """Hours are the wall clock's in the rule's zone, from the first minute up to but not with the last, over midnight if need be.
+    """Hours are the wall clock's in the rule's zone, from the first minute up to the last one, over midnight if need be.
 
     On the day that summer time begins the clock has no 02:30; on the day that it ends it has two.
     """

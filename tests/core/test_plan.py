@@ -42,7 +42,9 @@ def test_a_delivery_says_what_it_is_for(made: Made) -> None:
 
 def test_what_a_template_sees(made: Made) -> None:
     """Templates see the event, its record, the variables, the rule and the delivery's own id."""
-    text = "{{ [event.source, event.kind, event.id, event.nsid, event.time, record.a, vars.v, rule.id, rule.name, delivery.id] }}"
+    text = (
+        "{{ [event.source, event.kind, event.id, event.nsid, event.time, record.a, vars.v, rule.id, rule.name, delivery.id] }}"
+    )
     delivery = only(made(with_step(f'note: {{text: "{text}"}}', head="vars: {v: [1, x]}"), pushed(record={"a": 1})))
     assert delivery.options["text"] == [
         *("knot1", "knot", "3n2y3epywm22e", "sh.tangled.git.refUpdate", "2026-11-23T12:00:01+00:00"),
@@ -182,9 +184,7 @@ def test_an_event_cannot_make_any_number_of_deliveries(made: Made) -> None:
     """What a stranger made long is cut, and told; the ids of what is made stay."""
     plan = made(fan("note: {}"), items(*range(100_000)))
     assert len(plan.deliveries) == planning.MAX_DELIVERIES
-    assert [trouble.sentence for trouble in plan.troubles] == [
-        "more than 256 deliveries for one event: the rest is not made"
-    ]
+    assert [trouble.sentence for trouble in plan.troubles] == ["more than 256 deliveries for one event: the rest is not made"]
     exact = made(fan("note: {}"), items(*range(planning.MAX_DELIVERIES)))
     assert len(exact.deliveries) == planning.MAX_DELIVERIES
     assert exact.troubles == ()
@@ -226,7 +226,9 @@ def test_allow_bounds_what_an_event_may_choose(made: Made, asked: str, allowed: 
     assert allowed or delivery.reason == "The event asks for a `pipeline` that the rule's `allow` does not list."
 
 
-@pytest.mark.parametrize(("asked", "allowed"), [(["core"], True), ([], True), (["core", "evil"], False), ([["core", "evil"]], False)])
+@pytest.mark.parametrize(
+    ("asked", "allowed"), [(["core"], True), ([], True), (["core", "evil"], False), ([["core", "evil"]], False)]
+)
 def test_allow_bounds_every_item_of_a_list(made: Made, asked: Any, allowed: bool) -> None:  # noqa: FBT001
     """One good name in a list does not carry a bad one through."""
     text = with_step('{ci: {pipeline: core, pipelines: "{{ record.p }}"}, allow: {pipelines: core}}')
@@ -270,7 +272,12 @@ def test_a_shadow_that_cannot_be_rendered_tells_nobody(made: Made) -> None:
 
 @pytest.mark.parametrize(
     ("report", "workflow"),
-    [("{workflow: ci}", "ci"), ('{workflow: "{{ branch }}"}', "main"), ('{workflow: ""}', None), ('{workflow: "{{ 3 }}"}', "3")],
+    [
+        ("{workflow: ci}", "ci"),
+        ('{workflow: "{{ branch }}"}', "main"),
+        ('{workflow: ""}', None),
+        ('{workflow: "{{ 3 }}"}', "3"),
+    ],
 )
 def test_report_makes_a_first_status(made: Made, report: str, workflow: str | None) -> None:
     """A rule that reports says `pending` from the moment that it is planned, under its workflow's name."""

@@ -120,14 +120,25 @@ def test_waits_grow(tries: int, one: float, other: float) -> None:
 
 @pytest.mark.parametrize(
     ("text", "seconds"),
-    [("30s", 30), ("1h30m", 5400), ("2d", 172800), ("1w", 604800), ("250ms", 0.25), ("1.5h", 5400), ("0s", 0), ("1m1ms", 60.001)],
+    [
+        ("30s", 30),
+        ("1h30m", 5400),
+        ("2d", 172800),
+        ("1w", 604800),
+        ("250ms", 0.25),
+        ("1.5h", 5400),
+        ("0s", 0),
+        ("1m1ms", 60.001),
+    ],
 )
 def test_durations(text: str, seconds: float) -> None:
     """A duration is one or more numbers with units."""
     assert durations.seconds(text) == pytest.approx(seconds)
 
 
-@pytest.mark.parametrize("text", ["", "30", "s", "1 h", "-1s", "1y", "1h ", "1.s", "1e3s", "٣s", "1s\n", "9" * 400 + "s", "600w"])
+@pytest.mark.parametrize(
+    "text", ["", "30", "s", "1 h", "-1s", "1y", "1h ", "1.s", "1e3s", "٣s", "1s\n", "9" * 400 + "s", "600w"]
+)
 def test_what_is_no_duration(text: str) -> None:
     """Anything else is refused with a sentence, and so is what leaves every calendar."""
     with pytest.raises(ValueError, match=r"duration|ten years"):
