@@ -13,16 +13,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from router.core.model import Delivery, Receipt, Report
 from router.core.options import Bounded, Verbatim
 from router.host import Host
 from router.secret import Secret, SecretMissing
+from router.settings import Closed, Duration
 
 __all__ = [
     "Bounded",
     "Closed",
+    "Duration",
     "Follows",
     "Host",
     "Plugin",
@@ -36,12 +38,6 @@ __all__ = [
 OptionsT = TypeVar("OptionsT", bound=BaseModel)
 OptionsT_contra = TypeVar("OptionsT_contra", bound=BaseModel, contravariant=True)
 SettingsT = TypeVar("SettingsT", bound=BaseModel)
-
-
-class Closed(BaseModel):
-    """The base of Settings and Options: frozen, and an unknown key is a mistake."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 class Provider(Protocol[OptionsT_contra]):

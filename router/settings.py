@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, WithJsonSchema
 
 from router.core import durations
-from router.provider import Closed
 
-__all__ = ["Closed", "Duration"]
+
+class Closed(BaseModel):
+    """The base of Settings and Options: frozen, and an unknown key is a mistake."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 def _seconds(value: Any) -> Any:

@@ -30,6 +30,9 @@ WebSocket: TypeAlias = "aiohttp.ClientWebSocketResponse[Literal[False]]"
 
 #: Bytes of one message. More is refused before it is read.
 LIMIT = 1 << 20
+#: How much more is read, once, of a peer that has met us with the same message twice: enough to see where it stands in the
+#: stream and to pass over it, because it would otherwise stand there for ever.
+LENIENT, AFTER = 16, 2
 #: Seconds. A half-open connection is noticed after one and a half heartbeats; knots and Jetstream ping every 30 s themselves.
 DIAL_WITHIN, HEARTBEAT, PONG_WITHIN, CLOSE_WITHIN = 10.0, 25.0, 10.0, 3.0
 #: Seconds: full jitter under a ceiling that doubles from the first to the last.
@@ -116,7 +119,7 @@ class Line:
                 autoping=False,
                 autoclose=False,
                 heartbeat=HEARTBEAT,
-                max_msg_size=self.limit,
+                max_msg_size=self.limit * (LENIENT if self._too_large >= AFTER else 1),
                 compress=0,
                 timeout=aiohttp.ClientWSTimeout(ws_close=2.0),
                 decode_text=False,
@@ -140,7 +143,7 @@ class Line:
     def _sorted(self, ws: WebSocket, message: Any) -> Received | _Ended:
         self.received += 1
         if message.type is aiohttp.WSMsgType.TEXT:
-            return Received(message.data)
+            return Received(message.data, self._too_much if len(message.data) > self.limit else "")
         if message.type is aiohttp.WSMsgType.BINARY:
             return Received(message.data, "The message is binary, where only text is spoken.")
         if message.type is aiohttp.WSMsgType.ERROR and isinstance(message.data, aiohttp.WebSocketError):
@@ -155,7 +158,11 @@ class Line:
             return Received(bad=f"The message breaks the websocket protocol (close code {code}).")
         self._oversized = True
         self._too_large += 1
-        return Received(bad=f"The message is larger than {self.limit} bytes.")
+        return Received(bad=self._too_much)
+
+    @property
+    def _too_much(self) -> str:
+        return f"The message is larger than {self.limit} bytes."
 
     def _farewell(self, code: int | None, reason: object) -> str:
         if self._oversized:
@@ -176,13 +183,13 @@ class Line:
 
 
 def understand(received: Received, parse: Callable[[bytes], Heard]) -> Heard:
-    """What was heard; a message that is none, or no event, is a bad frame."""
-    if received.bad:
-        return envelope.bad(BadFrame(received.bad), received.frame)
+    """What was heard; a message that is none, or no event, is a bad frame. Its cursor is told where it can be read, so that it
+    is passed over for good."""
     try:
-        return parse(received.frame)
+        heard = parse(received.frame)
     except BadFrame as error:
-        return envelope.bad(error, received.frame)
+        return envelope.bad(BadFrame(received.bad or str(error), cursor=error.cursor), received.frame)
+    return envelope.bad(BadFrame(received.bad, cursor=heard.cursor), received.frame) if received.bad else heard
 
 
 async def _hang_up(ws: WebSocket, underneath: socket.socket | None) -> None:

@@ -1,0 +1,98 @@
+"""One HTTP request, and what its failure means: never sent, lost on the way, or answered."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any
+
+from router.core.errors import Ambiguous, Transient
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from router.provider import Host
+
+#: Characters of an answer that a dead letter keeps.
+SHOWN = 1000
+#: Seconds to be connected, and between two pieces of an answer.
+CONNECT, READ = 10.0, 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """`body` is cut at the limit that was asked for; `complete` tells whether that was all."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    complete: bool
+
+    def json(self) -> Any:
+        """The body, or None where it is not JSON or was cut."""
+        try:
+            return json.loads(self.body) if self.complete else None
+        except (ValueError, RecursionError):
+            return None
+
+    def shown(self) -> str:
+        """The body for a person: printable, cut."""
+        text = self.body[: 4 * SHOWN].decode("utf-8", "replace")
+        return "".join(char if char.isprintable() else " " for char in text)[:SHOWN].strip()
+
+    def wait(self, *names: str) -> float | None:
+        """The longest wait in seconds that these headers ask for: a number, or for Retry-After also a date."""
+        waits = [found for name in names if (found := _seconds(self.headers.get(name, ""), self.headers)) is not None]
+        return max(waits, default=None)
+
+
+async def ask(
+    host: Host, method: str, url: str, *, headers: Mapping[str, str], body: bytes | None, limit: int, to: str
+) -> Answer:
+    """Send once. `to` names the other side in sentences.
+
+    Raises Transient where the request surely never arrived and Ambiguous where it may have: aiohttp sends a POST once, so a
+    connection that breaks after it was made leaves that open. Redirects are answers, never followed.
+    """
+    import aiohttp  # noqa: PLC0415 - validate reads only the options
+
+    timeout = aiohttp.ClientTimeout(total=None, connect=CONNECT, sock_connect=CONNECT, sock_read=READ)
+    try:
+        async with host.http.request(
+            method, url, headers=headers, data=body, timeout=timeout, allow_redirects=False
+        ) as response:
+            read = await _read(response.content, limit)
+            return Answer(response.status, dict(response.headers), read[:limit], complete=len(read) <= limit)
+    except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL) as error:
+        raise Transient(f"{to} cannot be reached: {_reason(error)}.") from None
+    except (aiohttp.ClientError, OSError, TimeoutError) as error:
+        raise Ambiguous(f"The answer of {to} was lost: {_reason(error)}.") from None
+
+
+async def _read(content: Any, limit: int) -> bytes:
+    """Up to one byte more than the limit, so that it shows whether there was more."""
+    parts: list[bytes] = []
+    left = limit + 1
+    while left > 0 and (part := await content.read(left)):
+        parts.append(part)
+        left -= len(part)
+    return b"".join(parts)
+
+
+def _seconds(text: str, headers: Mapping[str, str]) -> float | None:
+    try:
+        return max(0.0, float(text))
+    except ValueError:
+        pass
+    try:
+        # Against the sender's own clock: ours may differ.
+        return max(0.0, (parsedate_to_datetime(text) - parsedate_to_datetime(headers.get("Date", ""))).total_seconds())
+    except (ValueError, TypeError, IndexError):
+        return None
+
+
+def _reason(error: BaseException) -> str:
+    """What went wrong, without addresses and values that a peer or an event chose."""
+    inner = getattr(error, "os_error", None)
+    return (getattr(inner, "strerror", None) or type(inner or error).__name__).rstrip(".")

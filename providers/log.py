@@ -1,0 +1,42 @@
+"""Write a line to the router's log: for trying rules out, and for what only has to be known."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field
+
+from router.core.model import Delivery, Receipt, Status
+from router.provider import Closed, Plugin
+
+if TYPE_CHECKING:
+    from router.provider import Host
+
+
+class Settings(Closed):
+    """Nothing to set."""
+
+
+class Options(Closed):
+    """What to say."""
+
+    message: str = Field(description="The line. Control characters are escaped.")
+    level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+class Log:
+    """Always succeeds."""
+
+    def __init__(self, settings: Settings, host: Host) -> None:
+        pass
+
+    async def deliver(self, delivery: Delivery[Options], /) -> Receipt:
+        import structlog  # noqa: PLC0415 - validate reads only the options
+
+        line = structlog.get_logger("router").bind(rule=delivery.rule, delivery=delivery.id)
+        # The log's own processors escape what strangers wrote; it is a value here, never the event's name.
+        getattr(line, delivery.options.level)("rule says", message=delivery.options.message)
+        return Receipt(id=delivery.id, status=Status.SUCCESS)
+
+
+plugin = Plugin(settings=Settings, options=Options, open=Log, idempotent=True)

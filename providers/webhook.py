@@ -1,0 +1,157 @@
+"""Send an HTTP request, signed by Standard Webhooks where there is a secret for it.
+
+https://github.com/standard-webhooks/standard-webhooks: `webhook-id` is the delivery's id, the same in every attempt, so that a
+receiver that gets one twice can tell; `webhook-timestamp` is the attempt's. An answer that is lost is asked for again: the
+promise is at least once.
+"""
+
+from __future__ import annotations
+
+import json as jsonlib
+import re
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import urlencode, urlsplit
+
+from pydantic import AfterValidator, Field, model_validator
+
+from providers._requests import Answer, ask
+from router.core.errors import Ambiguous, DeliveryError, Permanent, Transient
+from router.core.model import Delivery, Receipt, Status
+from router.provider import Bounded, Closed, Plugin, Secret
+
+if TYPE_CHECKING:
+    from router.provider import Host
+
+#: Bytes of an answer that are read.
+LIMIT = 65536
+#: Bytes of a request's body.
+LARGEST = 1 << 20
+
+_TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
+_HEADER_VALUE = re.compile(r"[\t\x20-\x7e]{0,4096}")
+#: Headers that the request's framing or its signature own.
+_OURS = re.compile(r"host|content-length|transfer-encoding|connection|upgrade|te|trailer|expect|webhook-.*", re.IGNORECASE)
+
+
+def _url(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.hostname or re.search(r"[\s\x00-\x1f\x7f]", text):
+        raise ValueError("write a URL that begins with https:// or http://")
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("a URL cannot hold a name or a password: use a header of the settings")
+    return text
+
+
+def _method(text: str) -> str:
+    if _TOKEN.fullmatch(text) is None:
+        raise ValueError("write an HTTP method like POST")
+    return text.upper()
+
+
+def _headers(headers: dict[str, str]) -> dict[str, str]:
+    for name, value in headers.items():
+        if _TOKEN.fullmatch(name) is None:
+            raise ValueError(f"{name!a} cannot be the name of a header")
+        if _OURS.fullmatch(name):
+            raise ValueError(f"the header {name} is the router's own")
+        if _HEADER_VALUE.fullmatch(value) is None:
+            raise ValueError(f"the value of the header {name} must be printable ASCII on one line")
+    return headers
+
+
+Headers = Annotated[dict[str, str], AfterValidator(_headers)]
+
+
+class Settings(Closed):
+    """Secrets that steps name."""
+
+    secrets: dict[str, Secret] = Field(default_factory=dict, description="Signing secrets by name: whsec_ and base64.")
+
+
+class Options(Closed):
+    """One request: a JSON tree, a form, a text, or no body."""
+
+    url: Annotated[str, AfterValidator(_url), Bounded("where it is sent")]
+    method: Annotated[str, AfterValidator(_method)] = "POST"
+    headers: Headers = Field(default_factory=dict)
+    json_: Any = Field(default=None, alias="json", description="Sent as application/json.")
+    form: dict[str, str] | None = None
+    text: str | None = None
+    secret: str | None = Field(default=None, description="The name of one of the settings' secrets: the request is signed.")
+
+    @model_validator(mode="after")
+    def _one_body(self) -> Options:
+        bodies = [
+            name for name, field in (("json", "json_"), ("form", "form"), ("text", "text")) if field in self.model_fields_set
+        ]
+        if len(bodies) > 1:
+            raise ValueError(f"a request has one body, and this has {' and '.join(bodies)}")
+        return self
+
+
+class Webhook:
+    """Every request is one attempt; the answer's status says what comes next."""
+
+    def __init__(self, settings: Settings, host: Host) -> None:
+        self.settings = settings
+        self.host = host
+
+    async def deliver(self, delivery: Delivery[Options], /) -> Receipt:
+        options = delivery.options
+        kind, body = _body(options)
+        if body is not None and len(body) > LARGEST:
+            raise Permanent(f"The body has {len(body)} bytes; the limit is {LARGEST}.")
+        headers = {"Content-Type": kind, **options.headers} if body is not None else dict(options.headers)
+        headers |= self._signed(delivery.id, body or b"", options.secret)
+        to = urlsplit(options.url).netloc
+        try:
+            answer = await ask(self.host, options.method, options.url, headers=headers, body=body, limit=LIMIT, to=to)
+        except Ambiguous as lost:
+            # The id is the same in each attempt, and at least once is the promise.
+            raise Transient(str(lost)) from None
+        if 200 <= answer.status < 300:
+            return Receipt(id=delivery.id, status=Status.SUCCESS, detail={"status": answer.status})
+        raise _failed(answer, to)
+
+    def _signed(self, identity: str, body: bytes, name: str | None) -> dict[str, str]:
+        moment = datetime.fromtimestamp(self.host.clock.now() // 1_000_000, UTC)
+        headers = {"webhook-id": identity, "webhook-timestamp": str(int(moment.timestamp()))}
+        if name is None:
+            return headers
+        from standardwebhooks import Webhook as Signer  # noqa: PLC0415 - validate reads only the options
+
+        secret = self.settings.secrets.get(name)
+        if secret is None:
+            raise Permanent(f"There is no secret `{name}` in router.yaml under providers, webhook, secrets.")
+        try:
+            signer = Signer(secret.reveal())
+        except ValueError:
+            raise Transient(f"The secret `{name}` is not whsec_ and base64.", retry_after=300.0, counts=False) from None
+        # Signed as bytes would be: what is signed is what is sent, to the letter.
+        return {**headers, "webhook-signature": signer.sign(identity, moment, body.decode("utf-8"))}
+
+
+def _body(options: Options) -> tuple[str, bytes | None]:
+    if "json_" in options.model_fields_set:
+        return "application/json", jsonlib.dumps(options.json_, ensure_ascii=True, separators=(",", ":")).encode()
+    if options.form is not None:
+        return "application/x-www-form-urlencoded", urlencode(options.form).encode()
+    if options.text is not None:
+        return "text/plain; charset=utf-8", options.text.encode("utf-8", "replace")
+    return "", None
+
+
+def _failed(answer: Answer, to: str) -> DeliveryError:
+    """Any answer but 2xx is a failure. Which are worth another attempt: timeouts, conflicts of load, and the server's own."""
+    shown = answer.shown()
+    if answer.status in (408, 425, 429) or answer.status >= 500:
+        return Transient(f"{to} answered {answer.status}.", response=shown, retry_after=answer.wait("Retry-After"))
+    if 300 <= answer.status < 400:
+        return Permanent(f"{to} answered {answer.status}: redirects are not followed. Write the final URL.", response=shown)
+    if answer.status == 410:
+        return Permanent(f"{to} answered 410: it wants no more of these.", response=shown)
+    return Permanent(f"{to} answered {answer.status}.", response=shown)
+
+
+plugin = Plugin(settings=Settings, options=Options, open=Webhook, idempotent=True)
