@@ -75,7 +75,7 @@ def _url(text: str) -> str:
 class Settings(Closed):
     """How to reach Buildkite."""
 
-    token: Secret | None = Field(None, description="An API access token with write_builds and read_builds.")
+    token: Secret = Field(description="An API access token with write_builds and read_builds.")
     org: Annotated[str, AfterValidator(_slug)] | None = Field(None, description="The organization of steps that name none.")
     url: Annotated[str, AfterValidator(_url)] = "https://api.buildkite.com/v2"
     settle: Duration = Field(15.0, description="How long Buildkite may need to show a build that it accepted.")
@@ -170,10 +170,6 @@ class Buildkite:
         return org, rest if slash else first
 
     async def _ask(self, method: str, path: str, body: bytes | None = None) -> Answer:
-        if self.settings.token is None:
-            raise Transient(
-                "No token: say `token` in router.yaml under providers, buildkite.", retry_after=REFUSED, counts=False
-            )
         headers = {"Authorization": f"Bearer {self.settings.token.reveal()}", "Accept": "application/json"}
         if body is not None:
             headers["Content-Type"] = "application/json"
