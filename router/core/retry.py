@@ -58,7 +58,9 @@ def wait(policy: Retry, tries: int, roll: float) -> float:
 def _again(error: DeliveryError, reason: str, response: str, *, tries: int, policy: Retry, now: Micros, roll: float) -> Outcome:
     counts = not isinstance(error, Transient) or error.counts
     if counts and tries >= policy.attempts:
-        return Outcome(state=State.DEAD, reason=f"Given up after {tries} attempts. {reason}", response=response)
+        return Outcome(
+            state=State.DEAD, reason=f"Given up after {tries} attempt{'s' * (tries > 1)}. {reason}", response=response
+        )
     asked = error.retry_after if isinstance(error, Transient) else None
     seconds = wait(policy, max(1, tries), roll) if asked is None else max(0.0, min(asked, LONGEST_WAIT)) + roll
     return Outcome(state=State.READY, reason=reason, due=_after(now, seconds), response=response, counts=counts)

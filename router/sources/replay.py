@@ -1,4 +1,5 @@
-"""Events of a file, or of standard input: one JSON object a line, in our own form or as raw frames of knots and Jetstream.
+"""Events of a file, or of standard input: one JSON object a line, in our own form or as raw frames of knots and Jetstream. A file
+that begins with a brace alone is one event, laid out for people.
 
 Its cursor is the number of the last line that was read, so a restart goes on after it. Standard input has no second time, and
 no cursor.
@@ -59,7 +60,7 @@ class Replay:
         try:
             with self._file() as file:
                 self.observer.source(self.name, "up", f"Reading {self.path if self.path != STDIN else 'standard input'}.")
-                async with aclosing(_lines(file)) as lines:
+                async with aclosing(_texts(file)) as lines:
                     async for line in lines:
                         number += 1
                         if number > done:
@@ -89,6 +90,23 @@ class Replay:
             return Heard(event=envelope.event_from(tree(line), source=self.name), cursor=number)
         except BadFrame as error:
             return envelope.bad(BadFrame(str(error), cursor=number), line)
+
+
+async def _texts(file: int) -> AsyncGenerator[bytes, None]:
+    """The lines, or all of them as one where the first only opens an object."""
+    one: bytes | None = None
+    first = True
+    async with aclosing(_lines(file)) as lines:
+        async for line in lines:
+            if first and line.strip() == b"{":
+                one = line
+            elif one is not None:
+                one = (one + b"\n" + line)[: LIMIT + 1]
+            else:
+                yield line
+            first = first and not line.strip()
+    if one is not None:
+        yield one
 
 
 async def _lines(file: int) -> AsyncGenerator[bytes, None]:

@@ -58,6 +58,16 @@ async def test_every_form_is_read(host: Host, seen: Remembering, tmp_path: Path)
     assert heard[1].frame == b"nonsense"
 
 
+async def test_one_event_laid_out_for_people_is_read(host: Host, seen: Remembering, tmp_path: Path) -> None:
+    """A fixture as editors write it is one event, not a bad frame for each of its lines."""
+    path = tmp_path / "push.json"
+    path.write_text("\n" + json.dumps(json.loads(line("knot_refupdate_v2")), indent=2) + "\n")
+    (blank, one) = await hear(open_replay(host, seen, path))
+    assert (blank.event, blank.bad) == (None, None)
+    assert one.event is not None
+    assert one.event.nsid == "sh.tangled.git.refUpdate"
+
+
 async def test_a_restart_goes_on_after_the_last_line(host: Host, seen: Remembering, tmp_path: Path) -> None:
     """Lines up to the cursor are passed over, and a file that was read to its end ends at once."""
     path = tmp_path / "events.jsonl"
