@@ -1,5 +1,5 @@
-"""Events of a file, or of standard input: one JSON object a line, in our own form or as raw frames of knots and Jetstream. A file
-that begins with a brace alone is one event, laid out for people.
+"""Events of a file, or of standard input: one JSON object a line, in our own form or as raw frames of knots and Jetstream. A
+file that begins with a brace alone is one event, laid out for people.
 
 Its cursor is the number of the last line that was read, so a restart goes on after it. Standard input has no second time, and
 no cursor.
@@ -59,7 +59,10 @@ class Replay:
         number = 0
         try:
             with self._file() as file:
-                self.observer.source(self.name, "up", f"Reading {self.path if self.path != STDIN else 'standard input'}.")
+                after = f", after line {done}, which was read before" if done else ""
+                self.observer.source(
+                    self.name, "up", f"Reading {self.path if self.path != STDIN else 'standard input'}{after}."
+                )
                 async with aclosing(_texts(file)) as lines:
                     async for line in lines:
                         number += 1
