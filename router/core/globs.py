@@ -52,7 +52,7 @@ def _simple(glob: str, separator: str) -> Callable[[str], bool] | None:
     if not is_plain(stem) or not stem:
         return None
     stars = len(glob) - len(stem)
-    if not separator or (stars == 2 and stem.endswith(separator)):
+    if not separator or stars > 1:
         return lambda text: text.startswith(stem)
     if stars == 1:
         return lambda text: text.startswith(stem) and separator not in text[len(stem) :]

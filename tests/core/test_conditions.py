@@ -190,11 +190,19 @@ UNKNOWN = {"alice.example": ALICE}
         ('repo: "@carol.example/core"', "undecided: the handle carol.example is not resolved yet"),
         ('repo: "@carol.example/other"', False),
         ('repo: "@alice.example/core"', True),
+        ('any: [{$.n: {gt: 3}}, {owner: "@carol.example"}]', "undecided: the handle carol.example is not resolved yet"),
+        ('any: [{owner: "@carol.example"}, {$.n: {gt: 3}}]', "undecided: the handle carol.example is not resolved yet"),
+        ('$.n: {gt: 3}, owner: "@carol.example"', "undecided: the handle carol.example is not resolved yet"),
+        (
+            '$.n: {gt: 3}, all: [{owner: "@carol.example"}, {repo: "*"}]',
+            "undecided: the handle carol.example is not resolved yet",
+        ),
+        ('owner: "@carol.example", $.n: {gt: 3}', "undecided: the handle carol.example is not resolved yet"),
     ],
 )
 def test_an_unresolved_handle_decides_only_where_it_must(when: str, expected: bool | str) -> None:  # noqa: FBT001
     """A handle that is not known yet leaves the event undecided, unless the other conditions settle it."""
-    assert decide(with_when(when), pushed(), UNKNOWN) == expected
+    assert decide(with_when(when), pushed(record={"n": "x"}), UNKNOWN) == expected
 
 
 @pytest.mark.parametrize("when", ["$.n: {gt: 3}", "not: {$.n: {gt: 3}}", "$.n: {not: {gt: 3}}", "any: [{$.n: {gt: 3}}]"])
