@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -13,6 +14,9 @@ from router.cli import main
 from router.cli.group import VERBS
 from router.core import rules
 from router.core.problems import Problems
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "examples").rglob("*.md")])
@@ -56,17 +60,34 @@ def test_steps_in_the_docs_are_steps(text: str) -> None:
     assert not problems.found
 
 
-def test_the_readme_shows_the_first_example(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The rule and the test of the README, as they are printed, are green on the example's event and configuration."""
+@pytest.fixture
+def shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The first example, with the rule and the test as the README prints them."""
     shutil.copytree(ROOT / "examples" / "first-build", tmp_path / "example")
-    shown = [text for found, text in _BLOCK.findall((ROOT / "README.md").read_text()) if not found]
-    rule, test = shown[0], shown[1]
-    (tmp_path / "example" / "rules" / "build.yaml").write_text(rule)
-    (tmp_path / "example" / "rules" / "build.test.yaml").write_text(test)
-    settings = str(tmp_path / "example" / "router.yaml")
-    assert main(["validate", "--config", settings, str(tmp_path / "example" / "rules")]) == 0
-    assert main(["test", "--config", settings, str(tmp_path / "example" / "rules")]) == 0
-    capsys.readouterr()
+    rule, test = [text for found, text in _BLOCK.findall((ROOT / "README.md").read_text()) if not found][:2]
+    rules_folder = tmp_path / "example" / "rules"
+    (rules_folder / "build.yaml").write_text(rule)
+    (rules_folder / "build.test.yaml").write_text(test)
+    monkeypatch.chdir(tmp_path / "example")
+    monkeypatch.setenv("NO_COLOR", "1")
+    return rules_folder
+
+
+def test_the_readme_shows_what_is_printed(shown: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Every command that the README shows with its output prints exactly that."""
+    good, bad = re.findall(r"^```console\n(.*?)^```$", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+    assert "".join(printed(good, capsys)) == good
+    rule = shown / "build.yaml"
+    rule.write_text(rule.read_text().replace("when: {branch:", "when: {brnch:"))
+    assert "".join(printed(bad, capsys)) == bad
+
+
+def printed(session: str, capsys: pytest.CaptureFixture[str]) -> Iterator[str]:
+    """The session, with what its commands print now."""
+    for line in session.splitlines():
+        if line.startswith("$ router "):
+            main(line.removeprefix("$ router ").split())
+            yield f"{line}\n{capsys.readouterr().out}"
 
 
 def test_the_readme_lists_every_verb() -> None:

@@ -1,0 +1,113 @@
+"""The log: one line for each change of state, whatever strangers wrote."""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+import structlog
+
+from router.core.model import Delivery, Entry, Event, Outcome, Plan, Receipt, State, Status, Trouble
+from router.engine.log import LogObserver, configure
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+HOSTILE = 'main\n{"event": "forged"}\x1b[2J\u202e\ud800'
+
+
+@pytest.fixture
+def out() -> Iterator[io.StringIO]:
+    stream = io.StringIO()
+    yield stream
+    structlog.reset_defaults()
+
+
+def event(identity: str = "1") -> Event:
+    return Event(
+        origin="knot:k", id=identity, source="my-knot", kind="knot", nsid="sh.tangled.git.refUpdate", time=1, record={}
+    )
+
+
+def delivery(state: State = State.READY, reason: str = "") -> Delivery[dict[str, str]]:
+    return Delivery(
+        id="d" * 32,
+        rule="a/b",
+        step="0",
+        provider="log",
+        options={"message": "the-option"},
+        event_origin="knot:k",
+        event_id="1",
+        nsid="n",
+        state=state,
+        reason=reason,
+        attempt=2,
+    )
+
+
+def lines(out: io.StringIO) -> list[dict[str, object]]:
+    return [json.loads(line) for line in out.getvalue().splitlines()]
+
+
+def test_a_plan_is_told_with_its_deliveries(out: io.StringIO) -> None:
+    """The event with the rules that it matched, and each delivery bound to it; options are not told: they may hold anything."""
+    configure("json", "info", out)
+    LogObserver().planned(event(), Plan(matched=("a/b",), deliveries=(delivery(),)), fresh=True)
+    first, second = lines(out)
+    assert (first["event"], first["rules"], first["event_id"]) == ("event", ["a/b"], "1")
+    assert (second["event"], second["delivery"], second["state"]) == ("delivery planned", "d" * 32, "ready")
+    assert "the-option" not in out.getvalue()
+
+
+def test_an_event_that_led_to_nothing_is_not_worth_a_line(out: io.StringIO) -> None:
+    """A busy Jetstream must not fill the disk with what nobody asked for; one known already is silent as well."""
+    configure("json", "info", out)
+    LogObserver().planned(event(), Plan(), fresh=True)
+    LogObserver().planned(event(), Plan(matched=("a/b",)), fresh=False)
+    assert not out.getvalue()
+
+
+def test_a_rule_that_could_not_be_decided_is_a_warning(out: io.StringIO) -> None:
+    """Never silently false."""
+    configure("json", "info", out)
+    LogObserver().planned(event(), Plan(troubles=(Trouble(rule="a/b", sentence="3 is not text"),)), fresh=True)
+    (line,) = lines(out)
+    assert (line["level"], line["rule"], line["reason"]) == ("warning", "a/b", "3 is not text")
+
+
+@pytest.mark.parametrize(("state", "level"), [(State.DONE, "info"), (State.DEAD, "error"), (State.VERIFY, "warning")])
+def test_an_outcome_has_the_level_that_it_deserves(out: io.StringIO, state: State, level: str) -> None:
+    """A dead letter is an error, doubt is a warning."""
+    configure("json", "info", out)
+    LogObserver().attempted(delivery(), Outcome(state=state, receipt=Receipt(id="1", url="https://ci/1")))
+    (line,) = lines(out)
+    assert (line["level"], line["attempt"], line["url"]) == (level, 2, "https://ci/1")
+
+
+@pytest.mark.parametrize("kind", ["json", "console"])
+def test_strangers_write_no_lines_of_their_own(out: io.StringIO, kind: str) -> None:
+    """Line ends, terminal controls, bidirectional marks and lone surrogates in names and reasons are escaped."""
+    configure(kind, "info", out)
+    observer = LogObserver()
+    observer.planned(event(HOSTILE), Plan(matched=("a/b",)), fresh=True)
+    observer.bad_frame("my-knot", HOSTILE)
+    observer.attempted(delivery(), Outcome(state=State.DEAD, reason=HOSTILE))
+    observer.reported(Entry(delivery="d", workflow=HOSTILE, status=Status.FAILED, at=1, error=HOSTILE))
+    told = out.getvalue()
+    assert len(told.splitlines()) == 4
+    assert all(char.isprintable() or char == "\n" for char in told)
+    told.encode("utf-8")
+
+
+def test_a_bug_has_its_traceback(out: io.StringIO) -> None:
+    """A fault with an error says where it came from, on one line."""
+    configure("json", "info", out)
+    try:
+        raise ZeroDivisionError(HOSTILE)
+    except ZeroDivisionError as error:
+        LogObserver().fault("provider x", "A bug.", error)
+    (line,) = lines(out)
+    assert "ZeroDivisionError" in str(line["exception"])
+    assert "test_log.py" in str(line["exception"])
