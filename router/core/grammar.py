@@ -51,7 +51,7 @@ _IDENTITIES: dict[str, Callable[[str], identity.Identity]] = {
 #: Fields whose plain text is a glob, with what separates their segments. `allow` is none of an event's, but a step's.
 _GLOBS = {"nsid": "", "allow": "", "workflow": "", "branch": "/", "tag": "/", "ref": "/", "target_branch": "/", "paths": "/"}
 FIELDS = ("nsid", "source", *WORDS, *_IDENTITIES, *(name for name in _GLOBS if name not in ("nsid", "allow")))
-_NESTING = ("any", "all", "not")
+NESTING = ("any", "all", "not")
 _PATHS = ("any", "every", "none")
 _RANGES = ("gt", "gte", "lt", "lte")
 _NOT_FOR_TEXT = frozenset((*_RANGES, "before", "after", "cidr"))
@@ -99,7 +99,7 @@ def bound(node: Node, scope: Scope) -> Operator | None:
 
 
 def _part(key: str, child: Node, node: Node, scope: Scope) -> Condition | None:
-    if key in _NESTING:
+    if key in NESTING:
         return _nested(key, child, scope)
     if key in FIELDS or _is_path(key, node, scope):
         operator = _operator(key, child, scope)
@@ -110,7 +110,7 @@ def _part(key: str, child: Node, node: Node, scope: Scope) -> Condition | None:
 def _is_path(key: str, node: Node, scope: Scope) -> bool:
     place = node.key_place(key)
     if not key.startswith("$"):
-        hint = nearest(key, (*FIELDS, *_NESTING)) or "Named fields are in the reference; a path into the record is `$.name`."
+        hint = nearest(key, (*FIELDS, *NESTING)) or "Named fields are in the reference; a path into the record is `$.name`."
         scope.problems.error("R003", place, f"`{key}` is not a field of events.", hint)
         return False
     try:

@@ -204,11 +204,14 @@ class _Reader:
         return given
 
     def _when(self, node: Node) -> Condition:
-        """The rule's own conditions, and those of the defaults on fields that it does not speak of."""
+        """The rule's own conditions, and those of the defaults on fields that it does not speak of.
+
+        `any`, `all` and `not` are no fields: a guard that the defaults put up with them stands beside the rule's own.
+        """
         own = node.get("when")
         parts = grammar.fields(own, self.scope) if own is not None else []
         speaks = own.value if own is not None and own.kind == "map" else {}
-        kept = [part for key, part in self.default_when if key not in speaks]
+        kept = [part for key, part in self.default_when if key not in speaks or key in grammar.NESTING]
         return AllOf([*kept, *(part for _, part in parts)], (own or node).place)
 
     def _each(self, given: dict[str, Node]) -> tuple[Callable[[Any], list[Tree]] | None, str]:

@@ -22,13 +22,19 @@ from router.core.operators import show
 from router.core.problems import nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from router.core.model import Micros, Tree
 
 KEYS = (
     *("source", "kind", "origin", "nsid", "id", "time", "record", "fields", "depth"),
     *("knot", "did", "operation", "rkey"),
+)
+#: Named fields that are lists, with the type of their items; `repo` is a mapping, and the others are text.
+_LISTS: dict[str, type] = {"paths": str, "workflows": dict}
+FIELDS = (
+    *("trigger", "operation", "repo", "owner", "knot", "actor", "branch", "tag", "ref", "target_branch"),
+    *("paths", "workflows", "status", "sha", "old_sha", "trust", "pull"),
 )
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NSID = re.compile(rf"{frame.NSID.pattern}(#[A-Za-z]{{1,64}})?".replace("317}$", "400}$"))
@@ -47,8 +53,7 @@ def read(sent: Mapping[str, Tree], source: str | None) -> Event:
     host = _host(sent, kind)
     event_id = _text(sent, "id") or _digest(nsid, record)
     fields = named_fields(nsid, kind, record, host=host, **_said(sent, event_id if kind == "jetstream" else ""))
-    if "fields" in sent:
-        fields |= frame.member(sent, "fields")
+    fields |= dict(_fields(sent))
     depth = sent.get("depth", 0)
     return Event(
         origin=_text(sent, "origin") or (f"knot:{host}" if kind == "knot" else kind),
@@ -111,6 +116,20 @@ def _said(sent: Mapping[str, Tree], event_id: str) -> dict[str, Tree]:
     if "did" in said and members.did(said["did"]) is None:
         raise BadFrame(f"`did` cannot be {show(said['did'])}.")
     return said
+
+
+def _fields(sent: Mapping[str, Tree]) -> Iterator[tuple[str, Tree]]:
+    """The named fields that are written out, each of its own type: conditions rely on that."""
+    for name, value in (frame.member(sent, "fields") if "fields" in sent else {}).items():
+        if name not in FIELDS:
+            raise BadFrame(f"`{show(name)[1:-1]}` is no named field. {nearest(name, FIELDS)}".rstrip())
+        if name in _LISTS:
+            fits = isinstance(value, list) and all(isinstance(item, _LISTS[name]) for item in value)
+        else:
+            fits = isinstance(value, dict if name == "repo" else str)
+        if not fits:
+            raise BadFrame(f"The field `{name}` cannot be {show(value)}.")
+        yield name, value
 
 
 def _digest(nsid: str, record: Mapping[str, Tree]) -> str:

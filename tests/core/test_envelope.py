@@ -311,3 +311,12 @@ def test_what_is_no_form_at_all_says_what_it_lacks() -> None:
         envelope.event_from(read("jetstream_options_update"))
     with pytest.raises(BadFrame, match="sign of life"):
         envelope.event_from({"type": "ping", "rkey": "a", "event": {}})
+
+
+@pytest.mark.parametrize(
+    "fields", [{"paths": 3}, {"paths": [3]}, {"repo": "x"}, {"branch": []}, {"workflows": ["ci.yml"]}, {"brnch": "main"}]
+)
+def test_written_fields_have_their_types(fields: dict[str, object]) -> None:
+    """A field that is written out as what it never is, is a mistake that is told, and nothing that conditions must survive."""
+    with pytest.raises(BadFrame):
+        envelope.event_from({"nsid": "com.example.thing", "record": {}, "fields": fields})

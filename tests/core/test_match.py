@@ -139,6 +139,18 @@ def test_defaults_are_merged_under_each_rule(given: Any, names: list[str]) -> No
     assert acting(DEFAULTS, given) == names
 
 
+def test_a_guard_of_the_defaults_stays() -> None:
+    """`not` in the defaults is no field that a rule's own `not` could replace: both hold."""
+    text = """\
+defaults:
+  when: {not: {branch: main}}
+rules:
+  - {name: guarded, when: {not: {branch: old}}, do: []}
+"""
+    names = [acting(text, pushed(branch=branch)) for branch in ("main", "old", "new")]
+    assert names == [[], [], ["guarded"]]
+
+
 def test_a_rules_keys_replace_those_of_the_defaults() -> None:
     """`do` and the like are taken whole from the rule, or whole from the defaults."""
     rulebook = load(DEFAULTS)
