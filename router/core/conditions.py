@@ -9,8 +9,9 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from router.core.operators import Operator, Unevaluable, settle, show
 from router.core.problems import Place
+from router.core.truth import Operator, Unevaluable, settle
+from router.core.values import show
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -102,8 +103,8 @@ class Asks(Condition):
         return f"{self.field}: {self.operator}"
 
 
-class AllOf(Condition):
-    """Every part holds."""
+class _Several(Condition):
+    """What "all" and "any" have in common. `parts` are as written; `ordered` begins with the cheapest."""
 
     __slots__ = ("ordered", "parts")
 
@@ -113,49 +114,35 @@ class AllOf(Condition):
         self.place = place
         self.cost = sum(part.cost for part in parts)
 
-    def holds(self, view: View) -> bool:
-        doubt: Unevaluable | None = None
-        for part in self.ordered:
-            try:
-                if not part.holds(view):
-                    return False
-            except Unevaluable as found:
-                if doubt is None or found.undecided:
-                    doubt = found
-        if doubt is not None:
-            raise doubt
-        return True
-
     def answer(self, view: View) -> Verdict:
-        return _combined(self, self.parts, view)
+        held, error = _try(self, view)
+        children = tuple(part.answer(view) for part in self.parts)
+        return Verdict(str(self), held, children=children, place=self.place, error=error)
 
     def tests(self) -> Iterator[Asks]:
         for part in self.parts:
             yield from part.tests()
+
+
+class AllOf(_Several):
+    """Every part holds."""
+
+    __slots__ = ()
+
+    def holds(self, view: View) -> bool:
+        return settle((_attempt(part, view) for part in self.ordered), wanted=False)
 
     def __str__(self) -> str:
         return "all of" if self.parts else "anything"
 
 
-class AnyOf(Condition):
+class AnyOf(_Several):
     """At least one part holds."""
 
-    __slots__ = ("parts",)
-
-    def __init__(self, parts: Sequence[Condition], place: Place) -> None:
-        self.parts = tuple(parts)
-        self.place = place
-        self.cost = sum(part.cost for part in parts)
+    __slots__ = ()
 
     def holds(self, view: View) -> bool:
-        return settle((_attempt(part, view) for part in self.parts), wanted=True)
-
-    def answer(self, view: View) -> Verdict:
-        return _combined(self, self.parts, view)
-
-    def tests(self) -> Iterator[Asks]:
-        for part in self.parts:
-            yield from part.tests()
+        return settle((_attempt(part, view) for part in self.ordered), wanted=True)
 
     def __str__(self) -> str:
         return "any of"
@@ -186,12 +173,6 @@ class Negation(Condition):
 
     def __str__(self) -> str:
         return f"not {self.part}"
-
-
-def _combined(condition: Condition, parts: Sequence[Condition], view: View) -> Verdict:
-    held, error = _try(condition, view)
-    children = tuple(part.answer(view) for part in parts)
-    return Verdict(str(condition), held, children=children, place=condition.place, error=error)
 
 
 def _try(condition: Condition, view: View) -> tuple[bool | None, str]:

@@ -13,7 +13,7 @@ from router.core import frame, identity, tid
 from router.core.errors import BadFrame
 from router.core.fields import named_fields
 from router.core.model import Event, Heard
-from router.core.operators import show
+from router.core.values import show
 from router.core.written import event_to, read
 
 if TYPE_CHECKING:

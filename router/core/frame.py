@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from router.core.errors import BadFrame
 from router.core.members import canonical_host
-from router.core.operators import show
+from router.core.values import show
 
 if TYPE_CHECKING:
     from router.core.model import Tree

@@ -21,14 +21,14 @@ from router.core.operators import (
     Leaf,
     Not,
     OneOf,
-    Operator,
     Range,
     Regex,
     When,
-    instant,
 )
 from router.core.operators import AnyOf as AnyValue
 from router.core.problems import Problems, nearest
+from router.core.truth import Operator
+from router.core.values import instant
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from router.core import globs
-from router.core.operators import Unevaluable, show
+from router.core.truth import Unevaluable
+from router.core.values import show
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from router.core.model import Tree
-    from router.core.operators import Identities, Operator
+    from router.core.truth import Identities, Operator
 
 #: AT Protocol's grammars, slightly wider for DIDs (globs are allowed in a rule's).
 DID = re.compile(r"did:[a-z]+:[A-Za-z0-9._:%-]+")

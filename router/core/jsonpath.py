@@ -12,8 +12,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, cast
 
 from router.core import regex
-from router.core.operators import Unevaluable
 from router.core.problems import printable
+from router.core.truth import Unevaluable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from router.core.model import Trouble
-from router.core.operators import Unevaluable
 from router.core.rulebook import OWN_STATUS, Mode, Strategy, asks_for_statuses
+from router.core.truth import Unevaluable
 from router.core.view import View
 
 if TYPE_CHECKING:
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from router.core.conditions import Verdict
     from router.core.model import Event, Micros
-    from router.core.operators import Identities
     from router.core.rulebook import Rule, Rulebook, Ruleset
+    from router.core.truth import Identities
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 #: A year before the calendar ends, so that no time zone leads out of it.

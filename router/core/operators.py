@@ -3,69 +3,25 @@
 An operator looks at all values that a field has in an event (none where the field is absent, several for `paths` or a JSONPath)
 and holds if any of them will do; a list among the values stands for its items. Types are strict: "3" is not 3, true is not 1.
 
-Evaluation is three-valued: a comparison that makes no sense (a number with text) raises Unevaluable, and where operators are
-combined the answer is an error only if the others do not settle it, so that it never depends on the order.
+A comparison that makes no sense (a number with text) raises Unevaluable; see `truth` for what becomes of it.
 """
 
 from __future__ import annotations
 
 import ipaddress
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Protocol
+from datetime import datetime
+from typing import TYPE_CHECKING
 
 from router.core import globs, regex
-from router.core.errors import RouterError
-from router.core.problems import printable
+from router.core.truth import Identities, Operator, Unevaluable, attempt, settle
+from router.core.values import instant, same, show
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from router.core.model import Tree
-
-#: Handle to DID, or to None where a handle is known not to exist. One that is missing is not known yet.
-Identities = Mapping[str, str | None]
-
-
-class Unevaluable(RouterError):
-    """A condition cannot be evaluated for this event. `undecided`: it may be, once a fact that is missing now is known."""
-
-    def __init__(self, sentence: str, *, undecided: bool = False) -> None:
-        super().__init__(sentence)
-        self.undecided = undecided
-
-
-class Operator(Protocol):
-    """Frozen and comparable, so that equal conditions of many rules can be shared."""
-
-    def holds(self, values: Sequence[Tree], identities: Identities) -> bool:
-        """Whether the operator holds for these values, given who is who. Raises Unevaluable."""
-
-    def __str__(self) -> str: ...
-
-
-def settle(answers: Iterable[bool | Unevaluable], *, wanted: bool) -> bool:
-    """Kleene's "any" (`wanted` true) or "all" (`wanted` false): `wanted` settles it, else an error does, else the rest."""
-    doubt: Unevaluable | None = None
-    for answer in answers:
-        if isinstance(answer, Unevaluable):
-            if doubt is None or answer.undecided:
-                doubt = answer
-        elif answer is wanted:
-            return wanted
-    if doubt is not None:
-        raise doubt
-    return not wanted
-
-
-def attempt(operator: Operator, values: Sequence[Tree], identities: Identities) -> bool | Unevaluable:
-    """The answer, with Unevaluable as a value."""
-    try:
-        return operator.holds(values, identities)
-    except Unevaluable as doubt:
-        return doubt
 
 
 class Leaf(ABC):
@@ -303,37 +259,3 @@ class Every:
 
     def __str__(self) -> str:
         return f"every {self.operator}"
-
-
-def same(one: Tree, other: Tree) -> bool:
-    """Equality of JSON values: types are strict, but 1 is 1.0."""
-    if isinstance(one, bool) or isinstance(other, bool):
-        return one is other
-    numbers = (int, float)
-    if isinstance(one, numbers) and isinstance(other, numbers):
-        return one == other
-    return type(one) is type(other) and bool(one == other)
-
-
-def instant(value: Any) -> datetime | None:
-    """A time in RFC 3339, or None. One without a zone is taken as UTC."""
-    if not isinstance(value, str):
-        return None
-    try:
-        moment = datetime.fromisoformat(value)
-    except ValueError:
-        return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
-def show(value: Tree, limit: int = 80) -> str:
-    """A value for a person: JSON-like, on one line, cut, with everything unprintable escaped."""
-    if isinstance(value, (list, tuple)):
-        text = "[" + ", ".join(show(item, limit) for item in value[:8]) + (", …]" if len(value) > 8 else "]")
-    elif isinstance(value, str):
-        text = '"' + printable(value[: limit + 1]) + '"'
-    elif value is None or isinstance(value, bool):
-        text = {None: "null", True: "true", False: "false"}[value]
-    else:
-        text = printable(str(value))
-    return text if len(text) <= limit else text[:limit] + "…"

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 from router.core import match, options
 from router.core.errors import RenderError
 from router.core.model import Delivery, Entry, Gates, Plan, Retry, State, Status, Subject, Trouble
-from router.core.operators import Unevaluable, attempt
 from router.core.rulebook import Mode
+from router.core.truth import Unevaluable, attempt
 from router.core.view import View
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from router.core.model import Event, Tree
-    from router.core.operators import Identities, Operator
     from router.core.rulebook import Rule, Rulebook, Ruleset, Step, Window
+    from router.core.truth import Identities, Operator
 
 #: Deliveries that one event may lead to. More is a rule that fans out over something a stranger made long.
 MAX_DELIVERIES = 256

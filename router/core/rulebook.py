@@ -7,8 +7,8 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from router.core.model import Busy, Retry, Tree
-from router.core.operators import attempt
 from router.core.problems import Place
+from router.core.truth import attempt
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from router.core.conditions import Condition
-    from router.core.operators import Operator
     from router.core.render import Renderer
+    from router.core.truth import Operator
 
 #: The nsid of our own status events.
 OWN_STATUS = "sh.tangled.pipeline.status"

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
     from router.core.document import Node
     from router.core.model import Tree
-    from router.core.operators import Operator
     from router.core.problems import Problems
     from router.core.render import Renderer
+    from router.core.truth import Operator
 
 STEP_KEYS = ("id", "timeout", "retry", "if_trust", "idempotent", "allow")
 #: What a template sees, beside the name of an item.

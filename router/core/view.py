@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from router.core.model import Event, Tree
-    from router.core.operators import Identities
+    from router.core.truth import Identities
 
 _NONE: tuple[Tree, ...] = ()
 #: An item may be null, and is then not the record.

@@ -18,8 +18,8 @@ from router.core import frame, members
 from router.core.errors import BadFrame
 from router.core.fields import named_fields, streamed_by_knots
 from router.core.model import Event
-from router.core.operators import show
 from router.core.problems import nearest
+from router.core.values import show
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from router.core import document, grammar
-from router.core.operators import instant
 from router.core.problems import Place, Problems, nearest
+from router.core.values import instant
 from router.ruletests.events import EventText, path_steps
 
 if TYPE_CHECKING:

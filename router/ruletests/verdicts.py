@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from router.core import match, plan
 from router.core.model import State
-from router.core.operators import show
 from router.core.problems import nearest
+from router.core.values import show
 from router.ruletests.events import wrong
 
 if TYPE_CHECKING:

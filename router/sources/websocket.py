@@ -18,7 +18,7 @@ import aiohttp
 from router.core import envelope
 from router.core.errors import BadFrame, RouterError
 from router.core.model import Heard
-from router.core.operators import show
+from router.core.values import show
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from jsonpath_ng.ext.parser import parse
 
 from router.core import jsonpath
-from router.core.operators import Unevaluable
+from router.core.truth import Unevaluable
 from tests.core.conftest import decide, event, read, with_when
 
 RECORD: dict[str, Any] = {

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from router.core import operators
+from router.core import values
 from tests.core.conftest import ALICE, BOB, decide, event, load, pushed, with_when
 
 ABSENT = object()
@@ -174,14 +174,14 @@ rules:
 )
 def test_a_value_as_it_is_shown(value: Any, shown: str) -> None:
     """A value is shown on one line, in JSON's manner, with everything unprintable escaped."""
-    assert operators.show(value) == shown
+    assert values.show(value) == shown
 
 
 @pytest.mark.parametrize("value", ["x" * 1_000_000, ["x" * 1000] * 1000, "\u202e" * 1_000_000, {"k": "x" * 1_000_000}])
 def test_what_is_shown_is_short(value: Any) -> None:
     """However long a value is, what is shown of it fits a line."""
-    assert len(operators.show(value)) <= 81
-    assert operators.show(value).isprintable()
+    assert len(values.show(value)) <= 81
+    assert values.show(value).isprintable()
 
 
 @pytest.mark.parametrize(
