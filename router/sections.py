@@ -31,7 +31,7 @@ def _pins(pins: dict[str, str]) -> dict[str, str]:
 
 
 class StoreSection(Closed):
-    """`record` says which events are kept when no rule matched: those whose nsid some rule asks for (`wanted`), or all."""
+    """`record` says which events are kept when no rule matched: those that some rule is about (`wanted`), or all."""
 
     path: str = Field("router.db", min_length=1)
     record: Literal["matched", "wanted", "all"] = "wanted"

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from router.core.conditions import Asks
 from router.core.model import Trouble
 from router.core.rulebook import OWN_STATUS, Mode, Strategy, asks_for_statuses
-from router.core.truth import Unevaluable
+from router.core.truth import Unevaluable, attempt
 from router.core.view import View
 
 if TYPE_CHECKING:
@@ -24,9 +25,13 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST = (datetime(9999, 1, 1, tzinfo=UTC) - _EPOCH) // timedelta(microseconds=1)
 
 
+#: Fields that say what kind of event a rule is about; its other named fields it must at least have.
+_KINDS = ("nsid", "source", "trigger", "operation", "status")
+
+
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """The rules that act on an event, in order, and those that could not be decided."""
+    """The rules that act on an event, in order, and those that could not be decided. `wanted`: some rule is about its kind."""
 
     chosen: tuple[tuple[Ruleset, Rule], ...] = ()
     troubles: tuple[Trouble, ...] = ()
@@ -66,7 +71,19 @@ def select(view: View, rulebook: Rulebook) -> Selection:
                 chosen.append((ruleset, rule))
                 if first:
                     break
-    return Selection(tuple(chosen), tuple(troubles), wanted=bool(candidates))
+    wanted = bool(chosen) or any(_speaks_of(rule, view) for _, rules in candidates for rule in rules)
+    return Selection(tuple(chosen), tuple(troubles), wanted=wanted)
+
+
+def _speaks_of(rule: Rule, view: View) -> bool:
+    """Whether a rule that does not match was about such an event at all: one that somebody may ask about."""
+    tests = [part for part in getattr(rule.when, "parts", ()) if isinstance(part, Asks)]
+    for test in tests:
+        if test.field in _KINDS and attempt(test.operator, view.values(test.field), view.identities) is not True:
+            return False
+    if any(test.field in ("nsid", "source") for test in tests):
+        return True
+    return all(view.values(test.field) for test in tests if not test.field.startswith("$"))
 
 
 def moment(time: Micros) -> datetime:

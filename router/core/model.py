@@ -191,7 +191,7 @@ class Trouble:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What rules make of one event. `matched` are rule ids in order; `wanted` says that some rule asked for its nsid."""
+    """What rules make of one event. `matched` are rule ids in order; `wanted` says that some rule is about such events."""
 
     matched: tuple[str, ...] = ()
     deliveries: tuple[Delivery[Tree], ...] = ()

@@ -102,9 +102,8 @@ async def test_a_store_that_fails_ends_the_router(engine: Engine, monkeypatch: p
 
 @pytest.mark.parametrize(("record", "kept"), [("all", 3), ("wanted", 2), ("matched", 1)])
 async def test_what_is_recorded_is_as_configured(store: Store, time: Time, told: Told, record: str, kept: int) -> None:
-    """`all`; what some rule asked for the nsid of (`wanted`); what matched. Deliveries are the same."""
-    rules = RULES.replace("{trigger: push", "{nsid: sh.tangled.git.refUpdate, trigger: push")
-    engine = assemble(store, time, told, LookingToy(), rules)
+    """`all`; what some rule is about (`wanted`); what matched. Deliveries are the same."""
+    engine = assemble(store, time, told, LookingToy())
     engine.intake.record = record
     other = replace(push(3), nsid="sh.tangled.graph.follow", fields={})
     await engine.hear(push(1), push(2, branch="feature"), other)
