@@ -64,7 +64,8 @@ def _append(db: sqlite3.Connection, entry: Entry) -> Entry | None:
     last = _last(db, entry.delivery, workflow)
     if last is None or not is_news(Status(last["status"]) if last["status"] else None, entry.status):
         return None
-    told = replace(entry, workflow=workflow, at=max(integer(entry.at), (last["at"] or 0) + 1))
+    code = None if entry.exit_code is None else integer(entry.exit_code)
+    told = replace(entry, workflow=workflow, at=max(integer(entry.at), (last["at"] or 0) + 1), exit_code=code)
     db.execute(
         "INSERT INTO statuses (delivery, workflow, status, at, error, exit_code, url) VALUES (?, ?, ?, ?, ?, ?, ?)",
         (told.delivery, workflow, told.status, told.at, text(told.error), told.exit_code, text(told.url)),

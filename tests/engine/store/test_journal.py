@@ -13,6 +13,7 @@ from router.core.model import Entry, Receipt, Status
 from router.engine.store.arrivals import accept as accept_now
 from router.engine.store.connection import MEMORY, open_writing
 from router.engine.store.journal import is_news, journal, tell
+from router.engine.store.rows import LARGEST
 from tests.engine.store.parts import NOW, accept, arrival, claim, delivery, done, event, row
 
 if TYPE_CHECKING:
@@ -90,3 +91,12 @@ async def test_open_receipts_are_those_that_are_not_over(store: Store) -> None:
     assert (found.delivery, found.workflow, found.status) == ("d1", "ci", "running")
     expected = Receipt(id="build-7", url="https://ci.example/7", status=Status.RUNNING, detail={"org": "acme"})
     assert found.receipt == expected
+
+
+@pytest.mark.parametrize("exit_code", [2**80, -(2**80)])
+async def test_a_number_that_no_column_holds_is_told_as_the_nearest(store: Store, exit_code: int) -> None:
+    """A CI chooses its exit codes: one that is nonsense must not end whoever tells it."""
+    await accept(store, "e1", "d1", workflow="ci")
+    reported = Entry(delivery="d1", workflow="ci", status=Status.FAILED, at=NOW, exit_code=exit_code)
+    (told,) = await store.tell([reported], NOW)
+    assert told.exit_code == (LARGEST if exit_code > 0 else -LARGEST)
