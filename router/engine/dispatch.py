@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from router.core import options
-from router.core.errors import Ambiguous, Permanent, RenderError, RouterError
+from router.core.errors import Ambiguous, Permanent, RenderError, RouterError, Transient
 from router.core.model import Delivery, Entry, Outcome, Receipt, State, Status
 from router.core.retry import judge
 from router.engine.crash import crash_point
@@ -129,6 +129,10 @@ class Dispatch:
                 self.observer.reported(entry)
 
     async def _outcome(self, claim: Claim) -> Outcome:
+        outcome = await self._try(claim)
+        return replace(outcome, entries=_entries(claim.delivery, outcome, self.host.clock.now()))
+
+    async def _try(self, claim: Claim) -> Outcome:
         guest = self.guests.get(claim.delivery.provider)
         if guest is None:
             return Outcome(state=State.DEAD, reason=f"The provider {claim.delivery.provider} is not installed any more.")
@@ -136,11 +140,9 @@ class Dispatch:
             parsed = options.parse(guest.plugin.options, claim.delivery.options)
         except RenderError as error:
             return Outcome(state=State.DEAD, reason=f"The provider's options have changed since. {error}")
-        delivery = replace(claim.delivery, options=parsed)
         if claim.verify and (early := self._too_early(claim, guest)) is not None:
             return early
-        outcome = await self._attempt(delivery, claim, guest)
-        return replace(outcome, entries=_entries(delivery, outcome, self.host.clock.now()))
+        return await self._attempt(replace(claim.delivery, options=parsed), claim, guest)
 
     def _too_early(self, claim: Claim, guest: Guest) -> Outcome | None:
         """A look-up is believed only if it begins `settle` after the failure: before that the other side may not show it."""
@@ -168,9 +170,7 @@ class Dispatch:
                 error = Ambiguous(f"No answer within {delivery.timeout:g} s.")
             elif not isinstance(error, RouterError):
                 self.observer.fault(f"provider {guest.name}", f"A bug, met by the delivery {delivery.id}.", error)
-            if claim.verify and not sending:
-                return self._judge(error, delivery, claim, guest, verifying=True)
-            return self._judge(error, delivery, claim, guest)
+            return self._judge(error, delivery, claim, guest, looking=claim.verify and not sending)
 
     async def _look_up(self, delivery: Delivery[Any], claim: Claim, guest: Guest) -> Outcome | None:
         """What an earlier attempt came to; None where it surely did not happen and may be made now."""
@@ -185,19 +185,24 @@ class Dispatch:
         return None
 
     def _judge(
-        self, error: Exception, delivery: Delivery[Any], claim: Claim, guest: Guest, *, verifying: bool = False
+        self, error: Exception, delivery: Delivery[Any], claim: Claim, guest: Guest, *, looking: bool = False
     ) -> Outcome:
+        tries, policy = claim.tries, delivery.retry
+        if looking:
+            # A look-up sends nothing and, when it fails, proves nothing: it uses up no attempt, is tried until it can tell, and
+            # must not make the delivery one that was never sent.
+            tries, policy = delivery.attempt, replace(policy, attempts=delivery.attempt + 1)
+            error = Transient(str(error), response=error.response) if isinstance(error, Ambiguous) else error
         outcome = judge(
             error,
-            tries=claim.tries,
-            policy=delivery.retry,
+            tries=tries,
+            policy=policy,
             now=self.host.clock.now(),
             roll=self.host.rng.random(),
             idempotent=guest.plugin.idempotent or delivery.idempotent,
             settle=guest.settle,
         )
-        if verifying and outcome.state is State.READY:
-            # A look-up that failed proves nothing: the delivery must not become one that was never sent.
+        if looking and outcome.state is State.READY:
             return replace(outcome, state=State.VERIFY, counts=False)
         return outcome
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from dataclasses import replace
 
 import pytest
+from pydantic import BaseModel
 
 from router.core.errors import Ambiguous, Permanent, Transient
 from router.core.model import Receipt, State, Status
@@ -237,3 +239,58 @@ async def test_what_is_under_way_at_the_end_is_left_to_its_lease(store: Store, t
     await engine.dispatch.finish(0.01)
     assert await engine.states() == ["claimed"]
     assert time.now() == START
+
+
+async def test_a_look_up_that_fails_after_the_last_attempt_gives_up_nothing(store: Store, time: Time, told: Told) -> None:
+    """The one attempt that there was may have built it: that is found however long the look-ups fail, ever more rarely."""
+    toy = LookingToy(answers=deque([Ambiguous("no answer")]))
+    toy.looks = deque([Transient("503")] * 6 + [Receipt(id="found")])
+    engine = assemble(store, time, told, toy, RULES.replace("attempts: 3", "attempts: 1"))
+    await engine.hear(push())
+    waits: list[int] = []
+    for _ in range(20):
+        await engine.work()
+        (row,) = await store.deliveries()
+        waits.append(row.due - time.now())
+        time.micros = max(time.now(), row.due)
+    assert (row.state, len(toy.made), toy.found) == (State.DONE, 1, 7)
+    assert waits[6] > 4 * waits[2]
+
+
+async def test_a_look_up_that_hangs_uses_up_no_attempt(store: Store, time: Time, told: Told) -> None:
+    """It sent nothing: afterwards the delivery still has all the attempts that were not made."""
+
+    class Hangs(LookingToy):
+        async def find(self, delivery: object, /) -> Receipt | None:
+            self.found += 1
+            if self.found < 5:
+                await asyncio.Event().wait()
+            return None
+
+    toy = Hangs(answers=deque([Ambiguous("no answer")]))
+    engine = assemble(store, time, told, toy, RULES.replace("- toy:", "- timeout: 10ms\n        toy:"))
+    await engine.hear(push())
+    for _ in range(12):
+        await engine.work()
+        time.forward(3600)
+    assert (await engine.states(), len(toy.made)) == (["done"], 2)
+
+
+@pytest.mark.parametrize("gone", ["provider", "options"])
+async def test_whatever_makes_a_dead_letter_its_workflow_failed(engine: Engine, gone: str) -> None:
+    """Also where there is nobody to deliver it any more: nobody waits for a build that will never be."""
+    await engine.hear(push())
+    if gone == "provider":
+        engine.dispatch.guests = {}
+    else:
+        guest = engine.dispatch.guests["toy"]
+        engine.dispatch.guests = {"toy": replace(guest, plugin=replace(guest.plugin, options=Other))}
+    await engine.work()
+    (row,) = await engine.store.deliveries()
+    assert (row.state, row.status) == (State.DEAD, "failed")
+
+
+class Other(BaseModel):
+    """What the provider's next version wants said."""
+
+    commit: str
