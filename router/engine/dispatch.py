@@ -70,17 +70,20 @@ class Dispatch:
         self.concurrency = concurrency
         self.each = each
         self.lease = lease
-        self._running: dict[asyncio.Task[None], str] = {}
+        self._running: dict[asyncio.Task[None], Delivery[Tree]] = {}
+        self._swept = host.clock.now()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Deliver until `stop`. What is under way then goes on: see `finish`."""
         while not stop.is_set():
             rung = self.bell.count
             now = self.host.clock.now()
+            if now - self._swept >= SWEEP * 1_000_000:
+                await self._sweep()
             claims = await self._claim(now)
             for claim in claims:
                 task = asyncio.create_task(self.deliver(claim), name=f"deliver {claim.delivery.id}")
-                self._running[task] = claim.delivery.provider
+                self._running[task] = claim.delivery
                 task.add_done_callback(self._done)
             if not claims:
                 await self._rest(rung, now)
@@ -97,7 +100,7 @@ class Dispatch:
         free = self.concurrency - len(self._running)
         if free <= 0:
             return []
-        taken = Counter(self._running.values())
+        taken = Counter(delivery.provider for delivery in self._running.values())
         busy = {name: max(0, self.each - taken[name]) for name in self.guests}
         return list(await self.store.claim(self.owner, free, self.lease, now, busy))
 
@@ -113,7 +116,12 @@ class Dispatch:
             async with asyncio.timeout(seconds):
                 await self.bell.wait(rung)
         except TimeoutError:
-            await self.store.recover(self.host.clock.now())
+            await self._sweep()
+
+    async def _sweep(self) -> None:
+        """Take back what was claimed and never settled. What is under way here is not that, however far a clock leapt."""
+        self._swept = self.host.clock.now()
+        await self.store.recover(self._swept, [delivery.id for delivery in self._running.values()])
 
     def _done(self, task: asyncio.Task[None]) -> None:
         del self._running[task]

@@ -6,7 +6,7 @@ Every method that writes is one transaction; concurrent calls may share one comm
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -151,9 +151,10 @@ class Store(Protocol):
         """The attempt's outcome, its receipt and its statuses: one transaction. False (and nothing written) if the claim is
         no longer ours."""
 
-    async def recover(self, now: Micros) -> int:
+    async def recover(self, now: Micros, held: Collection[str] = ()) -> int:
         """Every claimed delivery whose process is gone, or whose lease is over, to verify. Called at start with the store's
-        lock held, when nothing else can hold a lease, and then as time passes for leases that ran out. Returns how many."""
+        lock held, when nothing else can hold a lease, and then as time passes for leases that ran out. `held` are the ids of
+        those that this process is still at: their leases hold, whatever the clock says. Returns how many."""
 
     async def next_due(self, now: Micros) -> Micros | None:
         """The first moment after `now` at which a delivery that is waiting will be due or a lease ends; None if there is none.

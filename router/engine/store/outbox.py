@@ -13,7 +13,7 @@ from router.engine.store.rows import delivery_of, integer, receipt_json, text
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
 _CLAIMED = """
 UPDATE deliveries
@@ -105,10 +105,11 @@ def _failed_at(held: Claim, outcome: Outcome, now: Micros) -> Micros:
     return 0
 
 
-def recover(db: sqlite3.Connection, session: str, now: Micros) -> int:
+def recover(db: sqlite3.Connection, session: str, now: Micros, held: Collection[str] = ()) -> int:
     """See Store.recover. A claim of another session is a dead process's: the lock says that nobody else lives."""
-    wanted = "SELECT id, attempt FROM deliveries WHERE state = 'claimed' AND (session <> ? OR lease_until <= ?)"
-    lost = db.execute(wanted, (session, now)).fetchall()
+    wanted = "SELECT id, attempt, session FROM deliveries WHERE state = 'claimed' AND (session <> ? OR lease_until <= ?)"
+    found = db.execute(wanted, (session, now)).fetchall()
+    lost = [row for row in found if row["session"] != session or row["id"] not in held]
     db.executemany(_ENDED, [(now, State.VERIFY, _LOST, "", row["id"], row["attempt"]) for row in lost])
     db.executemany(
         "UPDATE deliveries SET state = 'verify', reason = ?, due = ?, failed_at = ?, updated = ?,"

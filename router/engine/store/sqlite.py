@@ -16,7 +16,7 @@ from router.engine.store.lock import Lock
 from router.engine.store.writer import PATIENCE, Work, Writer
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from router.core.model import Entry, Event, Micros, Outcome, State, Tree
     from router.engine.store.base import (
@@ -93,8 +93,8 @@ class SqliteStore:
         crash_point("before_settle")
         return await self._write(partial(outbox.settle, held=claim, outcome=outcome, now=now), "after_settle")
 
-    async def recover(self, now: Micros) -> int:
-        return await self._write(partial(outbox.recover, session=self._session, now=now))
+    async def recover(self, now: Micros, held: Collection[str] = ()) -> int:
+        return await self._write(partial(outbox.recover, session=self._session, now=now, held=tuple(held)))
 
     async def next_due(self, now: Micros) -> Micros | None:
         return await self._read(partial(outbox.next_due, now=now))

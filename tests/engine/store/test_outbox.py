@@ -262,3 +262,11 @@ async def test_an_outcome_says_why(store: Store) -> None:
     found = await row(store, "d1")
     assert found.reason.endswith("said no")
     assert found.attempts[0]["reason"] == found.reason
+
+
+async def test_what_is_still_being_made_is_not_lost(store: Store) -> None:
+    """Whoever holds a claim of this opening may say so; one of an opening before is lost whatever anybody says."""
+    await accept(store, "e1", "d1", "d2")
+    await claim(store)
+    assert await store.recover(NOW + 3600 * SECOND, held=["d1"]) == 1
+    assert [await state(store, name) for name in ("d1", "d2")] == [State.CLAIMED, State.VERIFY]

@@ -294,3 +294,40 @@ class Other(BaseModel):
     """What the provider's next version wants said."""
 
     commit: str
+
+
+async def test_a_lease_that_ran_out_is_looked_up_while_the_bell_rings_on(engine: Engine) -> None:
+    """Leases end by the clock: a router that is never at rest finds a lost claim as one that sleeps does."""
+    stop = asyncio.Event()
+    await engine.hear(push())
+    await engine.store.claim("me", 1, 30.0, engine.time.now(), {})
+    engine.toy.looks = deque([Receipt(id="found")])
+    running = asyncio.create_task(engine.dispatch.run(stop))
+    for _ in range(200):
+        engine.time.forward(1)
+        engine.bell.ring()
+        await engine.store.counts()
+    stop.set()
+    engine.bell.ring()
+    await running
+    await engine.dispatch.finish(5)
+    assert (await engine.states(), engine.toy.found) == (["done"], 1)
+
+
+async def test_a_clock_that_leaps_takes_nothing_from_who_is_at_it(store: Store, time: Time, told: Told) -> None:
+    """A machine that slept, or a clock that was set: the attempt under way goes on, and no other begins beside it."""
+    engine = assemble(store, time, told, LookingToy(hang=True))
+    stop = asyncio.Event()
+    running = asyncio.create_task(engine.dispatch.run(stop))
+    await engine.hear(push())
+    while not engine.toy.made:
+        await asyncio.sleep(0)
+    for _ in range(20):
+        time.forward(3600)
+        engine.bell.ring()
+        await store.counts()
+    assert (await engine.states(), len(engine.toy.made), engine.toy.found) == (["claimed"], 1, 0)
+    stop.set()
+    engine.bell.ring()
+    await running
+    await engine.dispatch.finish(0)
