@@ -143,7 +143,7 @@ class Intake:
 
     async def plan_again(self) -> None:
         """Every event that a rule could not be decided for, once more: something that was missing may be known now."""
-        rows = await self.store.undecided()
-        arrivals = [await self._arrival(row.event.source, row.event, None) for row in rows]
-        for start in range(0, len(arrivals), BATCH):
-            await self._commit(arrivals[start : start + BATCH])
+        after = 0
+        while rows := await self.store.undecided(after):
+            after = rows[-1].number
+            await self._commit([await self._arrival(row.event.source, row.event, None) for row in rows])

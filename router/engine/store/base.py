@@ -172,8 +172,8 @@ class Store(Protocol):
 
     async def cursor(self, source: str) -> int | None: ...
 
-    async def undecided(self, limit: int = 500) -> Sequence[EventRow]:
-        """Events that were kept because a rule could not be decided, oldest first."""
+    async def undecided(self, after: int = 0, limit: int = 500) -> Sequence[EventRow]:
+        """Events that were kept because a rule could not be decided and whose number is greater than `after`, oldest first."""
 
     async def facts(self, kind: str) -> Mapping[str, Tree]:
         """Small remembered facts by kind (`handle`, `repo`): key to value."""

@@ -69,9 +69,9 @@ def event(db: sqlite3.Connection, number_or_id: str) -> EventRow | None:
     return None if found is None else rows.event_row(found)
 
 
-def undecided(db: sqlite3.Connection, limit: int) -> list[EventRow]:
+def undecided(db: sqlite3.Connection, after: int, limit: int) -> list[EventRow]:
     """See Store.undecided."""
-    return [rows.event_row(row) for row in db.execute(sql.text("undecided"), {"limit": limit})]
+    return [rows.event_row(row) for row in db.execute(sql.text("undecided"), {"after": after, "limit": limit})]
 
 
 def sources(db: sqlite3.Connection) -> list[SourceRow]:

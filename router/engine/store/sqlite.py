@@ -111,8 +111,8 @@ class SqliteStore:
     async def cursor(self, source: str) -> int | None:
         return await self._read(partial(lists.cursor, source=source))
 
-    async def undecided(self, limit: int = 500) -> Sequence[EventRow]:
-        return await self._read(partial(lists.undecided, limit=limit))
+    async def undecided(self, after: int = 0, limit: int = 500) -> Sequence[EventRow]:
+        return await self._read(partial(lists.undecided, after=after, limit=limit))
 
     async def facts(self, kind: str) -> Mapping[str, Tree]:
         return await self._read(partial(facts, kind=kind))

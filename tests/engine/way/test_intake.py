@@ -166,3 +166,23 @@ def _fails_once(complete: Complete) -> Complete:
         return await complete(event)
 
     return failing
+
+
+TWO_HANDLES = """
+rules:
+  - name: never
+    when: {branch: stuck, owner: "@never.example"}
+    do: [toy: {}]
+  - name: build
+    when: {branch: main, owner: "@later.example"}
+    do: [toy: {}]
+"""
+
+
+async def test_what_stays_undecided_hides_nothing_that_came_later(store: Store, time: Time, told: Told) -> None:
+    """However many events nobody will ever decide, those after them are planned again too."""
+    engine = assemble(store, time, told, LookingToy(), TWO_HANDLES)
+    await engine.hear(*(push(number, branch="stuck") for number in range(600)), push(600))
+    engine.directory.identities["later.example"] = push().fields["owner"]
+    await engine.intake.plan_again()
+    assert len(await store.deliveries()) == 1
