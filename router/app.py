@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from typing import TYPE_CHECKING
 
 from router import plugins
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 #: Seconds after which events that could not be decided are planned again even if nothing new is known to be known.
 PLAN_AGAIN = 600.0
+#: Seconds for which a start waits for the handles that rules name.
+RESOLVE_WITHIN = 10.0
 
 
 async def run(config: Config, rulebook: Rulebook, observer: Observer, *, stop: asyncio.Event, drain: bool = False) -> None:
@@ -82,7 +84,7 @@ class _Router:
     async def run(self, stop: asyncio.Event, *, drain: bool) -> None:
         await self.store.recover(self.host.clock.now())
         await self.directory.load()
-        await self.directory.resolve(self.intake.rulebook.handles)
+        await self._resolve(stop)
         sources = self._sources()
         async with asyncio.TaskGroup() as group:
             telling = [group.create_task(job) for job in self._background(stop)]
@@ -100,6 +102,17 @@ class _Router:
             await self.dispatch.finish(self.config.delivery.shutdown)
             for task in telling:
                 task.cancel()
+
+    async def _resolve(self, stop: asyncio.Event) -> None:
+        """Handles before events, so that few are undecided; a resolver that hangs keeps the router neither from starting nor
+        from stopping: `Directory.keep` asks again."""
+        resolving = asyncio.create_task(self.directory.resolve(self.intake.rulebook.handles))
+        stopped = asyncio.create_task(stop.wait())
+        await asyncio.wait((resolving, stopped), timeout=RESOLVE_WITHIN, return_when=asyncio.FIRST_COMPLETED)
+        stopped.cancel()
+        resolving.cancel()
+        with suppress(asyncio.CancelledError):
+            await resolving
 
     def _sources(self) -> Sequence[Source]:
         opened = [

@@ -1,0 +1,106 @@
+"""The composition root: that its parts start, wait and stop as they must, whatever one of them meets."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+
+from router import app, config, library, plugins
+from router.core import rules
+from router.core.problems import Problems
+from tests.engine.way.parts import Told as Observed
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+    from pathlib import Path
+
+    from router.config import Config
+    from router.core.rulebook import Rulebook
+
+RULES = """\
+rules:
+  - name: any
+    when: {branch: "**"}
+    do: [log: {message: heard}]
+"""
+
+
+class Told(Observed):
+    """Lets a test wait for what is told."""
+
+    async def until(self, condition: Callable[[], object]) -> None:
+        while not condition():
+            self.news.clear()
+            await self.news.wait()
+
+
+@pytest.fixture
+def told() -> Told:
+    return Told()
+
+
+def project(folder: Path, text: str = "", rule_text: str = RULES) -> tuple[Config, Rulebook]:
+    """A router in a folder that hears nothing but a time that never comes."""
+    file = folder / "router.yaml"
+    never = 'sources: {never: {schedule: {at: "9000-01-01T00:00:00Z"}}}\n'
+    file.write_text(f"store: {{path: {folder / 'router.db'}}}\nrules: [./rules]\n{never}{text}")
+    (folder / "rules").mkdir()
+    (folder / "rules" / "test.yaml").write_text(rule_text)
+    made, problems = config.load(file, environ={}), Problems()
+    book = rules.load(library.rule_texts(made.rules, problems), plugins.OptionModels(), problems)
+    assert not problems.found, [str(problem) for problem in problems.found]
+    return made, book
+
+
+@asynccontextmanager
+async def hanging() -> AsyncIterator[tuple[str, asyncio.Event]]:
+    """A server that takes requests and never answers: its URL, and whether it was asked."""
+    asked = asyncio.Event()
+    ended = asyncio.Event()
+
+    async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readline()
+        asked.set()
+        await ended.wait()
+        writer.close()
+
+    server = await asyncio.start_server(take, "127.0.0.1", 0)
+    try:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", asked
+    finally:
+        ended.set()
+        server.close()
+
+
+def asking(handles: int) -> str:
+    names = ", ".join(f'"@h{number}.example"' for number in range(handles))
+    return RULES.replace('branch: "**"', f'branch: "**", owner: [{names}]')
+
+
+async def test_a_resolver_that_hangs_keeps_nobody_from_stopping(tmp_path: Path, told: Told) -> None:
+    """A thousand handles take it ten minutes to time out: a stop is not heard then, but now."""
+    async with hanging() as (resolver, asked):
+        made, book = project(tmp_path, f'identity: {{resolver: "{resolver}"}}\n', asking(1000))
+        stop = asyncio.Event()
+        running = asyncio.create_task(app.run(made, book, told, stop=stop))
+        await asked.wait()
+        stop.set()
+        await running
+
+
+async def test_a_resolver_that_hangs_keeps_nobody_from_listening(
+    tmp_path: Path, told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Handles are waited for a moment; what is heard without them is undecided, and planned again."""
+    monkeypatch.setattr(app, "RESOLVE_WITHIN", 0.01)
+    async with hanging() as (resolver, asked):
+        made, book = project(tmp_path, f'identity: {{resolver: "{resolver}"}}\n', asking(1000))
+        stop = asyncio.Event()
+        running = asyncio.create_task(app.run(made, book, told, stop=stop))
+        await told.until(lambda: ("never", "up") in told.states)
+        stop.set()
+        await running
+        assert asked.is_set()
