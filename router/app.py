@@ -85,7 +85,13 @@ class _Router:
         await self.store.recover(self.host.clock.now())
         await self.directory.load()
         await self._resolve(stop)
-        sources = self._sources()
+        try:
+            await self._together(self._sources(), stop, drain=drain)
+        finally:
+            # Where a part failed there was no stop, and the session and the store close now.
+            await self.dispatch.finish(0)
+
+    async def _together(self, sources: Sequence[Source], stop: asyncio.Event, *, drain: bool) -> None:
         async with asyncio.TaskGroup() as group:
             telling = [group.create_task(job) for job in self._background(stop)]
             hearing = [group.create_task(self.intake.listen(source), name=f"source {source.name}") for source in sources]
@@ -134,8 +140,8 @@ class _Router:
     async def _plan_again(self) -> None:
         """At the start too: the crash may have come between learning something and using it."""
         while True:
-            await self.intake.plan_again()
             self.learned.clear()
+            await self.intake.plan_again()
             try:
                 async with asyncio.timeout(PLAN_AGAIN):
                     await self.learned.wait()

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from router import app, config, library, plugins
 from router.core import rules
+from router.core.model import Heard
 from router.core.problems import Problems
+from router.engine.store.sqlite import open_store
+from router.host import Host, SystemClock
+from router.http import open_session
+from router.web import admin
+from tests.engine.way.parts import Listed, Toy, push
 from tests.engine.way.parts import Told as Observed
 
 if TYPE_CHECKING:
@@ -104,3 +111,57 @@ async def test_a_resolver_that_hangs_keeps_nobody_from_listening(
         stop.set()
         await running
         assert asked.is_set()
+
+
+@asynccontextmanager
+async def parts(folder: Path, told: Told) -> AsyncIterator[Any]:
+    """The router before it runs, over a store in memory."""
+    made, book = project(folder)
+    store = await open_store(":memory:")
+    async with open_session() as http:
+        try:
+            yield app._Router(made, book, told, store, Host(http, SystemClock()))
+        finally:
+            await store.close()
+
+
+async def test_what_is_learned_while_planning_is_planned_with(tmp_path: Path, told: Told) -> None:
+    """A handle that becomes known while events are planned again has them planned once more, not ten minutes later."""
+    async with parts(tmp_path, told) as router:
+        planned, twice = [0], asyncio.Event()
+
+        async def plan_again() -> None:
+            planned[0] += 1
+            if planned[0] == 1:
+                router.learned.set()
+            else:
+                twice.set()
+
+        router.intake.plan_again = plan_again
+        planning = asyncio.create_task(router._plan_again())
+        await twice.wait()
+        planning.cancel()
+
+
+class Failure(Exception):
+    pass
+
+
+async def test_when_a_part_fails_no_delivery_goes_on(tmp_path: Path, told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An attempt that outlived its session would fail by no fault of its own, and be a dead letter: its lease has it."""
+    toy = Toy(hang=True)
+
+    async def fails(*_: object) -> None:
+        while not toy.made:
+            await asyncio.sleep(0)
+        raise Failure
+
+    monkeypatch.setattr(admin, "serve", fails)
+    async with parts(tmp_path, told) as router:
+        router.guests["log"] = replace(router.guests["log"], provider=toy)
+        monkeypatch.setattr(router, "_sources", lambda: [Listed([Heard(event=push(), cursor=1)])])
+        with pytest.raises(ExceptionGroup) as caught:
+            await router.run(asyncio.Event(), drain=False)
+        assert caught.value.subgroup(Failure) is not None
+        assert not [task for task in asyncio.all_tasks() if task.get_name().startswith("deliver ")]
+        assert await router.store.counts() == {"claimed": 1}
