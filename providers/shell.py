@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from router.provider import Host
 
 TRY_AGAIN = 75
+#: Seconds that output may still come after a command is over.
+LINGER = 0.5
 _WHY = 'A shell would run what an event says. Pass it by `env`, and write "$NAME" in the script.'
 
 
@@ -74,51 +76,67 @@ class Shell:
 
     async def deliver(self, delivery: Delivery[Options], /) -> Receipt:
         options = delivery.options
-        process = await self._start(delivery)
         output = _Output(options.output_limit)
-        group = process.pid
+        process, pipe = await self._start(delivery)
+        taking = asyncio.create_task(_take(pipe, output))
         # The router cancels at the delivery's timeout, and would not know the result: stop a little before.
-        limit = max(delivery.timeout * 0.5, delivery.timeout - self.settings.grace - 1.0)
+        limit = max(delivery.timeout * 0.5, delivery.timeout - self.settings.grace - 2 * LINGER)
         try:
             async with asyncio.timeout(limit):
-                await _talk(process, options.stdin, output)
-                code = await process.wait()
+                await _give(process, options.stdin)
+                await process.wait()
         except TimeoutError:
-            await self._stop(process, group)
+            await self._stop(process)
             error = f"stopped after {limit:g} s"
-            return Receipt(id=str(group), status=Status.TIMEOUT, error=error, detail={"output": output.text()})
+            return Receipt(
+                id=str(process.pid), status=Status.TIMEOUT, error=error, detail={"output": await _rest(taking, output)}
+            )
         except BaseException:
-            await asyncio.shield(self._stop(process, group))
+            await asyncio.shield(self._stop(process))
             raise
-        _kill(group, signal.SIGKILL)
-        return _receipt(group, code, output)
+        else:
+            await asyncio.wait([taking], timeout=LINGER)
+            _kill(process.pid, signal.SIGKILL)
+            return _receipt(process, await _rest(taking, output))
+        finally:
+            taking.cancel()
 
-    async def _start(self, delivery: Delivery[Options]) -> asyncio.subprocess.Process:
+    async def _start(self, delivery: Delivery[Options]) -> tuple[asyncio.subprocess.Process, int]:
+        """The process, and the end of a pipe of ours that its output comes from.
+
+        Not a pipe of asyncio's: waiting for a process there may mean waiting for whoever holds its pipe, and a command may
+        leave somebody behind who does.
+        """
         options, settings = delivery.options, self.settings
         command = options.argv if options.argv is not None else ["/bin/sh", "-eu", "-c", options.script or "", "router"]
         passed = {name: os.environ[name] for name in settings.pass_env if name in os.environ}
         identity = {"ROUTER_DELIVERY_ID": delivery.id, "ROUTER_ATTEMPT": str(delivery.attempt), "ROUTER_RULE": delivery.rule}
         base = {"PATH": settings.path, "LANG": "C.UTF-8", "HOME": settings.workdir}
+        ours, theirs = os.pipe()
         try:
-            return await asyncio.create_subprocess_exec(
+            process = await asyncio.create_subprocess_exec(
                 *command,
                 stdin=asyncio.subprocess.PIPE if options.stdin is not None else asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.STDOUT,
+                stdout=theirs,
+                stderr=theirs,
                 cwd=options.cwd or settings.workdir,
                 env={**base, **passed, **options.env, **identity},
                 start_new_session=True,
             )
         except OSError as error:
+            os.close(ours)
             raise Permanent(f"The command cannot be started: {error.strerror}.") from None
+        finally:
+            os.close(theirs)
+        return process, ours
 
-    async def _stop(self, process: asyncio.subprocess.Process, group: int) -> None:
+    async def _stop(self, process: asyncio.subprocess.Process) -> None:
         """Ask the whole group to end, then end it; `terminate()` alone would leave grandchildren."""
-        _kill(group, signal.SIGTERM)
+        _kill(process.pid, signal.SIGTERM)
         with suppress(TimeoutError):
             async with asyncio.timeout(self.settings.grace):
                 await process.wait()
-        _kill(group, signal.SIGKILL)
+        _kill(process.pid, signal.SIGKILL)
         await process.wait()
 
 
@@ -145,23 +163,30 @@ class _Output:
         return (self.head + between + self.tail).decode("utf-8", "replace")
 
 
-async def _talk(process: asyncio.subprocess.Process, stdin: str | None, output: _Output) -> None:
-    """Give the command its input and drain its output to the end, so that it never blocks on a full pipe."""
+async def _give(process: asyncio.subprocess.Process, stdin: str | None) -> None:
+    if process.stdin is not None:
+        with suppress(BrokenPipeError, ConnectionResetError):
+            process.stdin.write((stdin or "").encode("utf-8", "replace"))
+            await process.stdin.drain()
+        process.stdin.close()
 
-    async def give() -> None:
-        if process.stdin is not None:
-            with suppress(BrokenPipeError, ConnectionResetError):
-                process.stdin.write((stdin or "").encode("utf-8", "replace"))
-                await process.stdin.drain()
-            process.stdin.close()
 
-    async def take() -> None:
-        while process.stdout is not None and (part := await process.stdout.read(65536)):
+async def _take(pipe: int, output: _Output) -> None:
+    """Drain the output to its end, so that the command never blocks on a full pipe."""
+    reader = asyncio.StreamReader()
+    loop = asyncio.get_running_loop()
+    transport, _ = await loop.connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(pipe, "rb", buffering=0)
+    )
+    with closing(transport):
+        while part := await reader.read(65536):
             output.add(part)
 
-    async with asyncio.TaskGroup() as both:
-        both.create_task(give())
-        both.create_task(take())
+
+async def _rest(taking: asyncio.Task[None], output: _Output) -> str:
+    """The output, once its end has come: at once after the group is gone, unless somebody left the group with our pipe."""
+    await asyncio.wait([taking], timeout=LINGER)
+    return output.text()
 
 
 def _kill(group: int, number: int) -> None:
@@ -169,13 +194,14 @@ def _kill(group: int, number: int) -> None:
         os.killpg(group, number)
 
 
-def _receipt(group: int, code: int, output: _Output) -> Receipt:
-    said = output.text()
+def _receipt(process: asyncio.subprocess.Process, said: str) -> Receipt:
+    code = process.returncode if process.returncode is not None else -1
     if code == TRY_AGAIN:
         raise Transient(f"The command exited with {TRY_AGAIN}: try again.", response=said[-1000:])
     status = Status.SUCCESS if code == 0 else Status.FAILED
     how = f"exited with {code}" if code >= 0 else f"was ended by signal {-code}"
-    return Receipt(id=str(group), status=status, exit_code=code, error="" if code == 0 else how, detail={"output": said})
+    error = "" if code == 0 else how
+    return Receipt(id=str(process.pid), status=status, exit_code=code, error=error, detail={"output": said})
 
 
 plugin = Plugin(settings=Settings, options=Options, open=Shell)
