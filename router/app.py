@@ -94,7 +94,10 @@ class _Router:
     async def _together(self, sources: Sequence[Source], stop: asyncio.Event, *, drain: bool) -> None:
         async with asyncio.TaskGroup() as group:
             telling = [group.create_task(job) for job in self._background(stop)]
-            hearing = [group.create_task(self.intake.listen(source), name=f"source {source.name}") for source in sources]
+            hearing = [
+                group.create_task(self.intake.listen(source, again=not drain), name=f"source {source.name}")
+                for source in sources
+            ]
             echo = group.create_task(self.intake.listen(Echo(self.store, self.bell)), name="source spindle")
             delivering = group.create_task(self.dispatch.run(stop), name="dispatch")
             if drain:

@@ -1,4 +1,5 @@
-"""The command line. Exit codes: 0 fine, 1 findings, 2 usage or configuration, 3 it went wrong while running, 130 interrupted.
+"""The command line. Exit codes: 0 fine, 1 findings, 2 usage or configuration, 3 it went wrong while running, 74 the disk
+failed under the store (EX_IOERR of sysexits), 130 interrupted.
 
 Everything is imported by the verb that needs it, so that `router validate` in an editor's save hook is quick.
 """
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
     from router.core.errors import RouterError
 
-FINE, FINDINGS, USAGE, RUNTIME, INTERRUPTED = 0, 1, 2, 3, 130
+FINE, FINDINGS, USAGE, RUNTIME, DISK, INTERRUPTED = 0, 1, 2, 3, 74, 130
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -51,14 +52,14 @@ def main(args: Sequence[str] | None = None) -> int:
 
 def _tell(error: RouterError) -> int:
     from router.cli import show  # noqa: PLC0415 - only for errors
-    from router.core.errors import BadInput  # noqa: PLC0415 - as above
+    from router.core.errors import BadInput, StoreBroken  # noqa: PLC0415 - as above
 
     if isinstance(error, BadInput):
         show.problems(error.problems, err=True)
         show.line(f"router: {error}", err=True)
         return USAGE
     show.line(f"router: {error}", err=True)
-    return RUNTIME
+    return DISK if isinstance(error, StoreBroken) else RUNTIME
 
 
 def _wants_rich_help(args: Sequence[str]) -> bool:

@@ -10,7 +10,7 @@ import asyncio
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
-from router.core.errors import StoreError
+from router.core.errors import RouterError, StoreError
 from router.core.model import Plan, Trouble
 from router.core.plan import plan
 from router.engine.crash import crash_point
@@ -58,20 +58,28 @@ class Intake:
         self.bell = bell
         self.record = record
 
-    async def listen(self, source: Source) -> None:
-        """Everything from one source. Ends with a finite source; raises only when the store fails."""
+    async def listen(self, source: Source, *, again: bool = True) -> None:
+        """Everything from one source. Ends with a finite source; raises only when the store fails or, where it is not to start
+        `again`, RouterError when the source does."""
         while True:
             try:
                 await self._hear_all(source)
             except* StoreError as broken:
                 raise broken.exceptions[0] from None
             except* Exception as errors:  # noqa: BLE001 - one source that breaks must not end the others
-                sentence = f"The source {source.name} broke and starts again in {RESTART:g} s."
-                self.observer.fault(f"source {source.name}", sentence, errors.exceptions[0])
+                self._broke(source, errors.exceptions[0], again=again)
             else:
                 self.observer.source(source.name, "ended")
                 return
             await self.clock.sleep(RESTART)
+
+    def _broke(self, source: Source, error: Exception, *, again: bool) -> None:
+        if not again and isinstance(error, RouterError):
+            raise error
+        sentence = f"The source {source.name} broke" + (f" and starts again in {RESTART:g} s." if again else ".")
+        self.observer.fault(f"source {source.name}", sentence, error)
+        if not again:
+            raise RouterError(f"{sentence} The log says how.")
 
     async def _hear_all(self, source: Source) -> None:
         waiting: list[Arrival] = []

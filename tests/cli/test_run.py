@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-if TYPE_CHECKING:
-    from pathlib import Path
+from router import app
+from router.core.errors import StoreBroken
 
+if TYPE_CHECKING:
     from conftest import Call  # type: ignore[import-not-found]
 
 
@@ -79,3 +81,22 @@ def test_the_same_file_again_delivers_nothing_twice(call: Call, recorded: Path) 
     assert call("run", "--source", "events.jsonl").code == 0
     assert states(call) == ["done"]
     assert len(json.loads(call("events", "list", "--output", "json").out)) == 2
+
+
+def test_a_disk_that_fails_has_an_exit_code_of_its_own(call: Call, recorded: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """74, sysexits' EX_IOERR: whoever supervises the router may know that starting it again will not help."""
+
+    async def fails(*_: object, **__: object) -> None:
+        raise StoreBroken("The disk failed under the store router.db: disk I/O error.")
+
+    monkeypatch.setattr(app, "run", fails)
+    said = "router: The disk failed under the store router.db: disk I/O error.\n"
+    assert call("run", "--source", "events.jsonl") == (74, "", said)
+
+
+@pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="wants a file that anybody may open and nobody can read")
+def test_a_file_that_cannot_be_read_ends_the_run(call: Call, recorded: Path) -> None:
+    """At once, with the reason: there is nobody who would mend the file while the router waits."""
+    code, _, err = call("run", "--source", "/proc/self/mem")
+    assert code == 3
+    assert err.endswith("cannot be read: /proc/self/mem: Input/output error.\n")

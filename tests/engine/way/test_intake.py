@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 import pytest
 
-from router.core.errors import StoreError
+from router.core.errors import RouterError, StoreError
 from router.core.model import Event, Heard
 from router.engine import intake
 from router.engine.store.base import Arrival, Store
@@ -186,3 +186,19 @@ async def test_what_stays_undecided_hides_nothing_that_came_later(store: Store, 
     engine.directory.identities["later.example"] = push().fields["owner"]
     await engine.intake.plan_again()
     assert len(await store.deliveries()) == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "said"), [(RouterError("no such file"), "no such file"), (ZeroDivisionError(), "The source listed broke")]
+)
+async def test_a_source_that_is_not_to_start_again_ends_the_run(engine: Engine, error: Exception, said: str) -> None:
+    """A file that cannot be read, in a run that waits for its end: what was heard is stored, and the reason is told."""
+
+    class Breaks(Listed):
+        async def hear(self, cursor: int | None):  # type: ignore[no-untyped-def]
+            yield Heard(event=push(), cursor=1)
+            raise error
+
+    with pytest.raises(RouterError, match=said):
+        await engine.intake.listen(Breaks([]), again=False)
+    assert (engine.time.slept, await engine.states()) == ([], ["ready"])
