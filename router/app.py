@@ -134,7 +134,7 @@ class _Router:
     def _background(self, stop: asyncio.Event) -> Iterator[Coroutine[Any, Any, None]]:
         yield self.directory.keep(self.intake.rulebook.handles, self.learned.set)
         yield self._plan_again()
-        yield admin.serve(self.store, self.bell, self.config.store_path, self.host.clock)
+        yield admin.serve(self.store, self.bell, self.config.store_path, self.host.clock, self.observer)
         for guest in self.guests.values():
             if isinstance(guest.provider, Follows):
                 poll = self.config.delivery.poll

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from router.engine.bell import Bell
     from router.engine.store.base import Store
     from router.host import Clock
+    from router.observe import Observer
 
 RETRY, DISCARD = "/api/v1/deliveries/retry", "/api/v1/deliveries/discard"
 #: Deliveries that one request may name or mean.
@@ -48,17 +49,23 @@ def address(path: Path) -> Iterator[str]:
         os.close(folder)
 
 
-async def serve(store: Store, bell: Bell, store_path: Path, clock: Clock) -> None:
-    """Serve until cancelled. Holding the store's lock is what makes the socket ours: an old one is a dead router's."""
+async def serve(store: Store, bell: Bell, store_path: Path, clock: Clock, observer: Observer) -> None:
+    """Serve until cancelled. Holding the store's lock is what makes the socket ours: an old one is a dead router's.
+
+    Where there can be no socket, that is told, and the router goes on without.
+    """
     path = socket_path(store_path)
     runner = web.AppRunner(application(store, bell, clock), access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     try:
         await web.SockSite(runner, _listening(path)).start()
         await asyncio.Event().wait()
+    except OSError as error:
+        observer.fault("admin", f"Nobody can change deliveries while the router runs: {path}: {error.strerror or error}.")
     finally:
         await runner.cleanup()
-        path.unlink(missing_ok=True)
+        with suppress(OSError):
+            path.unlink()
 
 
 def application(store: Store, bell: Bell, clock: Clock) -> web.Application:
@@ -103,8 +110,12 @@ def _listening(path: Path) -> socket.socket:
     """A bound socket that only its owner can connect to, from the first moment: nothing connects before `listen`."""
     path.unlink(missing_ok=True)
     made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    with address(path) as name:
-        made.bind(name)
-    path.chmod(0o600)
+    try:
+        with address(path) as name:
+            made.bind(name)
+        path.chmod(0o600)
+    except OSError:
+        made.close()
+        raise
     made.settimeout(0)
     return made

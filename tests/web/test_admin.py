@@ -13,6 +13,7 @@ import aiohttp
 import pytest
 
 from router.core.model import State
+from router.observe import Silent
 from router.web import admin
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ class Served:
 @asynccontextmanager
 async def serving(store: Path) -> AsyncIterator[Served]:
     made = Served(store)
-    serve = admin.serve(cast("Store", made.outbox), cast("Bell", made.bell), store, cast("Clock", Stopped()))
+    serve = admin.serve(cast("Store", made.outbox), cast("Bell", made.bell), store, cast("Clock", Stopped()), Silent())
     async with asyncio.TaskGroup() as group:
         task = group.create_task(serve)
         while not (made.path.exists() and await _answers(made)):
@@ -153,3 +154,18 @@ async def test_a_long_path_is_no_obstacle(tmp_path: Path) -> None:
     deep.mkdir()
     async with serving(deep / "router.db") as served:
         assert (await served.post(admin.RETRY, json={"ids": []}))[0] == 200
+
+
+async def test_a_socket_that_cannot_be_made_is_told_and_ends_nothing(tmp_path: Path) -> None:
+    """A folder stands where it should be, or the file system has no sockets: events are heard and delivered all the same."""
+    store = tmp_path / "router.db"
+    admin.socket_path(store).mkdir()
+    told: list[str] = []
+
+    class Observer(Silent):
+        def fault(self, what: str, sentence: str, error: BaseException | None = None) -> None:
+            told.append(sentence)
+
+    bell, clock = cast("Bell", Rings()), cast("Clock", Stopped())
+    await admin.serve(cast("Store", Outbox()), bell, store, clock, Observer())
+    assert told[0].startswith(f"Nobody can change deliveries while the router runs: {admin.socket_path(store)}: ")
