@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 from router import plugins
 from router.core.errors import BadInput
-from router.core.model import State
 from router.engine.bell import Bell
 from router.engine.directory import Directory
 from router.engine.dispatch import Dispatch, Guest
@@ -39,6 +38,8 @@ if TYPE_CHECKING:
 
 #: Seconds after which events that could not be decided are planned again even if nothing new is known to be known.
 PLAN_AGAIN = 600.0
+#: Before any moment at which a delivery was or will be due.
+BEFORE_ALL = -1
 #: Seconds for which a start waits for the handles that rules name.
 RESOLVE_WITHIN = 10.0
 
@@ -154,22 +155,22 @@ class _Router:
     async def _drained(self, stop: asyncio.Event, hearing: Sequence[asyncio.Task[None]]) -> None:
         """Until the sources have ended, their deliveries are settled and our own statuses are heard; or until `stop`."""
         stopped = asyncio.create_task(stop.wait())
-        waiting = [asyncio.create_task(asyncio.wait(hearing)), stopped]
+        waiting: asyncio.Task[Any] = asyncio.create_task(asyncio.wait(hearing))
         try:
-            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((stopped, waiting), return_when=asyncio.FIRST_COMPLETED)
             while not stop.is_set():
                 rung = self.bell.count
                 if await self._quiet():
                     return
-                waiting.append(asyncio.create_task(self.bell.wait(rung)))
-                await asyncio.wait((stopped, waiting[-1]), return_when=asyncio.FIRST_COMPLETED)
+                waiting = asyncio.create_task(self.bell.wait(rung))
+                await asyncio.wait((stopped, waiting), return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for task in waiting:
-                task.cancel()
+            stopped.cancel()
+            waiting.cancel()
 
     async def _quiet(self) -> bool:
-        counts = await self.store.counts()
-        if any(counts.get(state, 0) for state in (State.READY, State.CLAIMED, State.VERIFY)):
+        # Asked after each delivery, so of an index: counting them all would make a long file a day's work.
+        if await self.store.next_due(BEFORE_ALL) is not None:
             return False
         return not await self.store.journal(await self.store.cursor(Echo.name) or 0, limit=1)
 

@@ -270,3 +270,17 @@ async def test_what_is_still_being_made_is_not_lost(store: Store) -> None:
     await claim(store)
     assert await store.recover(NOW + 3600 * SECOND, held=["d1"]) == 1
     assert [await state(store, name) for name in ("d1", "d2")] == [State.CLAIMED, State.VERIFY]
+
+
+async def test_next_due_after_the_beginning_of_time_says_whether_anything_is_left(store: Store) -> None:
+    """Waiting, overdue, under way, to be looked up: there is a moment as long as there is something to do."""
+    assert await store.next_due(-1) is None
+    await accept(store, "e1", "d1")
+    assert await store.next_due(-1) is not None
+    (held,) = await claim(store)
+    assert await store.next_due(-1) is not None
+    await store.settle(held, verify(), NOW)
+    assert await store.next_due(-1) is not None
+    (held,) = await claim(store)
+    await store.settle(held, done(), NOW)
+    assert await store.next_due(-1) is None
