@@ -8,11 +8,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from aiohttp import web
 
 from router import app, config, library, plugins
 from router.core import rules
 from router.core.model import Heard
 from router.core.problems import Problems
+from router.demo.server import Server
 from router.engine.store.sqlite import open_store
 from router.host import Host, SystemClock
 from router.http import open_session
@@ -62,24 +64,17 @@ def project(folder: Path, text: str = "", rule_text: str = RULES) -> tuple[Confi
     return made, book
 
 
-@asynccontextmanager
-async def hanging() -> AsyncIterator[tuple[str, asyncio.Event]]:
-    """A server that takes requests and never answers: its URL, and whether it was asked."""
-    asked = asyncio.Event()
-    ended = asyncio.Event()
+class Hanging(Server):
+    """A resolver that takes requests and never answers."""
 
-    async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readline()
-        asked.set()
-        await ended.wait()
-        writer.close()
+    def routes(self) -> list[web.RouteDef]:
+        self.asked = asyncio.Event()
+        return [web.get("/xrpc/com.atproto.identity.resolveHandle", self._hang)]
 
-    server = await asyncio.start_server(take, "127.0.0.1", 0)
-    try:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", asked
-    finally:
-        ended.set()
-        server.close()
+    async def _hang(self, _: web.Request) -> web.Response:
+        self.asked.set()
+        await asyncio.Event().wait()
+        return web.Response()
 
 
 def asking(handles: int) -> str:
@@ -89,11 +84,11 @@ def asking(handles: int) -> str:
 
 async def test_a_resolver_that_hangs_keeps_nobody_from_stopping(tmp_path: Path, told: Told) -> None:
     """A thousand handles take it ten minutes to time out: a stop is not heard then, but now."""
-    async with hanging() as (resolver, asked):
-        made, book = project(tmp_path, f'identity: {{resolver: "{resolver}"}}\n', asking(1000))
+    async with Hanging("resolver") as served:
+        made, book = project(tmp_path, f'identity: {{resolver: "{served.url}"}}\n', asking(1000))
         stop = asyncio.Event()
         running = asyncio.create_task(app.run(made, book, told, stop=stop))
-        await asked.wait()
+        await served.asked.wait()
         stop.set()
         await running
 
@@ -103,14 +98,13 @@ async def test_a_resolver_that_hangs_keeps_nobody_from_listening(
 ) -> None:
     """Handles are waited for a moment; what is heard without them is undecided, and planned again."""
     monkeypatch.setattr(app, "RESOLVE_WITHIN", 0.01)
-    async with hanging() as (resolver, asked):
-        made, book = project(tmp_path, f'identity: {{resolver: "{resolver}"}}\n', asking(1000))
+    async with Hanging("resolver") as served:
+        made, book = project(tmp_path, f'identity: {{resolver: "{served.url}"}}\n', asking(1000))
         stop = asyncio.Event()
         running = asyncio.create_task(app.run(made, book, told, stop=stop))
         await told.until(lambda: ("never", "up") in told.states)
         stop.set()
         await running
-        assert asked.is_set()
 
 
 @asynccontextmanager

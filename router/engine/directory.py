@@ -10,12 +10,15 @@ from __future__ import annotations
 import asyncio
 import json
 from dataclasses import replace
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from router.core.identity import DID
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
+
+    import aiohttp
 
     from router.core.model import Event, Micros, Tree
     from router.engine.store.base import Store
@@ -29,6 +32,10 @@ AGAIN = 30.0
 LANES = 8
 #: A repo that its knot would not describe is asked about again after this many microseconds.
 _FORGET: Micros = 600_000_000
+#: What a knot said of a repo is asked again after this many: repos are renamed.
+_FRESH: Micros = 3_600_000_000
+#: Repos, and failures, that are kept in memory. Knots choose how many there are.
+REMEMBERED = 10_000
 _LARGEST_ANSWER = 65536
 
 
@@ -43,13 +50,15 @@ class Directory:
         self.pins = dict(pins)
         self.knots: dict[str, str] = {}
         self.identities: dict[str, str | None] = dict(pins)
-        self._repos: dict[str, Tree] = {}
+        #: When each was described, and how.
+        self._repos: dict[str, tuple[Micros, Tree]] = {}
         self._failed: dict[tuple[str, str], Micros] = {}
 
     async def load(self) -> None:
         """What the store remembers from before. Pins win over it."""
         self.identities = {**await self.store.facts("handle"), **self.pins}
-        self._repos = dict(await self.store.facts("repo"))
+        repos = islice((await self.store.facts("repo")).items(), REMEMBERED)
+        self._repos = {key: (0, named) for key, named in repos}
 
     async def resolve(self, handles: Collection[str]) -> bool:
         """Ask for every handle once, a few at a time; whether each got an answer."""
@@ -105,12 +114,19 @@ class Directory:
         if event.kind != "knot" or not isinstance(repo, dict) or "did" not in repo or ("name" in repo and "owner" in repo):
             return event
         knot = str(event.fields.get("knot", ""))
-        known = self._repos.get(f"{knot} {repo['did']}") or await self._describe(knot, repo["did"])
+        known = await self._named(knot, repo["did"])
         if known is None or repo.get("owner") not in (None, known["owner"]):
             return event
         fields = {**event.fields, "repo": {**known, **repo}}
         fields.setdefault("owner", known["owner"])
         return replace(event, fields=fields)
+
+    async def _named(self, knot: str, did: str) -> Tree:
+        """What is known of a repo: asked for again from time to time, and what was known before where no answer comes."""
+        described, known = self._repos.get(f"{knot} {did}", (0, None))
+        if known is not None and described + _FRESH > self.host.clock.now():
+            return known
+        return await self._describe(knot, did) or known
 
     async def _describe(self, knot: str, did: str) -> Tree:
         """Ask the knot that sent an event whose repo it is about; None where it does not say."""
@@ -124,11 +140,13 @@ class Directory:
             status, answer = 0, None
         named = _described(answer, did) if status == 200 else None
         if named is None:
-            if len(self._failed) > 10_000:
+            if len(self._failed) >= REMEMBERED:
                 self._failed.clear()
             self._failed[knot, did] = now
             return None
-        self._repos[f"{knot} {did}"] = named
+        if len(self._repos) >= REMEMBERED:
+            self._repos.clear()
+        self._repos[f"{knot} {did}"] = now, named
         await self.store.remember("repo", {f"{knot} {did}": named}, now)
         return named
 
@@ -139,10 +157,20 @@ class Directory:
         timeout = aiohttp.ClientTimeout(total=TIMEOUT)
         try:
             async with self.host.http.get(url, params=params, timeout=timeout, allow_redirects=False) as response:
-                body = await response.content.read(_LARGEST_ANSWER)
+                body = await _read(response.content)
         except (TimeoutError, aiohttp.ClientError) as error:
             raise OSError(_reason(error)) from None
         return response.status, json.loads(body) if body else None
+
+
+async def _read(content: aiohttp.StreamReader) -> bytes:
+    """All of a body. Raises ValueError for one that is too long."""
+    body = b""
+    async for chunk in content.iter_any():
+        body += chunk
+        if len(body) > _LARGEST_ANSWER:
+            raise ValueError(f"its answer is longer than {_LARGEST_ANSWER} bytes")
+    return body
 
 
 def _described(answer: Tree, did: str) -> Tree:

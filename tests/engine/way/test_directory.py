@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from aiohttp import web
 
 from router.demo.directory import Directory as DemoDirectory
 from router.demo.directory import Identity
 from router.demo.knot import Knot, KnotRepo
+from router.demo.server import Server
 from router.engine.directory import Directory
 from router.host import Host
 from router.http import open_session
@@ -113,3 +117,58 @@ async def test_a_knot_that_does_not_say_is_not_asked_each_time(store: Store, tim
         time.forward(601)
         await made.complete(unknown)
         assert len(knot.requests) == 2
+
+
+class InPieces(Server):
+    """A resolver that flushes between the two halves of its JSON."""
+
+    def routes(self) -> list[web.RouteDef]:
+        return [web.get("/xrpc/com.atproto.identity.resolveHandle", self._answer)]
+
+    async def _answer(self, request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        body = json.dumps({"did": ALICE}).encode()
+        for part in (body[:9], body[9:]):
+            await response.write(part)
+            for _ in range(20):
+                await asyncio.sleep(0)
+        return response
+
+
+async def test_an_answer_may_come_in_pieces(store: Store, time: Time, told: Told) -> None:
+    """Half of it is not yet an answer that cannot be understood."""
+    async with InPieces("resolver") as served, open_session() as http:
+        made = Directory(store, Host(http, time), told, served.url, {})
+        assert await made.resolve(["alice.example"])
+        assert made.identities["alice.example"] == ALICE
+
+
+async def test_a_repo_that_was_renamed_gets_its_new_name(store: Store, time: Time, told: Told) -> None:
+    """A name is asked for again after an hour, also where the store remembers it; the old one serves where no answer comes."""
+    async with directory(store, time, told) as (made, _, knot):
+        await made.complete(push(named=False))
+        knot.repos = (KnotRepo(HELLO, ALICE, "renamed"),)
+        assert (await made.complete(push(named=False))).fields["repo"]["name"] == "hello"
+        time.forward(3601)
+        assert (await made.complete(push(named=False))).fields["repo"]["name"] == "renamed"
+        again = Directory(store, made.host, told, "https://resolver.invalid", {})
+        again.knots = made.knots
+        await again.load()
+        knot.repos = ()
+        assert (await again.complete(push(named=False))).fields["repo"]["name"] == "renamed"
+        assert len(knot.requests) == 3
+
+
+async def test_no_more_repos_are_remembered_than_have_room(
+    store: Store, time: Time, told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A knot that announces repos without end fills the memory of nobody."""
+    monkeypatch.setattr("router.engine.directory.REMEMBERED", 3)
+    async with directory(store, time, told) as (made, _, knot):
+        dids = [f"did:plc:{'a' * 22}2{digit}" for digit in "234567"]
+        knot.repos = tuple(KnotRepo(did, ALICE, "hello") for did in dids)
+        for did in dids:
+            event = push(named=False, repo=did)
+            assert (await made.complete(event)).fields["repo"]["name"] == "hello"
+        assert len(made._repos) <= 3
