@@ -8,14 +8,22 @@ from typing import Annotated
 from pydantic import AfterValidator
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,199}")
-#: Names that change which program runs, or what it is told before its first line (the loader, shells, git, interpreters), and
-#: those that the agent of a CI sets itself.
+#: Names that change which program runs, or what it is told before its first line (the loader, shells, git, interpreters, build
+#: tools), and those that the agent of a CI sets itself. A guard against accidents: who writes rules decides what runs anyway.
 _DENIED = re.compile(
-    r"(LD|DYLD|GIT|BUILDKITE|PYTHON|PERL5|RUBY|BASH_FUNC)_?.*"
-    r"|PATH|IFS|ENV|BASH_ENV|SHELLOPTS|BASHOPTS|PS4|PROMPT_COMMAND|NODE_OPTIONS|NODE_PATH|HOME|SHELL"
-    r"|GCONV_PATH|JAVA_TOOL_OPTIONS|_JAVA_OPTIONS|SSH_ASKPASS|EDITOR|PAGER|ROUTER_.*",
+    r"(LD|DYLD|GIT|BUILDKITE|BASH_FUNC|PYTHON|PERL5|ROUTER)_.*|PYTHON[A-Z]+|PERL5(LIB|OPT|DB)|RUBY(LIB|OPT)|NODE_(OPTIONS|PATH)"
+    r"|PATH|IFS|ENV|BASH_ENV|SHELLOPTS|BASHOPTS|PS4|PROMPT_COMMAND|HOME|SHELL|CDPATH|BUILDKITE"
+    r"|GCONV_PATH|_?JAVA_(TOOL_)?OPTIONS|SSH_ASKPASS|EDITOR|VISUAL|PAGER|MAKE(FILES|FLAGS)|GOFLAGS|RUSTC(_WORKSPACE)?_WRAPPER",
     re.IGNORECASE,
 )
+
+
+def passable(text: str) -> bool:
+    """Whether a process can be given this: an argument has no zero byte, and what JSON escapes may be half a character."""
+    try:
+        return b"\0" not in text.encode()
+    except UnicodeEncodeError:
+        return False
 
 
 def _checked(env: dict[str, str]) -> dict[str, str]:
@@ -24,8 +32,8 @@ def _checked(env: dict[str, str]) -> dict[str, str]:
             raise ValueError(f"{name!a} cannot be the name of an environment variable")
         if _DENIED.fullmatch(name):
             raise ValueError(f"the environment variable {name} decides what runs, so no rule may set it")
-        if "\0" in value:
-            raise ValueError(f"the value of {name} has a zero byte")
+        if not passable(value):
+            raise ValueError(f"the value of {name} has a zero byte, or half a character")
     return env
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
-from router.core.errors import Ambiguous, Transient
+from router.core.errors import Ambiguous, Permanent, Transient
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,7 +22,7 @@ CONNECT, READ = 10.0, 30.0
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """`body` is cut at the limit that was asked for; `complete` tells whether that was all."""
+    """`headers` are found in any case; `body` is cut at the limit that was asked for, `complete` tells whether that was all."""
 
     status: int
     headers: Mapping[str, str]
@@ -38,8 +38,7 @@ class Answer:
 
     def shown(self) -> str:
         """The body for a person: printable, cut."""
-        text = self.body[: 4 * SHOWN].decode("utf-8", "replace")
-        return "".join(char if char.isprintable() else " " for char in text)[:SHOWN].strip()
+        return line(self.body[: 4 * SHOWN].decode("utf-8", "replace"), SHOWN)
 
     def wait(self, *names: str) -> float | None:
         """The longest wait in seconds that these headers ask for: a number, or for Retry-After also a date."""
@@ -47,13 +46,19 @@ class Answer:
         return max(waits, default=None)
 
 
-async def ask(
-    host: Host, method: str, url: str, *, headers: Mapping[str, str], body: bytes | None, limit: int, to: str
-) -> Answer:
-    """Send once. `to` names the other side in sentences.
+def line(text: str, most: int) -> str:
+    """One printable line of so many characters."""
+    return "".join(char if char.isprintable() else " " for char in text[: 4 * most]).strip()[:most]
 
-    Raises Transient where the request surely never arrived and Ambiguous where it may have: aiohttp sends a POST once, so a
-    connection that breaks after it was made leaves that open. Redirects are answers, never followed.
+
+async def ask(
+    host: Host, method: str, url: str, *, headers: Mapping[str, str], body: bytes | None, limit: int, to: str, hide: str = ""
+) -> Answer:
+    """Send once. `to` names the other side in sentences; `hide` is a secret that is blotted out where the answer repeats it.
+
+    Raises Permanent for what is no URL, Transient where the request surely never arrived (name, connection, TLS), and Ambiguous
+    where it may have: aiohttp sends a POST once, so a connection that breaks after it was made leaves that open, one that was
+    kept alive and turns out to be closed included. Redirects are answers, never followed.
     """
     import aiohttp  # noqa: PLC0415 - validate reads only the options
 
@@ -63,8 +68,11 @@ async def ask(
             method, url, headers=headers, data=body, timeout=timeout, allow_redirects=False
         ) as response:
             read = await _read(response.content, limit)
-            return Answer(response.status, dict(response.headers), read[:limit], complete=len(read) <= limit)
-    except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL) as error:
+            told = read[:limit].replace(hide.encode(), b"[secret]") if hide else read[:limit]
+            return Answer(response.status, response.headers, told, complete=len(read) <= limit)
+    except aiohttp.InvalidURL:
+        raise Permanent(f"{to} cannot be asked: that is no URL.") from None
+    except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
         raise Transient(f"{to} cannot be reached: {_reason(error)}.") from None
     except (aiohttp.ClientError, OSError, TimeoutError) as error:
         raise Ambiguous(f"The answer of {to} was lost: {_reason(error)}.") from None

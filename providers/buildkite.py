@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import json
 import re
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import urlencode
 
 from pydantic import AfterValidator, Field
 
-from providers import _environment
-from providers._requests import Answer, ask
+from providers import _builds, _environment
+from providers._requests import Answer, ask, line
 from router.core.errors import Ambiguous, DeliveryError, Permanent, Transient
-from router.core.model import Delivery, Receipt, Report, Status
+from router.core.model import Delivery, Receipt, Report
 from router.provider import Bounded, Closed, Duration, Plugin, Secret
 
 if TYPE_CHECKING:
@@ -32,19 +31,13 @@ LIMIT = 1 << 20
 MESSAGE = 1000
 #: Seconds until a token or a scope that was refused is tried again: only an operator can mend it.
 REFUSED = 300.0
-LANES = 4
+#: The same after 429 without a word of when: its window is a minute.
+RESET = 30.0
+#: Builds asked about at once, and builds on a page of a list: the most that Buildkite has.
+LANES, PAGE = 4, 100
 
 _SLUG = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,254}")
 _COMMIT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/~^-]{0,254}")
-
-#: Buildkite's states, and what Tangled calls them; see `_status` for builds that a block step holds up.
-STATES = {
-    **dict.fromkeys(("creating", "scheduled", "waiting"), Status.PENDING),
-    **dict.fromkeys(("running", "failing", "canceling", "waiting_failed", "blocked"), Status.RUNNING),
-    "passed": Status.SUCCESS,
-    "failed": Status.FAILED,
-    **dict.fromkeys(("canceled", "skipped", "not_run"), Status.CANCELLED),
-}
 
 
 def _slug(text: str) -> str:
@@ -62,6 +55,12 @@ def _pipeline(text: str) -> str:
 def _commit(text: str) -> str:
     if _COMMIT.fullmatch(text) is None:
         raise ValueError("a commit is a sha, a ref or HEAD")
+    return text
+
+
+def _branch(text: str) -> str:
+    if re.search(r"^-|[\x00-\x20\x7f]", text):
+        raise ValueError("a branch begins with no hyphen and has neither spaces nor control characters")
     return text
 
 
@@ -93,7 +92,7 @@ class Options(Closed):
     org: Annotated[str, AfterValidator(_slug), Bounded("the organization")] | None = None
     pipeline: Annotated[str, AfterValidator(_pipeline), Bounded("the pipeline")]
     commit: Annotated[str, AfterValidator(_commit)]
-    branch: str = Field(min_length=1, max_length=1000)
+    branch: Annotated[str, AfterValidator(_branch), Field(min_length=1, max_length=1000)]
     message: str | None = None
     author: Author | None = None
     env: _environment.Environment = Field(default_factory=dict)
@@ -119,7 +118,7 @@ class Buildkite:
         body = json.dumps(_build(delivery)).encode()
         answer = await self._ask("POST", f"/organizations/{org}/pipelines/{slug}/builds", body)
         if answer.status == 201:
-            receipt = _receipt(answer.json(), org, slug)
+            receipt = _builds.receipt(answer.json(), org, slug)
             if receipt is None:
                 raise Ambiguous("Buildkite accepted the build, and its answer cannot be read.", response=answer.shown())
             return receipt
@@ -127,41 +126,45 @@ class Buildkite:
 
     async def find(self, delivery: Delivery[Options], /) -> Receipt | None:
         org, slug = self._pipeline(delivery.options)
-        query = urlencode({f"meta_data[{DELIVERY}]": delivery.id, "exclude_jobs": "true", "exclude_pipeline": "true"})
+        filters = {f"meta_data[{DELIVERY}]": delivery.id, "per_page": PAGE, "exclude_jobs": "true", "exclude_pipeline": "true"}
         try:
-            answer = await self._ask("GET", f"/organizations/{org}/pipelines/{slug}/builds?{query}")
+            answer = await self._ask("GET", f"/organizations/{org}/pipelines/{slug}/builds?{urlencode(filters)}")
         except Ambiguous as lost:
             raise Transient(str(lost)) from None
         builds = answer.json() if answer.status == 200 else None
         if not isinstance(builds, list):
-            raise Transient(
-                f"The look-up was answered with {answer.status}.", response=answer.shown(), retry_after=_wait(answer)
-            )
+            raise _not_told(answer)
         mine = [build for build in builds if isinstance(build, dict) and _delivery_of(build) == delivery.id]
+        if not mine and len(builds) < PAGE:
+            return None
         # The oldest is the first that was made: a later one, if there ever is one, is the one too many.
-        return _receipt(mine[-1], org, slug) if mine else None
+        receipt = _builds.receipt(mine[-1], org, slug) if mine else None
+        if receipt is None:
+            raise Transient("The look-up was answered with builds that tell nothing of this delivery's.")
+        return receipt
 
     async def poll(self, receipts: Sequence[tuple[str, Receipt]], /) -> Sequence[Report]:
         import asyncio  # noqa: PLC0415 - validate reads only the options
 
-        lanes = asyncio.Semaphore(LANES)
+        reports: list[Report] = []
+        for first in range(0, len(receipts), LANES):
+            answers = await asyncio.gather(*(self._look(receipt) for _, receipt in receipts[first : first + LANES]))
+            for (delivery, _), answer in zip(receipts[first:], answers, strict=False):
+                build = answer.json() if answer is not None and answer.status == 200 else None
+                if isinstance(build, dict) and (report := _builds.report(delivery, build, self.host.clock.now())) is not None:
+                    reports.append(report)
+            if any(answer is not None and answer.status == 429 for answer in answers):
+                break  # the rest would only be refused, and use up what new builds need
+        return reports
 
-        async def one(delivery: str, receipt: Receipt) -> Report | None:
-            async with lanes:
-                return await self._report(delivery, receipt)
-
-        reports = await asyncio.gather(*(one(delivery, receipt) for delivery, receipt in receipts))
-        return [report for report in reports if report is not None]
-
-    async def _report(self, delivery: str, receipt: Receipt) -> Report | None:
+    async def _look(self, receipt: Receipt) -> Answer | None:
+        """Buildkite's answer about a build; None where there was none."""
         detail = receipt.detail
         path = f"/organizations/{detail['org']}/pipelines/{detail['pipeline']}/builds/{detail['number']}?exclude_pipeline=true"
         try:
-            answer = await self._ask("GET", path)
+            return await self._ask("GET", path)
         except (Ambiguous, Transient):
             return None
-        build = answer.json() if answer.status == 200 else None
-        return _report(delivery, build, self.host) if isinstance(build, dict) else None
 
     def _pipeline(self, options: Options) -> tuple[str, str]:
         first, slash, rest = options.pipeline.partition("/")
@@ -171,18 +174,21 @@ class Buildkite:
         return org, rest if slash else first
 
     async def _ask(self, method: str, path: str, body: bytes | None = None) -> Answer:
-        headers = {"Authorization": f"Bearer {self.settings.token.reveal()}", "Accept": "application/json"}
+        token = self.settings.token.reveal()
+        if re.fullmatch(r"[!-~]+", token) is None:
+            raise Transient("The token has characters that no token has.", retry_after=REFUSED, counts=False)
+        headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
         if body is not None:
             headers["Content-Type"] = "application/json"
         url = f"{self.settings.url}{path}"
-        return await ask(self.host, method, url, headers=headers, body=body, limit=LIMIT, to="Buildkite")
+        return await ask(self.host, method, url, headers=headers, body=body, limit=LIMIT, to="Buildkite", hide=token)
 
 
 def _build(delivery: Delivery[Options]) -> dict[str, Any]:
     """The body of a create-build request. What the router needs in the meta-data wins over what a rule says."""
     options = delivery.options
     body = options.model_dump(exclude={"org", "pipeline", "message"}, exclude_none=True)
-    message = "".join(char if char.isprintable() else " " for char in options.message or "").strip()[:MESSAGE]
+    message = line(options.message or "", MESSAGE)
     if message:
         body["message"] = message
     body["meta_data"] = {**options.meta_data, DELIVERY: delivery.id, "router:attempt": str(delivery.attempt)}
@@ -191,15 +197,31 @@ def _build(delivery: Delivery[Options]) -> dict[str, Any]:
 
 def _refused(answer: Answer) -> DeliveryError:
     """What any answer but success means for a build that was asked for."""
-    told, shown = _message(answer), answer.shown()
+    status, shown = answer.status, answer.shown()
+    if (closed := _closed(answer)) is not None:
+        return closed
+    if 300 <= status < 400:
+        return Permanent(f"Buildkite answered {status}: redirects are not followed. Mend `url` in router.yaml.", response=shown)
+    if 400 <= status < 500 and status != 408:
+        return Permanent(f"Buildkite answered {status}: {_message(answer)}", response=shown)
+    return Ambiguous(f"Buildkite answered {status}.", response=shown)
+
+
+def _not_told(answer: Answer) -> Transient:
+    """A look-up without a list of builds proves nothing."""
+    return _closed(answer) or Transient(f"The look-up was answered with {answer.status}.", response=answer.shown())
+
+
+def _closed(answer: Answer) -> Transient | None:
+    """The answers that concern all that the token asks for: too much, or not allowed. They use up no attempt."""
     if answer.status == 429:
-        return Transient("Buildkite is asked too often.", response=shown, retry_after=_wait(answer) or 30.0, counts=False)
+        wait = answer.wait("Retry-After", "RateLimit-Reset", "RateLimit-User-Reset")
+        seconds = RESET if wait is None else max(1.0, wait)
+        return Transient("Buildkite is asked too often.", response=answer.shown(), retry_after=seconds, counts=False)
     if answer.status in (401, 403):
         sentence = f"Buildkite refuses the token ({answer.status}): it needs write_builds and read_builds, here."
-        return Transient(sentence, response=shown, retry_after=REFUSED, counts=False)
-    if answer.status < 500 and not 200 <= answer.status < 300:
-        return Permanent(f"Buildkite answered {answer.status}: {told}", response=shown)
-    return Ambiguous(f"Buildkite answered {answer.status}.", response=shown)
+        return Transient(sentence, response=answer.shown(), retry_after=REFUSED, counts=False)
+    return None
 
 
 def _message(answer: Answer) -> str:
@@ -207,81 +229,12 @@ def _message(answer: Answer) -> str:
     if not isinstance(tree, dict) or not isinstance(tree.get("message"), str):
         return "without saying why."
     errors = tree.get("errors")
-    about = f" ({json.dumps(errors)})" if errors else ""
-    return "".join(char if char.isprintable() else " " for char in tree["message"] + about)[:300]
-
-
-def _wait(answer: Answer) -> float | None:
-    return answer.wait("Retry-After", "RateLimit-Reset", "RateLimit-User-Reset")
+    return line(tree["message"] + (f" ({json.dumps(errors)})" if errors else ""), 300)
 
 
 def _delivery_of(build: Mapping[str, Any]) -> Any:
     meta = build.get("meta_data")
     return meta.get(DELIVERY) if isinstance(meta, dict) else None
-
-
-def _receipt(build: Any, org: str, slug: str) -> Receipt | None:
-    if not isinstance(build, dict) or not isinstance(build.get("id"), str) or not isinstance(build.get("number"), int):
-        return None
-    url = build.get("web_url")
-    detail = {"org": org, "pipeline": slug, "number": build["number"]}
-    return Receipt(id=build["id"], url=url if isinstance(url, str) else "", detail=detail)
-
-
-def _report(delivery: str, build: Mapping[str, Any], host: Host) -> Report | None:
-    status, error = _status(build)
-    if status is None:
-        return None
-    failed = _failed_job(build) if status is Status.FAILED else None
-    if failed is not None and failed.get("state") == "timed_out":
-        status = Status.TIMEOUT
-    exit_status = failed.get("exit_status") if failed else None
-    url = build.get("web_url")
-    return Report(
-        delivery=delivery,
-        status=status,
-        at=_moment(build.get("finished_at") if status.final else build.get("started_at")) or host.clock.now(),
-        url=url if isinstance(url, str) else "",
-        error=error or (_job_error(failed) if failed else ""),
-        exit_code=exit_status if isinstance(exit_status, int) else None,
-    )
-
-
-def _status(build: Mapping[str, Any]) -> tuple[Status | None, str]:
-    """A build that a block step holds up says `passed` of what ran so far: it is not over."""
-    state = build.get("state")
-    if build.get("blocked") is True or state == "blocked":
-        return Status.RUNNING, "waiting on a block step"
-    status = STATES.get(state) if isinstance(state, str) else None
-    if status is Status.CANCELLED:
-        reason = build.get("cancel_reason")
-        return status, reason if isinstance(reason, str) and reason else f"{state} by Buildkite"
-    return status, ""
-
-
-def _failed_job(build: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    jobs = build.get("jobs")
-    for job in jobs if isinstance(jobs, list) else ():
-        over = isinstance(job, dict) and job.get("state") in ("failed", "timed_out", "broken", "expired")
-        if over and not (job.get("retried") or job.get("soft_failed")):
-            return dict(job)
-    return None
-
-
-def _job_error(job: Mapping[str, Any]) -> str:
-    name = "".join(char if char.isprintable() else " " for char in str(job.get("name") or "a job"))[:100]
-    return f"{name}: {job.get('state')}"
-
-
-def _moment(text: Any) -> int | None:
-    """Microseconds of RFC 3339 or of `2006-01-02 15:04:05 UTC`, which webhooks use."""
-    if not isinstance(text, str):
-        return None
-    try:
-        moment = datetime.fromisoformat(text.replace(" UTC", "+00:00"))
-    except ValueError:
-        return None
-    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1_000_000)
 
 
 plugin = Plugin(settings=Settings, options=Options, open=Buildkite)

@@ -7,6 +7,7 @@ promise is at least once.
 
 from __future__ import annotations
 
+import base64
 import json as jsonlib
 import re
 from datetime import UTC, datetime
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
 LIMIT = 65536
 #: Bytes of a request's body.
 LARGEST = 1 << 20
+#: Bytes of a signing key: the specification wants 24 to 64, and some senders have fewer.
+SHORTEST = 16
+#: Seconds until a secret that cannot be used is read again: only an operator can mend it.
+REFUSED = 300.0
 
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
 _HEADER_VALUE = re.compile(r"[\t\x20-\x7e]{0,4096}")
@@ -36,10 +41,12 @@ _OURS = re.compile(r"host|content-length|transfer-encoding|connection|upgrade|te
 
 def _url(text: str) -> str:
     parts = urlsplit(text)
-    if parts.scheme not in ("http", "https") or not parts.hostname or re.search(r"[\s\x00-\x1f\x7f]", text):
+    if parts.scheme not in ("http", "https") or not parts.hostname or " " in text or not text.isprintable():
         raise ValueError("write a URL that begins with https:// or http://")
     if parts.username is not None or parts.password is not None:
-        raise ValueError("a URL cannot hold a name or a password: use a header of the settings")
+        raise ValueError("a URL cannot hold a name or a password")
+    if parts.port == 0:  # reading it raises ValueError where it is no port at all
+        raise ValueError("a port is a number from 1 to 65535")
     return text
 
 
@@ -102,7 +109,8 @@ class Webhook:
         kind, body = _body(options)
         if body is not None and len(body) > LARGEST:
             raise Permanent(f"The body has {len(body)} bytes; the limit is {LARGEST}.")
-        headers = {"Content-Type": kind, **options.headers} if body is not None else dict(options.headers)
+        own_kind = body is None or any(name.lower() == "content-type" for name in options.headers)
+        headers = dict(options.headers) if own_kind else {"Content-Type": kind, **options.headers}
         headers |= self._signed(delivery.id, body or b"", options.secret)
         to = urlsplit(options.url).netloc
         try:
@@ -124,19 +132,28 @@ class Webhook:
         secret = self.settings.secrets.get(name)
         if secret is None:
             raise Permanent(f"There is no secret `{name}` in router.yaml under providers, webhook, secrets.")
-        try:
-            signer = Signer(secret.reveal())
-        except ValueError:
-            raise Transient(f"The secret `{name}` is not whsec_ and base64.", retry_after=300.0, counts=False) from None
+        key = _key(secret.reveal())
+        if key is None:
+            sentence = f"The secret `{name}` is not whsec_ and base64 of {SHORTEST} bytes or more."
+            raise Transient(sentence, retry_after=REFUSED, counts=False)
         # Signed as bytes would be: what is signed is what is sent, to the letter.
-        return {**headers, "webhook-signature": signer.sign(identity, moment, body.decode("utf-8"))}
+        return {**headers, "webhook-signature": Signer(key).sign(identity, moment, body.decode("utf-8"))}
+
+
+def _key(secret: str) -> bytes | None:
+    """Strictly: the library takes what only looks like base64, and signs with less than was meant."""
+    try:
+        key = base64.b64decode(secret.removeprefix("whsec_"), validate=True)
+    except ValueError:
+        return None
+    return key if len(key) >= SHORTEST else None
 
 
 def _body(options: Options) -> tuple[str, bytes | None]:
     if "json_" in options.model_fields_set:
         return "application/json", jsonlib.dumps(options.json_, ensure_ascii=True, separators=(",", ":")).encode()
     if options.form is not None:
-        return "application/x-www-form-urlencoded", urlencode(options.form).encode()
+        return "application/x-www-form-urlencoded", urlencode(options.form, errors="replace").encode()
     if options.text is not None:
         return "text/plain; charset=utf-8", options.text.encode("utf-8", "replace")
     return "", None
@@ -144,9 +161,12 @@ def _body(options: Options) -> tuple[str, bytes | None]:
 
 def _failed(answer: Answer, to: str) -> DeliveryError:
     """Any answer but 2xx is a failure. Which are worth another attempt: timeouts, conflicts of load, and the server's own."""
-    shown = answer.shown()
+    shown, wait = answer.shown(), answer.wait("Retry-After")
+    if answer.status == 429 and wait is not None:
+        # Not considered, and told when it will be: that uses up no attempt. Who never says when is tried no more than 5xx.
+        return Transient(f"{to} is asked too often.", response=shown, retry_after=max(1.0, wait), counts=False)
     if answer.status in (408, 425, 429) or answer.status >= 500:
-        return Transient(f"{to} answered {answer.status}.", response=shown, retry_after=answer.wait("Retry-After"))
+        return Transient(f"{to} answered {answer.status}.", response=shown, retry_after=wait)
     if 300 <= answer.status < 400:
         return Permanent(f"{to} answered {answer.status}: redirects are not followed. Write the final URL.", response=shown)
     if answer.status == 410:

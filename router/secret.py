@@ -36,6 +36,8 @@ class Secret:
             value = Path(self.name).read_text(encoding="utf-8").strip()
         except OSError as error:
             raise SecretMissing(f"The secret file {self.name} cannot be read: {error.strerror}.") from None
+        except UnicodeDecodeError:
+            raise SecretMissing(f"The secret file {self.name} is no text.") from None
         if not value:
             raise SecretMissing(f"The secret file {self.name} is empty.")
         return value

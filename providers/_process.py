@@ -1,0 +1,138 @@
+"""One command in a process group of its own: what it said, and its end, however it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+#: Seconds that output may still come after a command is over.
+LINGER = 0.5
+#: Seconds that a killed process may take to be gone.
+REAPED = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """`code` is as subprocess has it (a signal is negative), and None where the command was stopped for its time was over."""
+
+    pid: int
+    code: int | None
+    said: str
+
+
+class Output:
+    """The head and the tail of what a command says; what is between them is counted."""
+
+    def __init__(self, limit: int) -> None:
+        self._most_head = limit - limit // 2
+        self._most_tail = limit // 2
+        self._head = bytearray()
+        self._tail = bytearray()
+        self._size = 0
+
+    def add(self, part: bytes) -> None:
+        self._size += len(part)
+        room = self._most_head - len(self._head)
+        self._head += part[:room]
+        self._tail += part[room:]
+        # Cut now and then, not each time: a large tail is not copied for every piece.
+        if len(self._tail) > 2 * self._most_tail + 65536:
+            del self._tail[: len(self._tail) - self._most_tail]
+
+    def text(self) -> str:
+        tail = self._tail[max(0, len(self._tail) - self._most_tail) :]
+        left_out = self._size - len(self._head) - len(tail)
+        between = f"\n[{left_out} bytes left out]\n".encode() if left_out else b""
+        return (self._head + between + tail).decode("utf-8", "replace")
+
+
+class _Watch(asyncio.SubprocessProtocol):
+    """Hears of the exit itself: Process.wait of Python 3.11 waits for whoever holds the pipes, too."""
+
+    def __init__(self, output: Output) -> None:
+        self.output = output
+        self.exited = asyncio.Event()
+        self.silent = asyncio.Event()
+
+    def pipe_data_received(self, fd: int, data: bytes) -> None:
+        self.output.add(data)
+
+    def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:
+        if fd == 1:
+            self.silent.set()
+
+    def process_exited(self) -> None:
+        self.exited.set()
+
+
+async def run(
+    command: Sequence[str], *, stdin: str | None, cwd: str, env: Mapping[str, str], limit: float, grace: float, keep: int
+) -> Ended:
+    """Run the command to its end, or for `limit` seconds; then SIGTERM, and after `grace` seconds SIGKILL, for its whole group.
+
+    Nothing of the group outlives this call, not even one that is cancelled. A command is over when its first process is:
+    whoever is left behind with the pipe in hand is ended, or, having left the group (setsid), not listened to. Raises OSError
+    where the command cannot be started.
+    """
+    output = Output(keep)
+    transport, watch = await asyncio.get_running_loop().subprocess_exec(
+        lambda: _Watch(output),
+        *command,
+        stdin=asyncio.subprocess.PIPE if stdin is not None else asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        cwd=cwd,
+        env=env,
+        start_new_session=True,
+    )
+    group = transport.get_pid()
+    try:
+        if stdin is not None:
+            _give(transport, stdin)
+        in_time = await _wait(watch.exited, limit)
+        if not in_time:
+            await _stop(watch, group, grace)
+        await _wait(watch.silent, LINGER)
+        return Ended(group, transport.get_returncode() if in_time else None, output.text())
+    except asyncio.CancelledError:
+        await _stop(watch, group, grace)
+        raise
+    finally:
+        _kill(group, signal.SIGKILL)
+        transport.close()
+
+
+def _give(transport: asyncio.SubprocessTransport, text: str) -> None:
+    """The whole input, then its end. The transport feeds it as the command reads, and drops what is never read."""
+    pipe = cast("asyncio.WriteTransport", transport.get_pipe_transport(0))
+    pipe.write(text.encode("utf-8", "replace"))
+    pipe.close()
+
+
+async def _wait(event: asyncio.Event, seconds: float) -> bool:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    return event.is_set()
+
+
+async def _stop(watch: _Watch, group: int, grace: float) -> None:
+    """Ask the whole group to end, then end it: `terminate()` alone would leave grandchildren."""
+    _kill(group, signal.SIGTERM)
+    await _wait(watch.exited, grace)
+    _kill(group, signal.SIGKILL)
+    # Bounded: the kernel may hold a process (a disk that does not answer) past SIGKILL.
+    await _wait(watch.exited, REAPED)
+
+
+def _kill(group: int, number: int) -> None:
+    # PermissionError: what is left of the group runs as somebody else, or (macOS) has ended and is not reaped.
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(group, number)
