@@ -111,3 +111,17 @@ def test_a_bug_has_its_traceback(out: io.StringIO) -> None:
     (line,) = lines(out)
     assert "ZeroDivisionError" in str(line["exception"])
     assert "test_log.py" in str(line["exception"])
+
+
+def test_a_log_that_nobody_reads_any_more_stops_nothing(out: io.StringIO, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its reader has gone, or its disk is full: what is delivered does not depend on what is told of it."""
+
+    def gone(*_: object) -> int:
+        raise BrokenPipeError
+
+    monkeypatch.setattr(out, "write", gone)
+    configure("json", "info", out)
+    LogObserver().attempted(delivery(), Outcome(state=State.DONE))
+    monkeypatch.undo()
+    LogObserver().reported(Entry(delivery="d" * 32, workflow="ci", status=Status.SUCCESS, at=1))
+    assert "status" in out.getvalue()
