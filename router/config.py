@@ -37,6 +37,8 @@ __all__ = ["DEFAULT_FILE", "Config", "SourceConfig", "load"]
 
 SECTION_KEYS = ("store", "sources", "rules", "providers", "identity", "delivery", "log")
 _SOURCE_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+#: What `engine.echo` calls itself: a source of this name would take its cursor, and one of the two would hear nothing.
+_OURS = "spindle"
 
 _CODES = {"extra_forbidden": "R003", "missing": "R005"}
 
@@ -141,6 +143,9 @@ class _Reader:
         if _SOURCE_NAME.fullmatch(name) is None:
             hint = "Use lower-case letters, digits, hyphens and underscores."
             self.problems.error("R040", parent.key_place(name), f"`{name}` cannot be a source's name.", hint)
+        if name == _OURS:
+            sentence = f"`{name}` cannot be a source's name: it is that of our own statuses."
+            self.problems.error("R040", parent.key_place(name), sentence, "Write another.")
         if not document.mapping(node, self.problems, f"the source `{name}`"):
             return None
         kinds = list(plugins.installed(plugins.SOURCES))

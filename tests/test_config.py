@@ -178,6 +178,10 @@ MISTAKES = {
         "sources:\n  A/b: {tape: {path: x}}\n",
         "2:3 R040 `A/b` cannot be a source's name. Use lower-case letters, digits, hyphens and underscores.",
     ),
+    "a name that is ours": (
+        "sources:\n  spindle: {tape: {path: x}}\n",
+        "2:3 R040 `spindle` cannot be a source's name: it is that of our own statuses. Write another.",
+    ),
     "a setting of a source that is missing": (
         "sources:\n  a: {tape: {every: 1s}}\n",
         "2:13 R005 In the source `a`: `path` is missing. Add `path`.",
