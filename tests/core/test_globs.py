@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from functools import lru_cache
 
 import pytest
@@ -144,7 +145,7 @@ PIECES = ["a", "b", ".", "/", "*", "**", "**/", "/**", "?", "[ab]", "[!a]", "{a,
 def test_globs_match_as_the_slow_matcher_does(glob: str, text: str) -> None:
     """The translation to RE2 and the shortcuts for common shapes change no answer."""
     # A star beside a brace and one within it stay two stars; writing the alternatives out would make `**` of them.
-    assume("*{a/,*}" not in glob and "{a/,*}*" not in glob)
+    assume(re.search(r"[*}]\{a/,\*\}|\{a/,\*\}[*{]", glob) is None)
     assert globs.compiled(glob)(text) is slow(glob, text)
 
 
