@@ -18,6 +18,7 @@ from router.engine.bell import Bell
 from router.engine.store.base import Arrival
 from router.engine.store.sqlite import open_store
 from router.host import SystemClock
+from router.observe import Silent
 from router.plugins import OptionModels
 from router.web import admin
 
@@ -195,7 +196,7 @@ def running(store_path: Path) -> Iterator[Bell]:
 
     async def serve() -> None:
         store = await open_store(store_path)
-        task = asyncio.ensure_future(admin.serve(store, bell, store_path, SystemClock()))
+        task = asyncio.ensure_future(admin.serve(store, bell, store_path, SystemClock(), Silent()))
         while not await _answers(admin.socket_path(store_path)):
             await asyncio.sleep(0)
         ready.set()
