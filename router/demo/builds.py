@@ -1,4 +1,4 @@
-"""A build of the demo's CI, what may be asked of it, and how it looks on the wire (tangled-protocol 10.1)."""
+"""A build of the demo's CI, what may be asked of it, and how it looks on the wire."""
 
 from __future__ import annotations
 

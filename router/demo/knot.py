@@ -127,7 +127,7 @@ class Knot(Server):
             return _refused("InvalidRequest", "repoDid must be a DID")
         for repo in self.repos:
             if repo.did == did:
-                # An older core answered with `repo` instead of `repoDid` (tangled-protocol 3.1).
+                # An older core answered with `repo` instead of `repoDid`.
                 key = "repo" if self.older else "repoDid"
                 return web.json_response({key: repo.did, "ownerDid": repo.owner, "rkey": repo.name})
         return _refused("RepoNotFound", "failed to access repository")

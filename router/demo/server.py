@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
@@ -32,7 +33,7 @@ class Seen:
 
 
 @dataclass
-class Server:
+class Server(ABC):
     """An HTTP server that can go away and come back under the same address."""
 
     name: str
@@ -41,9 +42,9 @@ class Server:
     _runner: web.AppRunner | None = field(default=None, init=False, repr=False)
     _open: set[asyncio.Transport] = field(default_factory=set, init=False, repr=False)
 
+    @abstractmethod
     def routes(self) -> Iterable[web.AbstractRouteDef]:
         """What is served; each server says."""
-        raise NotImplementedError
 
     @property
     def host(self) -> str:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from aiohttp import WSMessage
 
 EntryT = TypeVar("EntryT")
-#: Seconds, as the real servers have them (tangled-protocol 2.2, 4.2).
+#: Seconds, as the real servers have them.
 PING_EVERY = 30.0
 WRITE_TIMEOUT = 5.0
 

@@ -1,4 +1,4 @@
-"""What a subscriber of a Jetstream wants to hear: parsing it, and applying it (tangled-protocol 2.2)."""
+"""What a subscriber of a Jetstream wants to hear: parsing it, and applying it."""
 
 from __future__ import annotations
 
