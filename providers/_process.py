@@ -106,14 +106,22 @@ async def run(
         raise
     finally:
         _kill(group, signal.SIGKILL)
+        _take_back(transport)
         transport.close()
 
 
 def _give(transport: asyncio.SubprocessTransport, text: str) -> None:
-    """The whole input, then its end. The transport feeds it as the command reads, and drops what is never read."""
+    """The whole input, then its end, as fast as the command reads."""
     pipe = cast("asyncio.WriteTransport", transport.get_pipe_transport(0))
     pipe.write(text.encode("utf-8", "replace"))
     pipe.close()
+
+
+def _take_back(transport: asyncio.SubprocessTransport) -> None:
+    """Drop input that was never read: closing alone would wait for whoever holds the other end."""
+    pipe = cast("asyncio.WriteTransport | None", transport.get_pipe_transport(0))
+    if pipe is not None and pipe.get_write_buffer_size():
+        pipe.abort()
 
 
 async def _wait(event: asyncio.Event, seconds: float) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
@@ -70,7 +71,7 @@ async def ask(
             read = await _read(response.content, limit)
             told = read[:limit].replace(hide.encode(), b"[secret]") if hide else read[:limit]
             return Answer(response.status, response.headers, told, complete=len(read) <= limit)
-    except aiohttp.InvalidURL:
+    except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError):
         raise Permanent(f"{to} cannot be asked: that is no URL.") from None
     except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
         raise Transient(f"{to} cannot be reached: {_reason(error)}.") from None
@@ -102,5 +103,9 @@ def _seconds(text: str, headers: Mapping[str, str]) -> float | None:
 
 def _reason(error: BaseException) -> str:
     """What went wrong, without addresses and values that a peer or an event chose."""
-    inner = getattr(error, "os_error", None)
-    return (getattr(inner, "strerror", None) or type(inner or error).__name__).rstrip(".")
+    inner = getattr(error, "os_error", None) or error
+    if isinstance(reason := getattr(inner, "reason", None), str):  # of TLS: CERTIFICATE_VERIFY_FAILED
+        return reason.replace("_", " ").lower()
+    if isinstance(inner, OSError) and inner.errno is not None and inner.errno > 0:
+        return os.strerror(inner.errno)  # the error's own words may be asyncio's, with the address
+    return (getattr(inner, "strerror", None) or type(inner).__name__).rstrip(".")

@@ -62,8 +62,8 @@ class Options(Closed):
     def _one_command(self) -> Options:
         if (self.argv is None) == (self.script is None):
             raise ValueError("a command is either `argv` or `script`")
-        if not all(map(_environment.passable, self.argv or ())):
-            raise ValueError("an argument has a zero byte, or half a character")
+        if not all(map(_environment.passable, self.argv or [self.script or ""])):
+            raise ValueError("a command has a zero byte, or half a character")
         return self
 
 

@@ -62,6 +62,8 @@ def _headers(headers: dict[str, str]) -> dict[str, str]:
             raise ValueError(f"{name!a} cannot be the name of a header")
         if _OURS.fullmatch(name):
             raise ValueError(f"the header {name} is the router's own")
+        if sum(other.lower() == name.lower() for other in headers) > 1:
+            raise ValueError(f"the header {name} is there twice")
         if _HEADER_VALUE.fullmatch(value) is None:
             raise ValueError(f"the value of the header {name} must be printable ASCII on one line")
     return headers
@@ -143,7 +145,8 @@ class Webhook:
 def _key(secret: str) -> bytes | None:
     """Strictly: the library takes what only looks like base64, and signs with less than was meant."""
     try:
-        key = base64.b64decode(secret.removeprefix("whsec_"), validate=True)
+        text = secret.removeprefix("whsec_").rstrip("=")
+        key = base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
     except ValueError:
         return None
     return key if len(key) >= SHORTEST else None
@@ -151,7 +154,10 @@ def _key(secret: str) -> bytes | None:
 
 def _body(options: Options) -> tuple[str, bytes | None]:
     if "json_" in options.model_fields_set:
-        return "application/json", jsonlib.dumps(options.json_, ensure_ascii=True, separators=(",", ":")).encode()
+        try:
+            return "application/json", jsonlib.dumps(options.json_, separators=(",", ":"), allow_nan=False).encode()
+        except ValueError:
+            raise Permanent("The body has a number that JSON does not have: nan or inf.") from None
     if options.form is not None:
         return "application/x-www-form-urlencoded", urlencode(options.form, errors="replace").encode()
     if options.text is not None:
