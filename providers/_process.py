@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 #: Seconds that output may still come after a command is over.
 LINGER = 0.5
-#: Seconds that a killed process may take to be gone.
+#: Seconds that a killed process may take to be gone; the kernel may hold one for longer (a disk that does not answer).
 REAPED = 5.0
 
 
@@ -82,16 +82,14 @@ async def run(
     where the command cannot be started.
     """
     output = Output(keep)
-    transport, watch = await asyncio.get_running_loop().subprocess_exec(
-        lambda: _Watch(output),
-        *command,
-        stdin=asyncio.subprocess.PIPE if stdin is not None else asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-        cwd=cwd,
-        env=env,
-        start_new_session=True,
-    )
+    starting = asyncio.create_task(_start(command, output, stdin=stdin is not None, cwd=cwd, env=env))
+    try:
+        transport, watch = await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        # It may run already, and have children; cancelled itself, the start would end the first process alone.
+        with suppress(OSError):
+            await _end(*await starting)
+        raise
     group = transport.get_pid()
     try:
         if stdin is not None:
@@ -105,9 +103,22 @@ async def run(
         await _stop(watch, group, grace)
         raise
     finally:
-        _kill(group, signal.SIGKILL)
-        _take_back(transport)
-        transport.close()
+        await _end(transport, watch)
+
+
+async def _start(
+    command: Sequence[str], output: Output, *, stdin: bool, cwd: str, env: Mapping[str, str]
+) -> tuple[asyncio.SubprocessTransport, _Watch]:
+    return await asyncio.get_running_loop().subprocess_exec(
+        lambda: _Watch(output),
+        *command,
+        stdin=asyncio.subprocess.PIPE if stdin else asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        cwd=cwd,
+        env=env,
+        start_new_session=True,
+    )
 
 
 def _give(transport: asyncio.SubprocessTransport, text: str) -> None:
@@ -115,13 +126,6 @@ def _give(transport: asyncio.SubprocessTransport, text: str) -> None:
     pipe = cast("asyncio.WriteTransport", transport.get_pipe_transport(0))
     pipe.write(text.encode("utf-8", "replace"))
     pipe.close()
-
-
-def _take_back(transport: asyncio.SubprocessTransport) -> None:
-    """Drop input that was never read: closing alone would wait for whoever holds the other end."""
-    pipe = cast("asyncio.WriteTransport | None", transport.get_pipe_transport(0))
-    if pipe is not None and pipe.get_write_buffer_size():
-        pipe.abort()
 
 
 async def _wait(event: asyncio.Event, seconds: float) -> bool:
@@ -132,11 +136,20 @@ async def _wait(event: asyncio.Event, seconds: float) -> bool:
 
 
 async def _stop(watch: _Watch, group: int, grace: float) -> None:
-    """Ask the whole group to end, then end it: `terminate()` alone would leave grandchildren."""
+    """Ask the whole group to end, then make it: `terminate()` alone would leave grandchildren."""
     _kill(group, signal.SIGTERM)
     await _wait(watch.exited, grace)
     _kill(group, signal.SIGKILL)
-    # Bounded: the kernel may hold a process (a disk that does not answer) past SIGKILL.
+    await _wait(watch.exited, REAPED)
+
+
+async def _end(transport: asyncio.SubprocessTransport, watch: _Watch) -> None:
+    """Whatever is left, at once, our ends of its pipes too."""
+    _kill(transport.get_pid(), signal.SIGKILL)
+    pipe = cast("asyncio.WriteTransport | None", transport.get_pipe_transport(0))
+    if pipe is not None and pipe.get_write_buffer_size():
+        pipe.abort()  # input that was never read: closing alone would wait for whoever holds the other end
+    transport.close()
     await _wait(watch.exited, REAPED)
 
 

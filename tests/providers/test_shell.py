@@ -330,6 +330,28 @@ async def test_a_cancelled_delivery_leaves_no_process(lent: Host, tmp_path: Path
     await gone(child)
 
 
+async def test_who_is_cancelled_while_it_starts_leaves_no_process(
+    lent: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A command may have children before the router knows that it runs."""
+    start, held = _process._start, asyncio.Event()
+
+    async def slowly(*args: Any, **kwargs: Any) -> Any:
+        started = await start(*args, **kwargs)
+        await held.wait()
+        return started
+
+    monkeypatch.setattr(_process, "_start", slowly)
+    task = asyncio.create_task(run(lent, tmp_path, script="sleep 300 & echo $! > child; wait"))
+    child = await written(tmp_path / "child")
+    task.cancel()
+    await asyncio.sleep(0)
+    held.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await gone(child)
+
+
 async def test_who_cancels_twice_waits_no_longer(lent: Host, tmp_path: Path) -> None:
     """A command that ignores SIGTERM is killed at the second word, whatever its grace was."""
     script = "trap '' TERM; echo $$ > child; while :; do sleep 0.01; done"
