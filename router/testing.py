@@ -1,13 +1,17 @@
 """For whoever writes a provider: a clock, a delivery, a host, a server with bad manners, and a check of the contract.
 
-from router.secret import Secret
-from router.testing import Peer, Reply, check_provider
+Used in a test, which pytest-asyncio runs:
 
-async def test_it_keeps_the_contract(monkeypatch):
-    monkeypatch.setenv("CHAT_TOKEN", "canary")
-    async with Peer(accepts=Reply(200, '{"ok": true}')) as peer:
-        settings = Settings(url=peer.url, token=Secret("env", "CHAT_TOKEN"))
-        await check_provider(plugin, settings, Options(room="builds", text="hello"), peer)
+    from router.provider import Secret
+    from router.testing import Peer, Reply, check_provider
+
+    async def test_it_keeps_the_contract(monkeypatch):
+        monkeypatch.setenv("CHAT_TOKEN", "canary")
+        async with Peer(accepts=Reply(200, '{"ok": true}')) as peer:
+            settings = Settings(url=peer.url, token=Secret("env", "CHAT_TOKEN"))
+            await check_provider(plugin, settings, Options(room="builds", text="hello"), peer)
+
+`plugin`, `Settings` and `Options` are the provider module's own.
 """
 
 from __future__ import annotations
