@@ -40,11 +40,12 @@ async def test_a_line_says_who_asked_for_it(lent: Host, level: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["json", "console"])
-async def test_what_a_stranger_wrote_is_escaped(lent: Host, kind: str) -> None:
+@pytest.mark.parametrize("message", ['forged\n{"event": "x"}\r\x1b[2J\x9b31m\u202e\u2028\0', "forged\x1b[2J\x9b31m\u202e\0"])
+async def test_what_a_stranger_wrote_is_escaped(lent: Host, kind: str, message: str) -> None:
     """No second line, no colour, no text that runs the other way, in either form of the log."""
     out = io.StringIO()
     configure(kind, "info", out)
-    await say(lent, message='x\n{"event": "forged"}\r\x1b[2J\x9b31m\u202e\u2028\0')
+    await say(lent, message=message)
     text = out.getvalue()
     assert text.count("\n") == 1
     assert text.rstrip("\n").isprintable()

@@ -6,6 +6,7 @@ import asyncio
 import errno
 import os
 import signal
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -384,11 +385,19 @@ async def test_a_daemon_that_left_the_group_holds_nothing_up(lent: Host, tmp_pat
         os.kill(daemon, signal.SIGKILL)
 
 
-async def test_a_grandchild_that_holds_the_input_holds_nothing_up(lent: Host, tmp_path: Path) -> None:
-    """Input that nobody reads any more is dropped with the command."""
-    script = "exec 3<&0; sleep 300 <&3 & echo done"
+async def test_a_daemon_that_holds_the_input_holds_nothing_up(lent: Host, tmp_path: Path) -> None:
+    """Input that nobody reads any more is dropped with the command, and our end of its pipe is closed."""
+    before = _pipes()
+    script = "exec 3<&0; setsid sh -c 'echo $$ > child; exec sleep 300' <&3 & while ! [ -s child ]; do :; done; echo done"
     receipt = await run(lent, tmp_path, script=script, stdin="x" * 1_000_000, timeout=3000.0)
-    assert (receipt.status, output(receipt)) == (Status.SUCCESS, "done\n")
+    daemon = await written(tmp_path / "child")
+    try:
+        assert (receipt.status, output(receipt)) == (Status.SUCCESS, "done\n")
+        async with asyncio.timeout(10):
+            while _pipes() - before:
+                await asyncio.sleep(0)
+    finally:
+        os.kill(daemon, signal.SIGKILL)
 
 
 async def test_commands_run_beside_each_other(lent: Host, tmp_path: Path) -> None:
@@ -410,6 +419,15 @@ async def written(path: Path) -> int:
 
 def _read(path: Path) -> str:
     return path.read_text() if path.exists() else ""
+
+
+def _pipes() -> set[str]:
+    """The pipes that this process has an end of, by number."""
+    links = set()
+    for descriptor in Path("/proc/self/fd").iterdir():
+        with suppress(FileNotFoundError):  # the one that lists them is closed by now
+            links.add(str(descriptor.readlink()))
+    return {link for link in links if link.startswith("pipe:")}
 
 
 async def gone(pid: int) -> None:

@@ -197,7 +197,7 @@ async def test_an_unknown_secret_is_a_dead_letter(peer: Peer, lent: Host) -> Non
 
 
 @pytest.mark.parametrize(
-    "value", ["whsec_", "hunter2-hunter2-hunter2", "whsec_c2hvcnQ=", "whsec_Y2FuYXJ5!LWNhbmFyeS1jYW5hcnk="]
+    "value", ["whsec_", "hunter2-hunter2-hunter2", "whsec_c2hvcnQ=", "whsec_Y2FuYXJ5!!!!LWNhbmFyeS1jYW5hcnk="]
 )
 async def test_a_secret_that_signs_nothing_waits_for_the_operator(
     peer: Peer, lent: Host, monkeypatch: pytest.MonkeyPatch, value: str
