@@ -15,6 +15,7 @@ from pydantic import BaseModel
 
 from router import environment, plugins
 from router.core import document, options
+from router.core.codes import SECRET_WRITTEN
 from router.core.errors import BadInput
 from router.core.problems import Place, Problems, nearest
 from router.library import Entry
@@ -40,7 +41,7 @@ _SOURCE_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 #: What `engine.echo` calls itself: a source of this name would take its cursor, and one of the two would hear nothing.
 _OURS = "spindle"
 
-_CODES = {"extra_forbidden": "R003", "missing": "R005"}
+_CODES = {"extra_forbidden": "R003", "missing": "R005", "secret_by_reference": SECRET_WRITTEN}
 
 SectionT = TypeVar("SectionT", bound=BaseModel)
 

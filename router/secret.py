@@ -61,7 +61,7 @@ class Secret:
                 return cls(kind, name)
         raise PydanticCustomError(
             "secret_by_reference",
-            "A secret is never written in a file: name where it is kept, {{env: NAME}} or {{file: /path}}.",
+            "A secret is never written in a file: name where it is kept, {env: NAME} or {file: /path}.",
         )
 
     @classmethod

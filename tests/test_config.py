@@ -224,7 +224,7 @@ def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
 def test_a_secret_in_the_file_is_refused_and_not_repeated(tmp_path: Path) -> None:
     """A plain token is refused with the sentence that says how to name one, and is quoted nowhere."""
     (found,) = mistakes(tmp_path, "providers:\n  pager: {token: hunter2}\n")
-    assert found.startswith("2:18 R040 In the provider `pager`: `token` is wrong: a secret is never written in a file")
+    assert found.startswith("2:18 R042 In the provider `pager`: `token` is wrong: a secret is never written in a file")
     assert "hunter2" not in found
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from router.core.codes import SECRET_WRITTEN
 from router.core.problems import Level
 
 if TYPE_CHECKING:
@@ -85,7 +86,8 @@ def counted(number: int, one: str, many: str = "") -> str:
 
 def _below(problem: Problem, lines_of: Callable[[str], Sequence[str]]) -> Iterator[str]:
     place = problem.place
-    lines = () if place.file in _NO_FILE else lines_of(place.file)
+    # The line would show the secret, to a terminal that somebody shares or to a CI's log.
+    lines = () if place.file in _NO_FILE or problem.code == SECRET_WRITTEN else lines_of(place.file)
     gutter = " " * len(str(place.line))
     if place.line <= len(lines):
         start = max(0, place.column - 1 - WIDEST // 2) if len(lines[place.line - 1]) > WIDEST else 0

@@ -116,3 +116,13 @@ def test_a_long_line_is_cut_around_the_place(call: Call, folder: Path) -> None:
     line, caret = call("validate", "bad.yaml").out.splitlines()[1:3]
     assert len(line) <= 110
     assert line[caret.index("^") : caret.rindex("^") + 1] == "branchs"
+
+
+def test_a_secret_that_was_written_out_is_not_repeated(call: Call, folder: Path) -> None:
+    """The mistake is told with its place and what to write, without the line that holds the secret."""
+    (folder / "router.yaml").write_text("providers:\n  buildkite: {token: bkua_canary_in_clear}\n")
+    code, out, err = call("validate")
+    assert code != 0
+    assert "router.yaml:2:22: error R042" in out + err
+    assert "{env: NAME} or {file: /path}" in out + err
+    assert "canary" not in out + err

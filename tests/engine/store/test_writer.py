@@ -146,10 +146,10 @@ async def test_a_full_disk_says_so_and_can_be_mended(bench: Bench) -> None:
     def fill(db: sqlite3.Connection) -> None:
         db.execute("INSERT INTO uses (text) VALUES (zeroblob(1000000))")
 
-    await bench.writer.do(lambda db: db.execute("PRAGMA max_page_count = 10"), writes=False)
+    await bench.writer.do(lambda db: db.execute("PRAGMA max_page_count = 10").fetchone(), writes=False)
     with pytest.raises(StoreError, match="is full"):
         await bench.writer.do(fill, writes=True)
-    await bench.writer.do(lambda db: db.execute("PRAGMA max_page_count = 1000000"), writes=False)
+    await bench.writer.do(lambda db: db.execute("PRAGMA max_page_count = 1000000").fetchone(), writes=False)
     await bench.writer.do(fill, writes=True)
 
 
