@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from router.engine.store.sqlite import open_store
-from tests.engine.way.parts import RULES, Engine, LookingToy, Time, Told, assemble
+from router.testing import FakeClock
+from tests.engine.way.parts import RULES, Engine, LookingToy, Told, assemble
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def time() -> Time:
-    return Time()
+def time() -> FakeClock:
+    return FakeClock()
 
 
 @pytest.fixture
@@ -33,7 +34,7 @@ async def store() -> AsyncIterator[Store]:
 
 
 @pytest.fixture
-def engine(store: Store, time: Time, told: Told, request: pytest.FixtureRequest) -> Engine:
+def engine(store: Store, time: FakeClock, told: Told, request: pytest.FixtureRequest) -> Engine:
     """With a toy that can look up, and RULES; `@pytest.mark.parametrize("engine", [(toy, text)], indirect=True)` for others."""
     toy, text = getattr(request, "param", (None, RULES))
     return assemble(store, time, told, toy or LookingToy(), text)

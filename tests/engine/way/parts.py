@@ -22,6 +22,7 @@ from router.engine.intake import Intake
 from router.host import Host
 from router.observe import Silent
 from router.provider import Plugin
+from router.testing import FakeClock
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -34,25 +35,6 @@ START = 1_795_435_200_000_000
 ALICE = "did:plc:aliceaaaaaaaaaaaaaaaaaaa"
 HELLO = "did:plc:hellohellohellohello2222"
 SHA = "6e13e68d383190280012b07f7a62f830da739b41"
-
-
-class Time:
-    """A clock that stands still until somebody sleeps or moves it."""
-
-    def __init__(self) -> None:
-        self.micros = START
-        self.slept: list[float] = []
-
-    def now(self) -> int:
-        return self.micros
-
-    async def sleep(self, seconds: float) -> None:
-        self.slept.append(seconds)
-        self.forward(seconds)
-        await asyncio.sleep(0)
-
-    def forward(self, seconds: float) -> None:
-        self.micros += int(seconds * 1_000_000)
 
 
 class Told(Silent):
@@ -204,7 +186,7 @@ class Engine:
     """The parts, put together as the app does."""
 
     store: Store
-    time: Time
+    time: FakeClock
     told: Told
     bell: Bell
     directory: Directory
@@ -226,7 +208,7 @@ class Engine:
 
 
 def assemble(
-    store: Store, time: Time, told: Told, toy: Toy, text: str = RULES, *, idempotent: bool = False, http: Any = None
+    store: Store, time: FakeClock, told: Told, toy: Toy, text: str = RULES, *, idempotent: bool = False, http: Any = None
 ) -> Engine:
     bell = Bell()
     host = Host(http, time, random.Random(7))

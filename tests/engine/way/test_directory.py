@@ -18,7 +18,8 @@ from router.demo.server import Server
 from router.engine.directory import Directory
 from router.host import Host
 from router.http import open_session
-from tests.engine.way.parts import ALICE, HELLO, Time, Told, push
+from router.testing import FakeClock
+from tests.engine.way.parts import ALICE, HELLO, Told, push
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 
 @asynccontextmanager
-async def directory(store: Store, time: Time, told: Told) -> AsyncIterator[tuple[Directory, DemoDirectory, Knot]]:
+async def directory(store: Store, time: FakeClock, told: Told) -> AsyncIterator[tuple[Directory, DemoDirectory, Knot]]:
     async with (
         DemoDirectory("directory") as served,
         Knot("knot", repos=(KnotRepo(HELLO, ALICE, "hello"),)) as knot,
@@ -39,7 +40,7 @@ async def directory(store: Store, time: Time, told: Told) -> AsyncIterator[tuple
         yield made, served, knot
 
 
-async def test_a_handle_is_resolved_and_remembered(store: Store, time: Time, told: Told) -> None:
+async def test_a_handle_is_resolved_and_remembered(store: Store, time: FakeClock, told: Told) -> None:
     """The resolver's answer is used, and a later start knows it before asking."""
     async with directory(store, time, told) as (made, *_):
         assert await made.resolve(["alice.example"])
@@ -49,7 +50,7 @@ async def test_a_handle_is_resolved_and_remembered(store: Store, time: Time, tol
         assert again.identities == {"alice.example": ALICE}
 
 
-async def test_a_handle_that_does_not_exist_matches_nobody(store: Store, time: Time, told: Told) -> None:
+async def test_a_handle_that_does_not_exist_matches_nobody(store: Store, time: FakeClock, told: Told) -> None:
     """The resolver's word is final, told, and not kept over a restart."""
     async with directory(store, time, told) as (made, *_):
         assert await made.resolve(["nobody.example"])
@@ -58,7 +59,7 @@ async def test_a_handle_that_does_not_exist_matches_nobody(store: Store, time: T
         assert not await store.facts("handle")
 
 
-async def test_a_resolver_that_is_down_leaves_a_handle_unknown(store: Store, time: Time, told: Told) -> None:
+async def test_a_resolver_that_is_down_leaves_a_handle_unknown(store: Store, time: FakeClock, told: Told) -> None:
     """Not known is not the same as nobody; what was known before stays."""
     async with directory(store, time, told) as (made, served, _):
         made.identities["bob.example"] = "did:plc:bobbbbbbbbbbbbbbbbbbbbbb"
@@ -68,7 +69,7 @@ async def test_a_resolver_that_is_down_leaves_a_handle_unknown(store: Store, tim
         assert made.identities["bob.example"] == "did:plc:bobbbbbbbbbbbbbbbbbbbbbb"
 
 
-async def test_pins_are_never_asked_about(store: Store, time: Time, told: Told) -> None:
+async def test_pins_are_never_asked_about(store: Store, time: FakeClock, told: Told) -> None:
     """What the operator fixed, no resolver changes."""
     async with directory(store, time, told) as (made, served, _):
         assert await made.resolve(["pinned.example"])
@@ -76,7 +77,7 @@ async def test_pins_are_never_asked_about(store: Store, time: Time, told: Told) 
         assert made.identities["pinned.example"] == ALICE
 
 
-async def test_keeping_says_when_something_new_is_known(store: Store, time: Time, told: Told) -> None:
+async def test_keeping_says_when_something_new_is_known(store: Store, time: FakeClock, told: Told) -> None:
     """After a failed look-up the handle is asked for again, and `learned` is called once it is known."""
 
     class Learned(Exception):
@@ -91,7 +92,7 @@ async def test_keeping_says_when_something_new_is_known(store: Store, time: Time
         assert time.slept == [30.0]
 
 
-async def test_a_knot_says_whose_repo_an_event_is_about(store: Store, time: Time, told: Told) -> None:
+async def test_a_knot_says_whose_repo_an_event_is_about(store: Store, time: FakeClock, told: Told) -> None:
     """Today's events name a repo by its DID alone: its name comes from the knot that sent it, once."""
     async with directory(store, time, told) as (made, _, knot):
         for _ in range(2):
@@ -100,14 +101,14 @@ async def test_a_knot_says_whose_repo_an_event_is_about(store: Store, time: Time
         assert len(knot.requests) == 1
 
 
-async def test_a_knot_cannot_give_an_event_another_owner(store: Store, time: Time, told: Told) -> None:
+async def test_a_knot_cannot_give_an_event_another_owner(store: Store, time: FakeClock, told: Told) -> None:
     """An event that says its owner keeps it, and gets no name from an answer that says otherwise."""
     async with directory(store, time, told) as (made, *_):
         other = push(named=False, ownerDid="did:plc:bobbbbbbbbbbbbbbbbbbbbbb")
         assert "name" not in (await made.complete(other)).fields["repo"]
 
 
-async def test_a_knot_that_does_not_say_is_not_asked_each_time(store: Store, time: Time, told: Told) -> None:
+async def test_a_knot_that_does_not_say_is_not_asked_each_time(store: Store, time: FakeClock, told: Told) -> None:
     """A repo that it does not know is asked about again after ten minutes, and not before."""
     async with directory(store, time, told) as (made, _, knot):
         unknown = replace(push(), fields={**push().fields, "repo": {"did": "did:plc:unknownunknownunknown22"}})
@@ -136,7 +137,7 @@ class InPieces(Server):
         return response
 
 
-async def test_an_answer_may_come_in_pieces(store: Store, time: Time, told: Told) -> None:
+async def test_an_answer_may_come_in_pieces(store: Store, time: FakeClock, told: Told) -> None:
     """Half of it is not yet an answer that cannot be understood."""
     async with InPieces("resolver") as served, open_session() as http:
         made = Directory(store, Host(http, time), told, served.url, {})
@@ -144,7 +145,7 @@ async def test_an_answer_may_come_in_pieces(store: Store, time: Time, told: Told
         assert made.identities["alice.example"] == ALICE
 
 
-async def test_a_repo_that_was_renamed_gets_its_new_name(store: Store, time: Time, told: Told) -> None:
+async def test_a_repo_that_was_renamed_gets_its_new_name(store: Store, time: FakeClock, told: Told) -> None:
     """A name is asked for again after an hour, also where the store remembers it; the old one serves where no answer comes."""
     async with directory(store, time, told) as (made, _, knot):
         await made.complete(push(named=False))
@@ -161,7 +162,7 @@ async def test_a_repo_that_was_renamed_gets_its_new_name(store: Store, time: Tim
 
 
 async def test_no_more_repos_are_remembered_than_have_room(
-    store: Store, time: Time, told: Told, monkeypatch: pytest.MonkeyPatch
+    store: Store, time: FakeClock, told: Told, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A knot that announces repos without end fills the memory of nobody."""
     monkeypatch.setattr("router.engine.directory.REMEMBERED", 3)

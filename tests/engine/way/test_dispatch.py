@@ -13,7 +13,8 @@ from router.core.errors import Ambiguous, Permanent, Transient
 from router.core.model import Receipt, State, Status
 from router.engine.store.base import Store
 from router.secret import SecretMissing
-from tests.engine.way.parts import RULES, START, Engine, LookingToy, Time, Told, Toy, assemble, push
+from router.testing import FakeClock
+from tests.engine.way.parts import RULES, START, Engine, LookingToy, Told, Toy, assemble, push
 
 
 async def test_a_delivery_is_made_once_and_done(engine: Engine) -> None:
@@ -155,7 +156,7 @@ async def test_a_crash_in_the_middle_is_ambiguous(engine: Engine) -> None:
 
 @pytest.mark.parametrize(("idempotent", "state", "made"), [(True, "done", 1), (False, "dead", 0)])
 async def test_without_look_ups_only_the_idempotent_is_made_again(
-    store: Store, time: Time, told: Told, *, idempotent: bool, state: str, made: int
+    store: Store, time: FakeClock, told: Told, *, idempotent: bool, state: str, made: int
 ) -> None:
     """After a crash a webhook is sent again; a shell command is a dead letter that says why."""
     toy = Toy()
@@ -168,7 +169,7 @@ async def test_without_look_ups_only_the_idempotent_is_made_again(
     assert (await engine.states(), len(toy.made)) == ([state], made)
 
 
-async def test_a_step_may_say_that_it_is_idempotent(store: Store, time: Time, told: Told) -> None:
+async def test_a_step_may_say_that_it_is_idempotent(store: Store, time: FakeClock, told: Told) -> None:
     """What the provider is not, one step can be."""
     toy = Toy()
     engine = assemble(store, time, told, toy, RULES.replace("- toy:", "- idempotent: true\n        toy:"))
@@ -180,7 +181,7 @@ async def test_a_step_may_say_that_it_is_idempotent(store: Store, time: Time, to
     assert await engine.states() == ["done"]
 
 
-async def test_an_attempt_that_takes_too_long_is_ambiguous(store: Store, time: Time, told: Told) -> None:
+async def test_an_attempt_that_takes_too_long_is_ambiguous(store: Store, time: FakeClock, told: Told) -> None:
     """It is cut off at the step's timeout, and looked up."""
     engine = assemble(store, time, told, LookingToy(hang=True), RULES.replace("- toy:", "- timeout: 10ms\n        toy:"))
     await engine.hear(push())
@@ -225,7 +226,7 @@ async def test_run_delivers_what_the_bell_announces_and_stops_when_told(engine: 
     assert await engine.states() == ["done", "ready"]
 
 
-async def test_what_is_under_way_at_the_end_is_left_to_its_lease(store: Store, time: Time, told: Told) -> None:
+async def test_what_is_under_way_at_the_end_is_left_to_its_lease(store: Store, time: FakeClock, told: Told) -> None:
     """A stop waits for a while, then cancels; the delivery stays claimed, so that the next start looks it up."""
     engine = assemble(store, time, told, LookingToy(hang=True))
     stop = asyncio.Event()
@@ -241,7 +242,7 @@ async def test_what_is_under_way_at_the_end_is_left_to_its_lease(store: Store, t
     assert time.now() == START
 
 
-async def test_a_look_up_that_fails_after_the_last_attempt_gives_up_nothing(store: Store, time: Time, told: Told) -> None:
+async def test_a_look_up_that_fails_after_the_last_attempt_gives_up_nothing(store: Store, time: FakeClock, told: Told) -> None:
     """The one attempt that there was may have built it: that is found however long the look-ups fail, ever more rarely."""
     toy = LookingToy(answers=deque([Ambiguous("no answer")]))
     toy.looks = deque([Transient("503")] * 6 + [Receipt(id="found")])
@@ -257,7 +258,7 @@ async def test_a_look_up_that_fails_after_the_last_attempt_gives_up_nothing(stor
     assert waits[6] > 4 * waits[2]
 
 
-async def test_a_look_up_that_hangs_uses_up_no_attempt(store: Store, time: Time, told: Told) -> None:
+async def test_a_look_up_that_hangs_uses_up_no_attempt(store: Store, time: FakeClock, told: Told) -> None:
     """It sent nothing: afterwards the delivery still has all the attempts that were not made."""
 
     class Hangs(LookingToy):
@@ -314,7 +315,7 @@ async def test_a_lease_that_ran_out_is_looked_up_while_the_bell_rings_on(engine:
     assert (await engine.states(), engine.toy.found) == (["done"], 1)
 
 
-async def test_a_clock_that_leaps_takes_nothing_from_who_is_at_it(store: Store, time: Time, told: Told) -> None:
+async def test_a_clock_that_leaps_takes_nothing_from_who_is_at_it(store: Store, time: FakeClock, told: Told) -> None:
     """A machine that slept, or a clock that was set: the attempt under way goes on, and no other begins beside it."""
     engine = assemble(store, time, told, LookingToy(hang=True))
     stop = asyncio.Event()

@@ -9,7 +9,8 @@ from router.core.errors import Transient
 from router.core.model import Report, Status
 from router.engine.echo import Echo
 from router.engine.follow import Follow
-from tests.engine.way.parts import RULES, START, Engine, LookingToy, Time, Told, assemble, push
+from router.testing import FakeClock
+from tests.engine.way.parts import RULES, START, Engine, LookingToy, Told, assemble, push
 
 if TYPE_CHECKING:
     from router.engine.store.base import Store
@@ -73,7 +74,7 @@ async def test_reports_of_others_builds_are_ignored(engine: Engine) -> None:
     assert [str(entry.status) for entry in engine.told.entries] == ["pending"]
 
 
-async def test_our_statuses_are_events_for_rules(store: Store, time: Time, told: Told) -> None:
+async def test_our_statuses_are_events_for_rules(store: Store, time: FakeClock, told: Told) -> None:
     """A failed build sets off the rule that asks for it, with the push's own fields, and once however often it is heard."""
     engine = assemble(store, time, told, LookingToy(), CHAINED)
     delivery = await built(engine)
@@ -86,7 +87,7 @@ async def test_our_statuses_are_events_for_rules(store: Store, time: Time, told:
     assert (event.depth, event.fields["branch"], event.record["rule"]) == (1, "main", "test/build")
 
 
-async def test_a_status_is_heard_although_nobody_listened(store: Store, time: Time, told: Told) -> None:
+async def test_a_status_is_heard_although_nobody_listened(store: Store, time: FakeClock, told: Told) -> None:
     """What was journalled before a crash is heard after it: the echo keeps a cursor."""
     engine = assemble(store, time, told, LookingToy(), CHAINED)
     delivery = await built(engine)
@@ -96,7 +97,7 @@ async def test_a_status_is_heard_although_nobody_listened(store: Store, time: Ti
     assert len(await store.deliveries()) == 2
 
 
-async def test_a_delivery_without_a_report_is_no_event(store: Store, time: Time, told: Told) -> None:
+async def test_a_delivery_without_a_report_is_no_event(store: Store, time: FakeClock, told: Told) -> None:
     """A webhook's own success must not set off the rule that sent it."""
     text = RULES.replace("    report: {workflow: ci}\n", "")
     engine = assemble(store, time, told, LookingToy(), text)

@@ -12,7 +12,8 @@ from router.core.errors import RouterError, StoreError
 from router.core.model import Event, Heard
 from router.engine import intake
 from router.engine.store.base import Arrival, Store
-from tests.engine.way.parts import RULES, SHA, Engine, Listed, LookingToy, Time, Told, assemble, book, push
+from router.testing import FakeClock
+from tests.engine.way.parts import RULES, SHA, Engine, Listed, LookingToy, Told, assemble, book, push
 
 
 async def test_an_event_its_deliveries_and_its_cursor_are_stored_together(engine: Engine) -> None:
@@ -101,7 +102,7 @@ async def test_a_store_that_fails_ends_the_router(engine: Engine, monkeypatch: p
 
 
 @pytest.mark.parametrize(("record", "kept"), [("all", 3), ("wanted", 2), ("matched", 1)])
-async def test_what_is_recorded_is_as_configured(store: Store, time: Time, told: Told, record: str, kept: int) -> None:
+async def test_what_is_recorded_is_as_configured(store: Store, time: FakeClock, told: Told, record: str, kept: int) -> None:
     """`all`; what some rule is about (`wanted`); what matched. Deliveries are the same."""
     engine = assemble(store, time, told, LookingToy())
     engine.intake.record = record
@@ -123,7 +124,7 @@ async def test_a_rule_that_feeds_itself_stops(engine: Engine) -> None:
 HANDLE_RULES = RULES.replace("branch: main}", 'branch: main, owner: "@later.example"}')
 
 
-async def test_an_event_waits_for_a_handle_that_is_not_known_yet(store: Store, time: Time, told: Told) -> None:
+async def test_an_event_waits_for_a_handle_that_is_not_known_yet(store: Store, time: FakeClock, told: Told) -> None:
     """Undecided, it is kept; planned again when the handle is known, it leads to its delivery, once."""
     engine = assemble(store, time, told, LookingToy(), HANDLE_RULES)
     await engine.hear(push())
@@ -179,7 +180,7 @@ rules:
 """
 
 
-async def test_what_stays_undecided_hides_nothing_that_came_later(store: Store, time: Time, told: Told) -> None:
+async def test_what_stays_undecided_hides_nothing_that_came_later(store: Store, time: FakeClock, told: Told) -> None:
     """However many events nobody will ever decide, those after them are planned again too."""
     engine = assemble(store, time, told, LookingToy(), TWO_HANDLES)
     await engine.hear(*(push(number, branch="stuck") for number in range(600)), push(600))
