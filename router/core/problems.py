@@ -62,6 +62,9 @@ class Problems:
     def warning(self, code: str, place: Place, message: str, hint: str = "") -> None:
         self.found.append(Problem(code, place, _told(message), _told(hint), Level.WARNING))
 
+    def note(self, code: str, place: Place, message: str, hint: str = "") -> None:
+        self.found.append(Problem(code, place, _told(message), _told(hint), Level.NOTE))
+
     @property
     def errors(self) -> Sequence[Problem]:
         return [problem for problem in self.found if problem.level is Level.ERROR]
