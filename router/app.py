@@ -135,7 +135,9 @@ class _Router:
     def _background(self, stop: asyncio.Event) -> Iterator[Coroutine[Any, Any, None]]:
         yield self.directory.keep(self.intake.rulebook.handles, self.learned.set)
         yield self._plan_again()
-        yield admin.serve(self.store, self.bell, self.config.store_path, self.host.clock, self.observer)
+        yield admin.serve(
+            self.store, self.bell, self.config.store_path, self.host.clock, self.observer, lambda: self.intake.rulebook
+        )
         for guest in self.guests.values():
             if isinstance(guest.provider, Follows):
                 poll = self.config.delivery.poll

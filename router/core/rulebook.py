@@ -103,10 +103,11 @@ class Rule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ruleset:
-    """One file."""
+    """One file. `text` is what it says: two rulesets of one name and one text decide alike."""
 
     name: str
     file: str
+    text: str
     strategy: Strategy
     vars: Mapping[str, Tree]
     rules: tuple[Rule, ...]

@@ -113,6 +113,7 @@ class _Reader:
         return Ruleset(
             name=self.text.name,
             file=self.text.file,
+            text=self.text.text,
             strategy=keys.word(root.get("strategy"), Strategy, Strategy.ALL, self.problems, "`strategy`"),
             vars=self.vars,
             rules=tuple(self._rules(root)),

@@ -1,4 +1,4 @@
-"""The running router's admin API, on a Unix socket beside the store: what operators ask of deliveries while it runs.
+"""The running router's admin API, on a Unix socket beside the store: what operators ask of it while it runs.
 
 Whoever may open the socket (its owner, mode 0600) may do all of this; there is no other check.
 """
@@ -19,12 +19,14 @@ from router.core.model import State
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Sequence
 
+    from router.core.rulebook import Rulebook
     from router.engine.bell import Bell
     from router.engine.store.base import Store
     from router.host import Clock
     from router.observe import Observer
 
 RETRY, DISCARD = "/api/v1/deliveries/retry", "/api/v1/deliveries/discard"
+RULES = "/api/v1/rules"
 #: Deliveries that one request may name or mean.
 MOST = 10_000
 #: sun_path holds 104 bytes on the BSDs and 108 on Linux, the final zero included.
@@ -49,13 +51,15 @@ def address(path: Path) -> Iterator[str]:
         os.close(folder)
 
 
-async def serve(store: Store, bell: Bell, store_path: Path, clock: Clock, observer: Observer) -> None:
+async def serve(
+    store: Store, bell: Bell, store_path: Path, clock: Clock, observer: Observer, rulebook: Callable[[], Rulebook]
+) -> None:
     """Serve until cancelled. Holding the store's lock is what makes the socket ours: an old one is a dead router's.
 
-    Where there can be no socket, that is told, and the router goes on without.
+    `rulebook` gives the rules that decide now. Where there can be no socket, that is told, and the router goes on without.
     """
     path = socket_path(store_path)
-    runner = web.AppRunner(application(store, bell, clock), access_log=None, shutdown_timeout=1.0)
+    runner = web.AppRunner(application(store, bell, clock, rulebook), access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     try:
         await web.SockSite(runner, _listening(path)).start()
@@ -68,7 +72,7 @@ async def serve(store: Store, bell: Bell, store_path: Path, clock: Clock, observ
             path.unlink()
 
 
-def application(store: Store, bell: Bell, clock: Clock) -> web.Application:
+def application(store: Store, bell: Bell, clock: Clock, rulebook: Callable[[], Rulebook]) -> web.Application:
     """The API itself."""
 
     async def retry(ids: Sequence[str]) -> Sequence[str]:
@@ -87,8 +91,13 @@ def application(store: Store, bell: Bell, clock: Clock) -> web.Application:
 
         return answer
 
+    async def loaded(_request: web.Request) -> web.Response:
+        """The rule files as they were when they were loaded: on disk they may have changed since."""
+        rulesets = rulebook().rulesets
+        return web.json_response({"rules": [{"name": one.name, "file": one.file, "text": one.text} for one in rulesets]})
+
     app = web.Application(client_max_size=1_000_000)
-    app.add_routes([web.post(RETRY, changing(retry)), web.post(DISCARD, changing(discard))])
+    app.add_routes([web.post(RETRY, changing(retry)), web.post(DISCARD, changing(discard)), web.get(RULES, loaded)])
     return app
 
 

@@ -14,6 +14,7 @@ import pytest
 from router.core import envelope, plan, rules
 from router.core.model import Outcome, State
 from router.core.problems import Problems
+from router.core.rulebook import Rulebook
 from router.engine.bell import Bell
 from router.engine.store.base import Arrival
 from router.engine.store.sqlite import open_store
@@ -196,7 +197,7 @@ def running(store_path: Path) -> Iterator[Bell]:
 
     async def serve() -> None:
         store = await open_store(store_path)
-        task = asyncio.ensure_future(admin.serve(store, bell, store_path, SystemClock(), Silent()))
+        task = asyncio.ensure_future(admin.serve(store, bell, store_path, SystemClock(), Silent(), lambda: Rulebook(())))
         while not await _answers(admin.socket_path(store_path)):
             await asyncio.sleep(0)
         ready.set()

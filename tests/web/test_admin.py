@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any, cast
 import aiohttp
 import pytest
 
+from router.core import rules
 from router.core.model import State
+from router.core.problems import Problems
 from router.observe import Silent
 from router.web import admin
 
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from router.host import Clock
 
 NOW = 1_795_435_201_000_000
+RULES = "rules: [{name: build, when: {trigger: push}, do: []}]  # caf\u00e9\n"
+BOOK = rules.load([rules.RuleText("ci", "rules/ci.yaml", RULES)], {}, Problems())
 
 
 class Outbox:
@@ -72,10 +76,13 @@ class Served:
         self.store = store
 
     async def post(self, path: str, **sent: Any) -> tuple[int, Any]:
+        return await self.ask("POST", path, **sent)
+
+    async def ask(self, method: str, path: str, **sent: Any) -> tuple[int, Any]:
         with admin.address(self.path) as name:
             async with (
                 aiohttp.ClientSession(connector=aiohttp.UnixConnector(name)) as http,
-                http.post(f"http://router{path}", **sent) as answer,
+                http.request(method, f"http://router{path}", **sent) as answer,
             ):
                 return answer.status, await (answer.json() if answer.content_type == "application/json" else answer.text())
 
@@ -83,7 +90,9 @@ class Served:
 @asynccontextmanager
 async def serving(store: Path) -> AsyncIterator[Served]:
     made = Served(store)
-    serve = admin.serve(cast("Store", made.outbox), cast("Bell", made.bell), store, cast("Clock", Stopped()), Silent())
+    serve = admin.serve(
+        cast("Store", made.outbox), cast("Bell", made.bell), store, cast("Clock", Stopped()), Silent(), lambda: BOOK
+    )
     async with asyncio.TaskGroup() as group:
         task = group.create_task(serve)
         while not (made.path.exists() and await _answers(made)):
@@ -132,6 +141,13 @@ async def test_a_body_that_is_no_json_is_refused(tmp_path: Path) -> None:
         assert await served.post(admin.RETRY, data=b"ids=a") == (400, "The body is not JSON.")
 
 
+async def test_the_loaded_rules_are_told(tmp_path: Path) -> None:
+    """The files that decide now, each with its name and its text as it was when it was loaded."""
+    async with serving(tmp_path / "router.db") as served:
+        told = {"rules": [{"name": "ci", "file": "rules/ci.yaml", "text": RULES}]}
+        assert await served.ask("GET", admin.RULES) == (200, told)
+
+
 async def test_only_the_owner_can_connect(tmp_path: Path) -> None:
     """The socket is the only check there is, so nobody else may write to it."""
     async with serving(tmp_path / "router.db") as served:
@@ -167,5 +183,5 @@ async def test_a_socket_that_cannot_be_made_is_told_and_ends_nothing(tmp_path: P
             told.append(sentence)
 
     bell, clock = cast("Bell", Rings()), cast("Clock", Stopped())
-    await admin.serve(cast("Store", Outbox()), bell, store, clock, Observer())
+    await admin.serve(cast("Store", Outbox()), bell, store, clock, Observer(), lambda: BOOK)
     assert told[0].startswith(f"Nobody can change deliveries while the router runs: {admin.socket_path(store)}: ")

@@ -203,6 +203,12 @@ class Store(Protocol):
     async def events(self, *, nsid: str = "", repo: str = "", matched: bool = False, limit: int = 50) -> Sequence[EventRow]:
         """Newest first."""
 
+    async def events_since(self, since: Micros, after: int = 0, limit: int = 500) -> Sequence[EventRow]:
+        """Events that were heard at `since` or later and whose number is greater than `after`, oldest first."""
+
+    async def count_since(self, since: Micros) -> int:
+        """How many events were heard at `since` or later."""
+
     async def event(self, number_or_id: str) -> EventRow | None: ...
 
     async def sources(self) -> Sequence[SourceRow]: ...

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Mapping
 
-    from router.core.model import Event, Tree
+    from router.core.model import Event, Micros, Tree
     from router.engine.store.base import DeliveryRow, EventRow
 
 #: Fewer characters of an id name too many deliveries to be meant.
@@ -59,6 +59,18 @@ def events(db: sqlite3.Connection, nsid: str, repo: str, matched: bool, limit: i
     """See Store.events."""
     values: dict[str, Any] = {"nsid": text(nsid), "repo": text(repo), "matched": matched, "limit": limit}
     return [rows.event_row(row) for row in db.execute(sql.text("events"), values)]
+
+
+def events_since(db: sqlite3.Connection, since: Micros, after: int, limit: int) -> list[EventRow]:
+    """See Store.events_since."""
+    values = {"since": rows.integer(since), "after": after, "limit": limit}
+    return [rows.event_row(row) for row in db.execute(sql.text("events_since"), values)]
+
+
+def count_since(db: sqlite3.Connection, since: Micros) -> int:
+    """See Store.count_since."""
+    found: int = db.execute("SELECT count(*) FROM events WHERE heard >= ?", (rows.integer(since),)).fetchone()[0]
+    return found
 
 
 def event(db: sqlite3.Connection, number_or_id: str) -> EventRow | None:

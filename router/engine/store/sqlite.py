@@ -140,6 +140,12 @@ class SqliteStore:
     async def events(self, *, nsid: str = "", repo: str = "", matched: bool = False, limit: int = 50) -> Sequence[EventRow]:
         return await self._read(partial(lists.events, nsid=nsid, repo=repo, matched=matched, limit=limit))
 
+    async def events_since(self, since: Micros, after: int = 0, limit: int = 500) -> Sequence[EventRow]:
+        return await self._read(partial(lists.events_since, since=since, after=after, limit=limit))
+
+    async def count_since(self, since: Micros) -> int:
+        return await self._read(partial(lists.count_since, since=since))
+
     async def event(self, number_or_id: str) -> EventRow | None:
         return await self._read(partial(lists.event, number_or_id=number_or_id))
 

@@ -89,3 +89,19 @@ async def test_facts_are_replaced_and_forgotten_by_kind(store: Store) -> None:
     assert await store.facts("handle") == {"a.example": "did:plc:new"}
     assert await store.facts("repo") == {"a.example": {"name": "core"}}
     assert await store.facts("none") == {}
+
+
+async def test_events_since_a_time_come_in_pages_oldest_first(store: Store) -> None:
+    """A page goes on after the number of the one before, and what was heard earlier is in none."""
+    for number in range(5):
+        await accept(store, f"e{number}", "d1" if number == 1 else f"d{number}", now=NOW + number)
+    first = await store.events_since(NOW + 1, limit=3)
+    assert [(found.event.id, found.heard, found.deliveries) for found in first] == [
+        ("e1", NOW + 1, 1),
+        ("e2", NOW + 2, 1),
+        ("e3", NOW + 3, 1),
+    ]
+    rest = await store.events_since(NOW + 1, after=first[-1].number, limit=3)
+    assert [found.event.id for found in rest] == ["e4"]
+    assert await store.count_since(NOW + 1) == 4
+    assert (await store.events_since(2**70), await store.count_since(NOW + 9)) == ([], 0)
