@@ -17,6 +17,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "validate": ("router.cli.validate:validate", "Check rules and configuration without running them."),
     "test": ("router.cli.test:test", "Run the tests that stand beside the rules."),
     "explain": ("router.cli.explain:explain", "Say why each rule matches an event, or why it does not."),
+    "plan": ("router.cli.plan:plan", "Say what other rules would have done with recorded events."),
     "deliveries": ("router.cli.deliveries:deliveries", "List, show, retry and discard deliveries."),
     "events": ("router.cli.events:events", "List and show recorded events."),
     "sources": ("router.cli.sources:sources", "List the sources, and how far each has been heard."),

@@ -42,13 +42,18 @@ def output_option(command: CommandT) -> CommandT:
     )
 
 
-def rulebook(entries: Sequence[library.Entry]) -> Rulebook:
-    """The rules of these entries. Raises BadInput with every problem that stops them from being used."""
-    problems = Problems()
-    texts = library.rule_texts(entries, problems)
+def rulebook(entries: Sequence[library.Entry], problems: Problems | None = None) -> Rulebook:
+    """The rules of these entries. Raises BadInput with every problem, where one of them stops the rules from being used; what
+    does not is in `problems`."""
+    problems = Problems() if problems is None else problems
+    return compiled(library.rule_texts(entries, problems), problems)
+
+
+def compiled(texts: Sequence[rules.RuleText], problems: Problems, whose: str = "The rules") -> Rulebook:
+    """The rules of these texts. Raises as `rulebook` does."""
     book = rules.load(texts, plugins.OptionModels(), problems)
     if problems.errors:
-        raise BadInput("The rules cannot be used: `router validate` checks them.", problems.found)
+        raise BadInput(f"{whose} cannot be used: `router validate` checks them.", problems.found)
     return book
 
 
