@@ -40,8 +40,7 @@ def find(name: str, entries: Sequence[Entry], settings: Config, problems: Proble
         running = asyncio.run(_running(settings))
         if running is not None:
             return Against(running, "the rules that the running router has loaded")
-        listed = settings.file or "the defaults"
-        return Against(library.rule_texts(settings.rules, problems), f"the rules that {listed} lists: no router is running")
+        return Against(library.rule_texts(settings.rules, problems), "the rules that would be loaded now: no router is running")
     if name.startswith(library.BUNDLED) or Path(name).exists():
         return Against(library.rule_texts(library.on_command_line([name]), problems), f"the rules of {name}")
     texts, missing = revision.rule_texts(name, entries, problems)

@@ -190,14 +190,14 @@ async def _answers(path: Path) -> bool:
 
 
 @contextmanager
-def running(store_path: Path) -> Iterator[Bell]:
+def running(store_path: Path, book: Rulebook | None = None) -> Iterator[Bell]:
     """A router as far as the command line can tell: it holds the store's lock and serves the socket, in a thread."""
     bell, ready, stopping = Bell(), threading.Event(), asyncio.Event()
     loop = asyncio.new_event_loop()
 
     async def serve() -> None:
         store = await open_store(store_path)
-        task = asyncio.ensure_future(admin.serve(store, bell, store_path, SystemClock(), Silent(), lambda: Rulebook(())))
+        task = asyncio.ensure_future(admin.serve(store, bell, store_path, SystemClock(), Silent(), lambda: book or Rulebook(())))
         while not await _answers(admin.socket_path(store_path)):
             await asyncio.sleep(0)
         ready.set()
