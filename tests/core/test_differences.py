@@ -41,14 +41,14 @@ def test_what_only_one_plans_is_added_or_removed() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "terms"),
     [
-        ("do: [{note: {text: 1}}]", "do: [{note: {text: true}}]", [Term("options.text", 1, True)]),
+        ("do: [{note: {text: 1}}]", "do: [{note: {text: true}}]", [Term("options.text", 1, new=True)]),
         ("do: [{note: {text: [1, 2]}}]", "do: [{note: {text: [1, 3]}}]", [Term("options.text[1]", 2, 3)]),
         ("do: [{note: {text: [1]}}]", "do: [{note: {text: [1, 3]}}]", [Term("options.text", [1], [1, 3])]),
         ("do: [{note: {text: {a: {b: 1}}}}]", "do: [{note: {text: {a: {}}}}]", [Term("options.text.a.b", 1, ABSENT)]),
         ("do: [{note: {}}]", "do: [{note: {text: 1}}]", [Term("options.text", ABSENT, 1)]),
         ("do: [{note: {text: 1}}]", "do: [{note: {text: 1}, timeout: 9s}]", [Term("timeout", 60.0, 9.0)]),
         ("do: [{note: {}}]", "do: [{note: {}, retry: {attempts: 3}}]", [Term("retry.attempts", 8, 3)]),
-        ("do: [{note: {}}]", "do: [{note: {}, idempotent: true}]", [Term("idempotent", False, True)]),
+        ("do: [{note: {}}]", "do: [{note: {}, idempotent: true}]", [Term("idempotent", old=False, new=True)]),
         ("do: [{note: {}}]", "mode: shadow\n    do: [{note: {}}]", [Term("state", "ready", "shadow")]),
         ("do: [{note: {}}]", "report: {workflow: ci}\n    do: [{note: {}}]", [Term("report", "", "ci")]),
         (
@@ -61,7 +61,8 @@ def test_what_only_one_plans_is_added_or_removed() -> None:
 )
 def test_what_both_plan_is_compared_term_by_term(old: str, new: str, terms: list[Term] | None) -> None:
     """Options, provider, state, gates, retry, timeout, report: whatever somebody would notice, and with strict types."""
-    (found,) = changes(*(load(f"rules:\n  - name: build\n    {text}\n") for text in (old, new)))
+    before, after = (load(f"rules:\n  - name: build\n    {text}\n") for text in (old, new))
+    (found,) = changes(before, after)
     assert found.kind is Kind.CHANGED
     if terms is None:
         assert [term.path for term in found.terms] == ["provider", "options.script"]
@@ -129,7 +130,11 @@ RULE = st.fixed_dictionaries(
 )
 
 
-def _written(file: dict[str, Any]) -> str:
+def _name(rule: Any) -> Any:
+    return rule["name"]
+
+
+def _written(file: Any) -> str:
     lines = [f"strategy: {file['strategy']}", "rules:"]
     for rule in file["rules"]:
         when = f"when: {rule['when']}, " if rule["when"] else ""
@@ -141,7 +146,7 @@ def _written(file: dict[str, Any]) -> str:
 FILE = st.fixed_dictionaries(
     {
         "strategy": st.sampled_from(["all", "first"]),
-        "rules": st.lists(RULE, min_size=1, max_size=3, unique_by=lambda rule: rule["name"]),
+        "rules": st.lists(RULE, min_size=1, max_size=3, unique_by=_name),
     }
 ).map(_written)
 FILES = st.lists(st.tuples(st.sampled_from(["x", "y", "z"]), FILE), max_size=3, unique_by=lambda file: file[0])
