@@ -30,6 +30,11 @@ def is_plain(glob: str) -> bool:
     return _MAGIC.search(glob) is None
 
 
+def is_simple(glob: str, separator: str = "/") -> bool:
+    """True if the glob needs no regular expression."""
+    return is_plain(glob) or _simple(glob, separator) is not None
+
+
 @lru_cache(maxsize=65536)
 def compiled(glob: str, separator: str = "/") -> Callable[[str], bool]:
     """A predicate on texts. With an empty `separator`, `*` crosses everything. Raises GlobError."""

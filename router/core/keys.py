@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from router.core import document, durations
 from router.core.model import Busy, Retry
 from router.core.problems import Place, nearest
-from router.core.rulebook import Active, Mode, Window
+from router.core.rulebook import Active, Key, Mode, Window
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -171,7 +171,7 @@ class Gates:
         self.problems = problems
         self.renderer = renderer
         self.busy = Busy.QUEUE
-        self.group: Renderer | None = None
+        self.group: Key | None = None
         self._concurrency(given.get("concurrency"))
 
     def _concurrency(self, node: Node | None) -> None:
@@ -181,7 +181,7 @@ class Gates:
         if group is None:
             self.problems.error("R005", node.place, "`concurrency` needs a `group`.", 'Write group: "{{ repo.did }}".')
         else:
-            self.group = self.renderer(group, "`group`")
+            self.group = self._key(group, "`group`")
         self.busy = word(node.get("policy"), Busy, Busy.QUEUE, self.problems, "`policy`")
 
     def window(self, name: str, span: str, *, needs_limit: bool = False) -> Window | None:
@@ -195,9 +195,14 @@ class Gates:
                 self.problems.error("R005", node.place, f"`{name}` needs `{needed}`.", f"Add `{needed}`.")
         seconds = duration(node.get(span), self.problems, f"`{span}`")
         limit = number(node.get("limit"), self.problems, "`limit`", 1_000_000)
-        key = node.get("key")
-        render = self.renderer(key, f"the key of `{name}`") if key is not None else _everything
-        return Window(key=render, seconds=seconds, limit=int(limit or 0)) if seconds and render is not None else None
+        written = node.get("key")
+        nothing = Key(render=_everything, text="", place=node.place)
+        key = self._key(written, f"the key of `{name}`") if written is not None else nothing
+        return Window(key=key, seconds=seconds, limit=int(limit or 0)) if seconds and key is not None else None
+
+    def _key(self, node: Node, what: str) -> Key | None:
+        render = self.renderer(node, what)
+        return Key(render=render, text=node.raw, place=node.place) if render is not None else None
 
 
 def _everything(context: Mapping[str, object]) -> str:  # noqa: ARG001 - a renderer takes a context

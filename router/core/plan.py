@@ -183,7 +183,7 @@ class _Maker:
         if not (rule.group or rule.dedupe or rule.throttle or rule.debounce):
             return None
         return Gates(
-            group=str(rule.group(context)) if rule.group else None,
+            group=str(rule.group.render(context)) if rule.group else None,
             busy=rule.busy,
             dedupe_key=_key(rule.dedupe, context),
             dedupe_within=rule.dedupe.seconds if rule.dedupe else 0.0,
@@ -196,7 +196,7 @@ class _Maker:
 
 
 def _key(window: Window | None, context: dict[str, Tree]) -> str | None:
-    return str(window.key(context)) if window else None
+    return str(window.key.render(context)) if window else None
 
 
 def _rendered(step: Step, context: dict[str, Tree]) -> Tree:

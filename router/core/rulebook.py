@@ -56,10 +56,19 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Key:
+    """What a gate tells deliveries apart by. `text` is the template as written, empty where a gate has no key."""
+
+    render: Renderer
+    text: str
+    place: Place
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Window:
     """A gate with a key: `seconds` is its `within`, `per` or `for`."""
 
-    key: Renderer
+    key: Key
     seconds: float
     limit: int = 0
 
@@ -90,7 +99,7 @@ class Rule:
     each: Callable[[Any], list[Tree]] | None = None
     item_name: str = "item"
     where: Condition | None = None
-    group: Renderer | None = None
+    group: Key | None = None
     busy: Busy = Busy.QUEUE
     dedupe: Window | None = None
     throttle: Window | None = None
