@@ -14,7 +14,6 @@ import click
 from router.cli.opening import from_store
 from router.core import envelope
 from router.core.errors import BadFrame, BadInput
-from router.core.frame import tree
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -154,11 +153,16 @@ def _read(given: Tree, name: str, unread: Unread) -> Iterator[Recorded]:
 
 
 def _object(given: Tree) -> dict[str, Tree]:
-    if isinstance(given, bytes) and len(given) > LINE:
-        raise BadFrame(f"The line is longer than {LINE} bytes.")
-    if not isinstance(given, (bytes, dict)):
+    if isinstance(given, bytes):
+        if len(given) > LINE:
+            raise BadFrame(f"The line is longer than {LINE} bytes.")
+        try:
+            given = json.loads(given)
+        except (ValueError, RecursionError):
+            raise BadFrame("It is not JSON.") from None
+    if not isinstance(given, dict):
         raise BadFrame("It is no JSON object, and an event is one.")
-    return tree(given)
+    return given
 
 
 def _unwrapped(sent: dict[str, Tree]) -> Mapping[str, Tree]:

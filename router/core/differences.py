@@ -71,25 +71,16 @@ def compare(old: Plan, new: Plan) -> Iterator[Change]:
 
 
 def _terms(old: Delivery[Tree], new: Delivery[Tree]) -> Iterator[Term]:
-    # 1 == True, and one of them is another build: repr tells them apart, at the speed of C.
-    if old != new or repr(old.options) != repr(new.options):
-        yield from _differing(_told(old), _told(new), "")
-
-
-def _told(delivery: Delivery[Tree]) -> dict[str, Tree]:
-    """What a delivery asks for, beside whose it is."""
-    return {
-        "provider": delivery.provider,
-        "options": delivery.options,
-        "state": str(delivery.state),
-        "reason": delivery.reason,
-        "item": delivery.item,
-        "report": delivery.subject.workflow,
-        "timeout": delivery.timeout,
-        "retry": asdict(delivery.retry),
-        "idempotent": delivery.idempotent,
-        "gates": asdict(delivery.gates) if delivery.gates else None,
-    }
+    for name in ("provider", "options", "state", "reason", "item"):
+        yield from _differing(getattr(old, name), getattr(new, name), name)
+    yield from _differing(old.subject.workflow, new.subject.workflow, "report")
+    for name in ("timeout", "idempotent"):
+        yield from _differing(getattr(old, name), getattr(new, name), name)
+    if old.retry != new.retry:
+        yield from _differing(asdict(old.retry), asdict(new.retry), "retry")
+    if old.gates != new.gates:
+        gates = [asdict(delivery.gates) if delivery.gates else None for delivery in (old, new)]
+        yield from _differing(*gates, "gates")
 
 
 def _differing(old: Tree, new: Tree, path: str) -> Iterator[Term]:
@@ -99,7 +90,7 @@ def _differing(old: Tree, new: Tree, path: str) -> Iterator[Term]:
     elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
         for position, (one, other) in enumerate(zip(old, new, strict=True)):
             yield from _differing(one, other, f"{path}[{position}]")
-    elif type(old) is not type(new) or old != new:
+    elif type(old) is not type(new) or old != new:  # 1 == True, and one of them is another build
         yield Term(path, old, new)
 
 

@@ -121,9 +121,7 @@ def test_what_is_no_event_is_told_and_ends_nothing(call: Call, folder: Path) -> 
     """A broken line is counted, the first few are shown, and terminal sequences in them are harmless."""
     (folder / "events.ndjson").write_text("{\x1b[31m\n\n[]\n{}\n3\n" + json.dumps(EVENTS[0]) + "\n" + "9" * (1 << 21))
     out = call("plan", "rules", "--against", "old", "--events", "events.ndjson").out
-    assert (
-        "5 items could not be read as an event:\n  events:1: The frame is not JSON.\n  events:3: The frame is JSON, but" in out
-    )
+    assert "5 items could not be read as an event:\n  events:1: It is not JSON.\n  events:3: It is no JSON object" in out
     assert "\x1b" not in out
     assert out.endswith("\n1 of 1 event differs: 1 removed, 1 changed.\n")
 
