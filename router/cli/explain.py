@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
+import textwrap
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,15 +16,32 @@ from router.cli import FINE, show
 from router.cli.opening import config_option, from_store, output_option, rulebook
 from router.core.errors import BadInput
 from router.core.model import State
+from router.core.outline import outline, reasons, wants_another_nsid
+from router.core.problems import Problems
+from router.core.view import View
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from router.config import Config
-    from router.core.conditions import Verdict
     from router.core.match import RuleVerdict
     from router.core.model import Delivery, Event, Plan, Tree
+    from router.core.outline import Part
+    from router.core.problems import Problem
+    from router.core.rulebook import Rule, Rulebook
     from router.engine.store.base import EventRow, Store
+
+#: Columns of a terminal that everything fits into.
+_WIDTH = 80
+_WORDS = {True: "yes", False: "no", None: "?"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Explained:
+    """One rule: what was decided of it, and its conditions with what each came to."""
+
+    verdict: RuleVerdict
+    part: Part
 
 
 @click.command
@@ -47,15 +66,19 @@ def explain(
 
     settings = config.load(config_file, with_plugins=False)
     event, paths, known = _event(arguments, event_id, settings)
-    book = rulebook(library.on_command_line(paths) if paths else settings.rules)
+    problems = Problems()
+    book = rulebook(library.on_command_line(paths) if paths else settings.rules, problems)
     identities = {**known, **settings.identity.pins}
-    verdicts = match.explain(event, book, identities)
+    view = View(event, identities)
+    explained = [_Explained(found, outline(found.rule.when, view)) for found in match.explain(event, book, identities)]
     made = plan.plan(event, book, identities)
+    said = _said(book, made, problems)
     if output == "json":
-        show.as_json(_tree(event, verdicts, made))
+        show.as_json(_tree(event, explained, made, said))
     else:
-        _print(event, verdicts, everything=everything)
+        _print(event, explained, everything=everything)
         _print_plan(made)
+        _print_validation(made, said)
     return FINE
 
 
@@ -95,38 +118,76 @@ def _recorded(event_id: str, settings: Config) -> tuple[Event, Mapping[str, str 
     return row.event, handles
 
 
-def _print(event: Event, verdicts: Sequence[RuleVerdict], *, everything: bool) -> None:
+def _said(book: Rulebook, made: Plan, problems: Problems) -> list[Problem]:
+    """What validation says of the rules that matched."""
+    from router.core.analysis import analyse  # noqa: PLC0415 - verbs import what they use
+
+    analyse(book, problems)
+    matched = {rule.place for rule in book.rules if rule.id in made.matched}
+    return [problem for problem in problems.found if _owner(problem, book.rules) in matched]
+
+
+def _owner(problem: Problem, rules: Sequence[Rule]) -> object:
+    """Where the rule begins that a problem stands in; None for one before the first."""
+    before = [rule.place for rule in rules if rule.place.file == problem.place.file and rule.place <= problem.place]
+    return max(before, default=None)
+
+
+def _print(event: Event, explained: Sequence[_Explained], *, everything: bool) -> None:
     about = event.fields.get("branch") or event.fields.get("tag") or event.fields.get("ref") or ""
     show.line(f"{event.nsid} from {event.source}{', ' + str(about) if about else ''}")
     show.line()
-    for found in verdicts:
-        if found.matched:
-            show.line(f"matches    {found.rule.name}", fg="green")
+    others = 0
+    for one in explained:
+        if not everything and not one.verdict.matched and wants_another_nsid(one.part):
+            others += 1
         else:
-            show.line(f"no         {found.rule.name}")
-            _print_reason(found)
-        if everything:
-            for leaf in found.verdict.leaves():
-                show.line(f"             {_word(leaf)} {leaf.text}{_seen(leaf)}")
+            _print_rule(one, everything=everything)
+    if others:
+        more = "more " if others < len(explained) else ""
+        show.line(f"{show.counted(others, more + 'rule wants', more + 'rules want')} another nsid (--all shows them).")
 
 
-def _print_reason(found: RuleVerdict) -> None:
-    failed = found.verdict.failed()
-    if failed is not None:
-        show.line(f"             {failed.text}{_seen(failed)}")
-        show.line(f"             {failed.place}")
-    if found.note:
-        show.line(f"             {found.note}")
+def _print_rule(one: _Explained, *, everything: bool) -> None:
+    found = one.verdict
+    word = "yes" if found.matched else _WORDS[None if one.part.held is None else False]
+    note = f": {found.note}" if found.note else ""
+    show.line(f"{word:<4} {found.rule.name}{note}", fg="green" if found.matched else None)
+    if everything or not (found.matched or one.part.held):
+        for line in _branches((one.part if everything else reasons(one.part)).parts, ""):
+            show.line(line)
 
 
-def _word(verdict: Verdict) -> str:
-    return {True: "yes", False: "no ", None: "?  "}[verdict.held]
+def _branches(parts: Sequence[Part], indent: str) -> Iterator[str]:
+    """A tree: each condition with what it saw, and below it what it consists of."""
+    for number, part in enumerate(parts, start=1):
+        last = number == len(parts)
+        below = indent + ("   " if last else "│  ")
+        yield from _leaf(part, indent + ("└─ " if last else "├─ "), below)
+        yield from _branches(part.parts, below)
 
 
-def _seen(verdict: Verdict) -> str:
-    if verdict.error:
-        return f"  cannot be evaluated: {verdict.error}"
-    return f"  is {verdict.saw}" if verdict.saw else ""
+def _leaf(part: Part, first: str, below: str) -> Iterator[str]:
+    """A condition on one line with what it saw, where both fit; what fails says where it is written."""
+    text = f"{_WORDS[part.held]:<4} {part.text}"
+    saw = f"cannot be evaluated: {part.error}" if part.error else f"is {part.saw}" if part.saw else ""
+    if saw and len(first) + len(text) + 2 + len(saw) <= _WIDTH:
+        text, saw = f"{text}  {saw}", ""
+    yield from _wrapped(text, first, below)
+    for told in (saw, str(part.place) if part.kind == "field" and not part.held else ""):
+        if told:
+            yield from _wrapped(told, f"{below}     ", f"{below}     ")
+
+
+def _wrapped(text: str, first: str, below: str) -> Iterator[str]:
+    yield from textwrap.wrap(
+        text,
+        _WIDTH,
+        initial_indent=first,
+        subsequent_indent=below if first == below else f"{below}       ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def _print_plan(made: Plan) -> None:
@@ -134,9 +195,7 @@ def _print_plan(made: Plan) -> None:
     for trouble in made.troubles:
         show.line(f"undecided  {trouble.rule}: {trouble.sentence}", fg="yellow")
     for delivery in made.deliveries:
-        state = (
-            "" if delivery.state is State.READY else f" ({delivery.state}{': ' if delivery.reason else ''}{delivery.reason})"
-        )
+        state = "" if delivery.state is State.READY else f" ({delivery.state})"
         item = f" for {delivery.item}" if delivery.item is not None else ""
         show.line(f"{delivery.provider}{item}, by {delivery.rule}{state}", bold=True)
         for below in json.dumps(delivery.options, indent=2, ensure_ascii=False).splitlines():
@@ -145,24 +204,43 @@ def _print_plan(made: Plan) -> None:
         show.line("Nothing is done.")
 
 
-def _tree(event: Event, verdicts: Sequence[RuleVerdict], made: Plan) -> dict[str, Any]:
+def _print_validation(made: Plan, said: Sequence[Problem]) -> None:
+    """What is wrong with what was rendered, and with the rules that asked for it."""
+    if not made.matched:
+        return
+    show.line()
+    faults = [delivery for delivery in made.deliveries if delivery.reason]
+    for delivery in faults:
+        show.line(f"{delivery.provider}, by {delivery.rule}: {delivery.reason}", fg="red")
+    show.problems(said)
+    if not faults and not said:
+        show.line("Validation: no problems.")
+
+
+def _tree(event: Event, explained: Sequence[_Explained], made: Plan, said: Sequence[Problem]) -> dict[str, Any]:
     return {
         "event": {"source": event.source, "id": event.id, "nsid": event.nsid},
         "rules": [
             {
-                "rule": found.rule.id,
-                "matched": found.matched,
-                "note": found.note,
-                "conditions": [
-                    {"text": leaf.text, "held": leaf.held, "saw": leaf.saw, "error": leaf.error, "place": str(leaf.place)}
-                    for leaf in found.verdict.leaves()
-                ],
+                "rule": one.verdict.rule.id,
+                "matched": one.verdict.matched,
+                "note": one.verdict.note,
+                "conditions": _part_tree(one.part),
             }
-            for found in verdicts
+            for one in explained
         ],
         "troubles": [{"rule": trouble.rule, "sentence": trouble.sentence} for trouble in made.troubles],
         "deliveries": [_delivery_tree(delivery) for delivery in made.deliveries],
+        "problems": [show.problem_tree(problem) for problem in said],
     }
+
+
+def _part_tree(part: Part) -> dict[str, Any]:
+    """A condition on a field, or all, any or not of others."""
+    told: dict[str, Any] = {"kind": part.kind, "held": part.held, "place": str(part.place)}
+    if part.kind == "field":
+        return {**told, "field": part.field, "text": part.text, "saw": part.saw, "error": part.error}
+    return {**told, "parts": [_part_tree(inner) for inner in part.parts]}
 
 
 def _delivery_tree(delivery: Delivery[Tree]) -> dict[str, Any]:

@@ -29,6 +29,38 @@ rules:
   - name: alice
     when: {owner: "@alice.example", branch: topic}
     do: []
+  - name: repos
+    when: {nsid: sh.tangled.repo}
+    do: []
+"""
+NESTED = """\
+rules:
+  - name: nested
+    when:
+      trigger: push
+      any:
+        - {branch: "release/*", paths: "src/**"}
+        - not: {any: [{branch: main}, {tag: "v*"}]}
+        - $.n: {gt: 1}
+      all: [{branch: main}]
+    do: []
+  - name: undecided
+    when: {owner: "@alice.example"}
+    do: []
+  - name: long
+    when: {branch: ["a-branch-with-a-long-name", "another-branch-with-a-long-name", "and-a-third"]}
+    do: []
+"""
+#: A finding of no level that stops anything, in a rule that matches and in one that does not.
+WARNED = """\
+rules:
+  - name: main
+    when: {trigger: push, branch: [main, "release/*"]}
+    dedupe: {key: "{{ branch }}", within: 1m}
+    do: [{log: {message: "{{ record.nope }}"}}]
+  - name: never
+    when: {branch: {not: main}, all: [{branch: main}]}
+    do: []
 """
 
 
@@ -45,20 +77,22 @@ def test_each_rule_says_why_it_matches_or_does_not(call: Call) -> None:
         """\
 sh.tangled.git.refUpdate from knot, main
 
-no         docs
-             paths: every "docs/**"  is "src/app.py", "README.md"
-             rules/first.yaml:4:34
-matches    main
-no         all-pushes
-             `main` comes first
-no         alice
-             branch: "topic"  is "main"
-             rules/first.yaml:14:45
+no   docs
+└─ no   paths: every "docs/**"  is "src/app.py", "README.md"
+        rules/first.yaml:4:34
+yes  main
+no   all-pushes: `main` comes first
+no   alice
+└─ no   branch: "topic"  is "main"
+        rules/first.yaml:14:45
+1 more rule wants another nsid (--all shows them).
 
 log, by first/main
   {
     "message": "push to main"
   }
+
+Validation: no problems.
 """,
         "",
     )
@@ -67,22 +101,69 @@ log, by first/main
 def test_all_shows_every_condition(call: Call) -> None:
     """--all shows the conditions that hold as well, and those that cannot be evaluated."""
     out = call("explain", "--all", "events/push.json").out
-    assert '             yes trigger: "push"  is "push"\n             no  paths: every "docs/**"' in out
-    assert "             ?   owner: @alice.example  cannot be evaluated: the handle alice.example is not resolved yet" in out
+    assert 'no   docs\n├─ yes  trigger: "push"  is "push"\n└─ no   paths: every "docs/**"' in out
+    assert "├─ ?    owner: @alice.example\n│       cannot be evaluated: the handle alice.example is not resolved yet\n" in out
+    assert 'no   repos\n└─ no   nsid: "sh.tangled.repo"  is "sh.tangled.git.refUpdate"\n' in out
+
+
+def test_conditions_are_drawn_as_they_are_nested(call: Call, folder: Path) -> None:
+    """Of `any` every alternative is shown, of `all` the first that fails, of `not` what held; nothing is wider than 80."""
+    (folder / "other.yaml").write_text(NESTED)
+    out = call("explain", "events/push.json", "other.yaml").out
+    assert (
+        out.partition("\n\n")[2]
+        == """\
+no   nested
+└─ no   any
+   ├─ no   all
+   │  └─ no   branch: "release/*"  is "main"
+   │          other.yaml:6:20
+   ├─ no   not
+   │  └─ yes  any
+   │     ├─ yes  branch: "main"  is "main"
+   │     └─ no   tag: "v*"  is absent
+   │             other.yaml:7:45
+   └─ no   $.n: gt 1  is absent
+           other.yaml:8:16
+?    undecided
+└─ ?    owner: @alice.example
+        cannot be evaluated: the handle alice.example is not resolved yet
+        other.yaml:12:19
+no   long
+└─ no   branch: ["a-branch-with-a-long-name", "another-branch-with-a-long-name",
+          "and-a-third"]
+        is "main"
+        other.yaml:15:20
+
+undecided  other/undecided: the handle alice.example is not resolved yet
+Nothing is done.
+"""
+    )
+
+
+def test_what_validation_would_say_is_said_of_what_matched(call: Call, folder: Path) -> None:
+    """Options that the event made unfit, and findings in the rules that matched: not those of the others."""
+    (folder / "other.yaml").write_text(WARNED)
+    out = call("explain", "events/push.json", "other.yaml").out
+    assert "log, by other/main (dead)\n" in out
+    assert "log, by other/main: `{{ record.nope }}` cannot be rendered for this event: " in out
+    assert "other.yaml:4:19: warning R063: " in out
+    assert "R060" not in out
+    assert "Validation: no problems." not in out
 
 
 def test_rules_can_be_named(call: Call, folder: Path) -> None:
     """RULES replace what the configuration lists."""
     (folder / "other.yaml").write_text("rules: [{name: other, when: {trigger: push}, do: []}]\n")
     out = call("explain", "events/push.json", "other.yaml").out
-    assert "matches    other\n\nNothing is done.\n" in out
+    assert "yes  other\n\nNothing is done.\n\nValidation: no problems.\n" in out
     assert "all-pushes" not in out
 
 
 def test_an_event_can_come_from_stdin(call: Call, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`-` reads the event that another program prints."""
     monkeypatch.setattr("sys.stdin", io.StringIO((folder / "events/push.json").read_text()))
-    assert "matches    main" in call("explain", "-").out
+    assert "yes  main" in call("explain", "-").out
 
 
 def test_the_same_as_json(call: Call) -> None:
@@ -93,7 +174,15 @@ def test_the_same_as_json(call: Call) -> None:
         ("first/main", True, ""),
         ("first/all-pushes", False, "`main` comes first"),
         ("first/alice", False, ""),
+        ("first/repos", False, ""),
     ]
+    docs = found["rules"][0]["conditions"]
+    assert (docs["kind"], docs["held"]) == ("all", False)
+    assert [(part["field"], part["held"], part["saw"]) for part in docs["parts"]] == [
+        ("trigger", True, '"push"'),
+        ("paths", False, '"src/app.py", "README.md"'),
+    ]
+    assert found["problems"] == []
     (delivery,) = found["deliveries"]
     assert (delivery["provider"], delivery["options"], delivery["state"]) == ("log", {"message": "push to main"}, "ready")
     assert len(delivery["id"]) == 32

@@ -120,7 +120,7 @@ def test_a_recorded_event_can_be_explained(call: Call) -> None:
     """`explain --event-id` takes the event from the store and the rules as they are now."""
     code, out, _ = call("explain", "--event-id", "1", "rules")
     assert code == 0
-    assert out.startswith("sh.tangled.git.refUpdate from knot, main\n\nmatches    good\n")
+    assert out.startswith("sh.tangled.git.refUpdate from knot, main\n\nyes  good\n")
 
 
 def test_deliveries_are_listed_and_filtered(call: Call) -> None:
@@ -197,7 +197,8 @@ def running(store_path: Path, book: Rulebook | None = None) -> Iterator[Bell]:
 
     async def serve() -> None:
         store = await open_store(store_path)
-        task = asyncio.ensure_future(admin.serve(store, bell, store_path, SystemClock(), Silent(), lambda: book or Rulebook(())))
+        loaded = book or Rulebook(())
+        task = asyncio.ensure_future(admin.serve(store, bell, store_path, SystemClock(), Silent(), lambda: loaded))
         while not await _answers(admin.socket_path(store_path)):
             await asyncio.sleep(0)
         ready.set()
