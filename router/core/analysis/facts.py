@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from router.core.analysis import sets, texts
@@ -28,21 +29,24 @@ _TRIGGERS = {_FIRE: "schedule", _PUSH: "push", _PULL: "pull_request"}
 
 def about(*formulas: Formula) -> Formula:
     """The facts that bear on these formulas."""
-    asked = {field.partition(PART)[0] for formula in formulas for field in fields(formula)}
-    return Each(tuple(_facts(asked)))
+    return on(frozenset().union(*map(fields, formulas)))
 
 
-def fields(formula: Formula) -> Iterator[str]:
-    """The fields that a formula speaks of, with repetitions."""
+@lru_cache(maxsize=1024)
+def on(asked: frozenset[str]) -> Formula:
+    """The facts that bear on these fields."""
+    return Each(tuple(_facts(set(asked))))
+
+
+def fields(formula: Formula) -> frozenset[str]:
+    """The fields that a formula speaks of."""
     if isinstance(formula, (Some, Present)):
-        yield formula.field
-    elif isinstance(formula, Fact):
-        yield from (formula.about,) if formula.about else ()
-    elif isinstance(formula, No):
-        yield from fields(formula.part)
-    else:
-        for part in formula.parts:
-            yield from fields(part)
+        return frozenset((formula.field.partition(PART)[0],))
+    if isinstance(formula, Fact):
+        return frozenset((formula.about,) if formula.about else ())
+    if isinstance(formula, No):
+        return fields(formula.part)
+    return frozenset().union(*map(fields, formula.parts))
 
 
 def is_one_of(field: str, *words: str) -> Formula:

@@ -126,7 +126,7 @@ def _never_taken(known: _Known, problems: Problems) -> None:
 
 def _order(alive: Sequence[_Known], problems: Problems) -> None:
     left = _MOST_QUESTIONS
-    for position, earlier in overlapping([wanted(known.formula) for known in alive]):
+    for position, earlier in overlapping([wanted(known.rule, known.formula) for known in alive]):
         left -= len(earlier)
         if left < 0:
             return

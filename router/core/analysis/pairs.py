@@ -6,23 +6,46 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
+from router.core import globs
 from router.core.analysis.logic import SINGLE, Each, Some
+from router.core.conditions import Asks
+from router.core.identity import Repo
+from router.core.operators import AnyOf
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from router.core.analysis.logic import Formula
+    from router.core.rulebook import Rule
 
 
-def wanted(formula: Formula) -> dict[str, frozenset[str]]:
-    """For each field with one value, the few texts of which it must have one."""
-    found: dict[str, frozenset[str]] = {}
+def wanted(rule: Rule, formula: Formula) -> dict[str, frozenset[str]]:
+    """For each field with one value, the few texts of which it must have one. `formula` says when the rule acts.
+
+    For a repo they are its spellings: that two of them are the same repo cannot be proved, and is not supposed.
+    """
+    found = {"repo": spelt} if (spelt := _repos(rule)) else {}
     for part in _parts(formula):
         if isinstance(part, Some) and part.field in SINGLE and not part.values.numbers and part.values.others.empty:
             listed = part.values.texts.listed()
             if listed is not None:
                 found[part.field] = found.get(part.field, listed) & listed
     return found
+
+
+def _repos(rule: Rule) -> frozenset[str]:
+    """The repos that a rule is about, as it spells them; none where it is about others, too."""
+    for test in getattr(rule.when, "parts", ()):
+        if isinstance(test, Asks) and test.field == "repo":
+            operators = test.operator.operators if isinstance(test.operator, AnyOf) else (test.operator,)
+            if all(isinstance(operator, Repo) and _is_one(operator) for operator in operators):
+                return frozenset(map(str, operators))
+    return frozenset()
+
+
+def _is_one(repo: Repo) -> bool:
+    owner = repo.owner.did if repo.owner is not None else ""
+    return all(map(globs.is_plain, (repo.did, owner, repo.name if repo.owner is not None else "")))
 
 
 def _parts(formula: Formula) -> Iterator[Formula]:

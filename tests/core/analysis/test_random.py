@@ -31,7 +31,9 @@ REPOS += ["did:plc:alice*/co*", "did:plc:core*", "*", "did:plc:bob*/**"]
 TIMES: list[Any] = [{"after": "2026-01-01T00:00:00Z"}, {"before": "2026-06-01T00:00:00Z"}, {"before": "2027-06-01T00:00:00Z"}]
 NETWORKS: list[Any] = [{"cidr": "10.0.0.0/8"}, {"cidr": "10.1.0.0/16"}, {"cidr": "::/0"}, {"prefix": "10."}]
 NAMED: list[Any] = ["Main", {"equals_ignore_case": "MAIN"}, {"regex": "(?i)main"}, {"suffix": "n"}, {"glob": "[mM]*"}]
+KINDS = ["every", "none", "not"]
 ASKED = {name: asked_of(name) for name in WORDS} | {
+    "paths": asked_of("paths") | st.builds(lambda word, inner: {word: inner}, st.sampled_from(KINDS), asked_of("paths")),
     "repo": st.sampled_from(REPOS),
     "knot": st.sampled_from(["knot1.example.com", "*.example.com", {"prefix": "KNOT"}, {"exists": False}]),
     "source": st.sampled_from(["knot", "knot1", "jetstream", {"not": "knot"}]),
