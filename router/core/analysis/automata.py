@@ -1,4 +1,4 @@
-"""Regular languages: patterns of RE2's everyday syntax -> automata, run side by side to find a text or to prove that there is none.
+"""Regular languages: patterns of RE2's everyday syntax -> automata, which run side by side to find a text or prove there is none.
 
 Globs become patterns in `core.globs` and are matched by RE2; here the same pattern text becomes an automaton, so that what is
 proved is about what runs. A pattern that uses anything beyond the everyday (flags, word boundaries, Unicode classes) is not
@@ -58,9 +58,7 @@ class Nfa:
 
     def after(self, states: frozenset[int], char: int) -> frozenset[int]:
         """Where a character leads."""
-        return self.closure(
-            frozenset(target for state in states for chars, target in self.moves[state] if holds(chars, char))
-        )
+        return self.closure(frozenset(target for state in states for chars, target in self.moves[state] if holds(chars, char)))
 
     def edges(self) -> set[int]:
         """The characters at which its character sets begin, or have just ended."""

@@ -15,7 +15,7 @@ from router.core.conditions import AllOf, AnyOf, Negation
 from router.core.rulebook import Mode, Strategy
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from router.core.analysis.logic import Formula
     from router.core.conditions import Condition
@@ -91,6 +91,7 @@ def _tell_of_contradiction(rule: Rule, problems: Problems) -> None:
     else:
         sentence = f"The rule `{rule.name}` can never match: no event has `{_told(at)}`."
     hint = "All fields of `when` must hold at once. Where any will do, write a list or `any:`; else make it two rules."
+    hint = hint if others else "No value fits it: ask for what can be, or leave the rule out."
     problems.warning("R060", at.place, sentence, hint)
 
 
@@ -126,22 +127,18 @@ def _never_taken(known: _Known, problems: Problems) -> None:
 
 def _order(alive: Sequence[_Known], problems: Problems) -> None:
     left = _MOST_QUESTIONS
+    hidden: set[int] = set()
     for position, earlier in overlapping([wanted(known.rule, known.formula) for known in alive]):
         left -= len(earlier)
         if left < 0:
             return
-        _judge(alive[position], [alive[one] for one in earlier], problems)
-
-
-def _judge(known: _Known, earlier: Sequence[_Known], problems: Problems) -> None:
-    meeting = [other for other in earlier if may_be(known.formula, other.formula)]
-    taking = _taking(known, meeting)
-    if taking:
-        _tell_of_shadow(known.rule, [other.rule for other in taking], problems)
-        return
-    rivals = [other for other in meeting if _rival(known, other)]
-    if rivals:
-        _tell_of_overlap(known, rivals, problems)
+        known = alive[position]
+        meeting = [alive[one] for one in earlier if one not in hidden and may_be(known.formula, alive[one].formula)]
+        if taking := _taking(known, meeting):
+            hidden.add(position)
+            _tell_of_shadow(known.rule, [other.rule for other in taking], problems)
+        elif rivals := [other for other in meeting if _rival(known, other)]:
+            _tell_of_overlap(known, rivals, problems)
 
 
 def _taking(known: _Known, meeting: Sequence[_Known]) -> Sequence[_Known]:
@@ -149,9 +146,17 @@ def _taking(known: _Known, meeting: Sequence[_Known]) -> Sequence[_Known]:
     for other in meeting:
         if within(known.formula, other.formula):
             return (other,)
-    if 1 < len(meeting) <= _MOST_TOGETHER and within(known.formula, Either(tuple(other.formula for other in meeting))):
-        return meeting
-    return ()
+    together = list(meeting) if 1 < len(meeting) <= _MOST_TOGETHER else []
+    if not _within_any(known, together):
+        return ()
+    for other in meeting:
+        without = [one for one in together if one is not other]
+        together = without if _within_any(known, without) else together
+    return together
+
+
+def _within_any(known: _Known, others: Sequence[_Known]) -> bool:
+    return within(known.formula, Either(tuple(other.formula for other in others)))
 
 
 def _tell_of_shadow(rule: Rule, taking: Sequence[Rule], problems: Problems) -> None:

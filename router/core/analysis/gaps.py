@@ -33,7 +33,7 @@ def keys_with_gaps(rule: Rule, formula: Formula, problems: Problems) -> None:
             hint = f"Put what tells them apart into it, like {{{{ {rule.item_name}.name }}}}."
             problems.warning("R063", key.place, sentence, hint)
         elif not _tells_repos(key, rule) and _several_repos(formula):
-            sentence = f"`{name}` of `{rule.name}` takes different repos for one: what happens in one drops what happens in another."
+            sentence = f"`{name}` of `{rule.name}` takes different repos for one: what one does drops what another does."
             problems.warning("R063", key.place, sentence, _hint(key))
 
 

@@ -72,7 +72,6 @@ class Either:
 
 
 Formula: TypeAlias = "Some | Present | Fact | No | Each | Either"
-TRUE, FALSE = Each(()), Either(())
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +186,7 @@ def _learn(world: World, formula: Some | Present | Fact, *, wanted: bool) -> Wor
     else:
         known = replace(known, only=known.only & ~formula.values)
     fields = {**world.fields, name: known}
-    return World(fields, world.facts) if _consistent(name, fields, world.facts) else None
+    return World(fields, world.facts) if _consistent(name, fields) else None
 
 
 def _universe(name: str) -> Values:
@@ -206,7 +205,8 @@ def _learn_fact(world: World, fact: Fact, *, wanted: bool) -> World | None:
     return _learn(after, Present(fact.about), wanted=True) if fact.about else after
 
 
-def _consistent(name: str, fields: Mapping[str, _Field], facts: Mapping[str, bool]) -> bool:
+def _consistent(name: str, fields: Mapping[str, _Field]) -> bool:
+    """Whether what is known of a field, of which one more thing became known, can be."""
     base = name.partition(PART)[0]
     there = fields[base].there if base in fields else None
     if there is False:

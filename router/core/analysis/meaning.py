@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from router.core import jsonpath, operators
 from router.core.analysis import sets, texts
 from router.core.analysis.automata import TooHard
-from router.core.analysis.logic import FALSE, PART, Each, Either, Fact, Formula, No, Present, Some
+from router.core.analysis.logic import PART, Each, Either, Fact, Formula, No, Present, Some
 from router.core.analysis.sets import EVERYTHING, NAN, Values
 from router.core.conditions import AllOf, AnyOf, Asks, Condition, Negation
 from router.core.identity import Account, Knot, Repo, Who

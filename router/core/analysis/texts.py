@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from router.core import globs
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 #: Steps of one search: rules that people write need some dozens.
 _MOST_STEPS = 3000
-#: Texts of a set that are tried one by one; such a set may be long, where a rule lists its repos.
+#: Characters that read well in an example, the best first.
 _NICE = "xabcdefghijklmnopqrstuvwyz0123456789-_."
 
 
@@ -29,12 +30,12 @@ class Texts:
     def __and__(self, other: Texts) -> Texts:
         if self == other or other is ALL:
             return self
-        return other if self is ALL else All((*_parts(self, All), *_parts(other, All)))
+        return other if self is ALL else Common((*_parts(self, Common), *_parts(other, Common)))
 
     def __or__(self, other: Texts) -> Texts:
         if self == other or other is NONE:
             return self
-        return other if self is NONE else Any((*_parts(self, Any), *_parts(other, Any)))
+        return other if self is NONE else Joined((*_parts(self, Joined), *_parts(other, Joined)))
 
     def __invert__(self) -> Texts:
         return NONE if self is ALL else ALL if self is NONE else Without(self)
@@ -50,7 +51,7 @@ class Texts:
         yield self
 
 
-def _parts(texts: Texts, kind: type[All | Any]) -> tuple[Texts, ...]:
+def _parts(texts: Texts, kind: type[Common | Joined]) -> tuple[Texts, ...]:
     return texts.parts if isinstance(texts, kind) else (texts,)
 
 
@@ -82,7 +83,7 @@ class Matching(Texts):
 
 
 @dataclass(frozen=True, slots=True)
-class All(Texts):
+class Common(Texts):
     parts: tuple[Texts, ...]
 
     def has(self, text: str) -> bool:
@@ -90,7 +91,7 @@ class All(Texts):
 
     def listed(self) -> frozenset[str] | None:
         known = [words for part in self.parts if (words := part.listed()) is not None]
-        return frozenset(filter(self.has, min(known, key=len))) if known else None
+        return frozenset(word for word in min(known, key=len) if self.has(word)) if known else None
 
     def leaves(self) -> Iterator[Texts]:
         for part in self.parts:
@@ -98,15 +99,15 @@ class All(Texts):
 
 
 @dataclass(frozen=True, slots=True)
-class Any(Texts):
+class Joined(Texts):
     parts: tuple[Texts, ...]
 
     def has(self, text: str) -> bool:
         return any(part.has(text) for part in self.parts)
 
     def listed(self) -> frozenset[str] | None:
-        known = [part.listed() for part in self.parts]
-        return frozenset().union(*(words for words in known if words is not None)) if None not in known else None
+        known = [words for part in self.parts if (words := part.listed()) is not None]
+        return frozenset[str]().union(*known) if len(known) == len(self.parts) else None
 
     def leaves(self) -> Iterator[Texts]:
         for part in self.parts:
@@ -210,7 +211,7 @@ def example(texts: Texts) -> str | None:
 
 
 class _Search:
-    """All automata of a set, run side by side over every text that they can tell apart, the shortest first."""
+    """Common automata of a set, run side by side over every text that they can tell apart, the shortest first."""
 
     def __init__(self, texts: Texts) -> None:
         self.texts = texts
@@ -230,9 +231,7 @@ class _Search:
                     steps += 1
                     if steps > _MOST_STEPS:
                         raise TooHard
-                    after = tuple(
-                        machine.after(state, ord(char)) for machine, state in zip(self.machines, states, strict=True)
-                    )
+                    after = tuple(machine.after(state, ord(char)) for machine, state in zip(self.machines, states, strict=True))
                     if after not in seen:
                         seen.add(after)
                         following.append((after, text + char))
@@ -240,16 +239,14 @@ class _Search:
         return None
 
     def _accepts(self, states: tuple[frozenset[int], ...]) -> bool:
-        found = {
-            leaf: machine.end in state for leaf, machine, state in zip(self.leaves, self.machines, states, strict=True)
-        }
+        found = {leaf: machine.end in state for leaf, machine, state in zip(self.leaves, self.machines, states, strict=True)}
         return _evaluate(self.texts, found)
 
 
 def _evaluate(texts: Texts, found: dict[Texts, bool]) -> bool:
-    if isinstance(texts, All):
+    if isinstance(texts, Common):
         return all(_evaluate(part, found) for part in texts.parts)
-    if isinstance(texts, Any):
+    if isinstance(texts, Joined):
         return any(_evaluate(part, found) for part in texts.parts)
     if isinstance(texts, Without):
         return not _evaluate(texts.part, found)
@@ -267,7 +264,7 @@ def _chars(machines: Sequence[Nfa]) -> list[str]:
     """One character of each kind that the machines can tell apart, a nice one where there is one."""
     edges = sorted({0, automata.LAST + 1}.union(*(machine.edges() for machine in machines)))
     found = []
-    for low, after in zip(edges, edges[1:], strict=False):
+    for low, after in pairwise(edges):
         nice = next((char for char in _NICE if low <= ord(char) < after), chr(low))
         found.append(nice)
     return sorted(found, key=lambda char: (char not in _NICE, char))

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from router.core import match
 from router.core.analysis import analyse, logic, sets
 from router.core.analysis.automata import TooHard
-from router.core.analysis.logic import PART, Each, Either, Fact, Formula, No, Present, Some
+from router.core.analysis.logic import PART, Each, Either, Fact, Formula, No, Present
 from router.core.analysis.meaning import _formula
 from router.core.analysis.sets import Values
 from router.core.model import Event, Tree
