@@ -1,4 +1,4 @@
-"""Regular languages: patterns of RE2's everyday syntax -> automata, which run side by side to find a text or prove there is none.
+"""Regular languages: patterns of RE2's everyday syntax -> automata, which run side by side to find a text, or prove it missing.
 
 Globs become patterns in `core.globs` and are matched by RE2; here the same pattern text becomes an automaton, so that what is
 proved is about what runs. A pattern that uses anything beyond the everyday (flags, word boundaries, Unicode classes) is not

@@ -144,7 +144,7 @@ def address(value: Tree) -> Tree:
     return int(found) + (0 if found.version == 4 else 1 << 33)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(PAIRS)
 def test_a_formula_means_what_its_condition_does(pair: tuple[str, dict[str, Any], dict[str, Any]]) -> None:
     """A condition holds where its formula is true, and can be told not to hold where its other formula is."""
@@ -157,7 +157,7 @@ def test_a_formula_means_what_its_condition_does(pair: tuple[str, dict[str, Any]
                 assert true(_formula(condition, wanted=wanted), given_view) is (held is wanted)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(PAIRS)
 def test_what_is_proved_is_so(pair: tuple[str, dict[str, Any], dict[str, Any]]) -> None:
     """No event matches what is called impossible, and whatever matches a rule matches one that is called wider."""
@@ -180,7 +180,7 @@ def holds(condition: Any, view: View) -> bool | None:
         return None
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(FILES, st.lists(EVENTS, min_size=1, max_size=5))
 def test_a_rule_called_impossible_or_shadowed_never_acts(file: dict[str, Any], events: list[Event]) -> None:
     """R060 and R061 are never false alarms, whatever the events."""
