@@ -180,4 +180,4 @@ def _failed(answer: Answer, to: str) -> DeliveryError:
     return Permanent(f"{to} answered {answer.status}.", response=shown)
 
 
-plugin = Plugin(settings=Settings, options=Options, open=Webhook, idempotent=True)
+plugin = Plugin(settings=Settings, options=Options, open=Webhook, idempotent=True, sample=lambda _status: {})

@@ -26,16 +26,17 @@ def product() -> str:
         return "tangled-router"
 
 
-def open_session() -> aiohttp.ClientSession:
+def open_session(connector: aiohttp.BaseConnector | None = None) -> aiohttp.ClientSession:
     """A session for the running loop: close it. It reads no proxy or password from the environment, keeps no cookies, and
     raises RedirectRefused for a request that forgot `allow_redirects=False` and is sent elsewhere.
 
-    Connections are not counted here: lanes bound deliveries, and each websocket holds one for as long as it lives.
+    Connections are not counted here: lanes bound deliveries, and each websocket holds one for as long as it lives. They lead
+    to the network, unless `connector` says where else.
     """
     guard = aiohttp.TraceConfig()
     guard.on_request_redirect.append(_refuse)
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=60),
+        connector=connector or aiohttp.TCPConnector(limit=0, ttl_dns_cache=60),
         timeout=TIMEOUT,
         headers={"User-Agent": f"{product()} Python/{sys.version_info.major}.{sys.version_info.minor}"},
         cookie_jar=aiohttp.DummyCookieJar(),

@@ -15,7 +15,7 @@ from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
 from pydantic import BaseModel
 
-from router.core.model import Delivery, Receipt, Report
+from router.core.model import Delivery, Receipt, Report, Tree
 from router.core.options import Bounded, Verbatim
 from router.host import Host
 from router.secret import Secret, SecretMissing
@@ -80,12 +80,17 @@ class Plugin(Generic[SettingsT, OptionsT]):
 
     `open` is called once, with the settings of router.yaml (or their defaults), inside the running loop. `idempotent` says
     that doing it twice with the same id does no harm, so that an ambiguous outcome may simply be tried again.
+
+    `sample` is for tests of rules: the body, as JSON, of what the other side answers with a status. A plug-in that has one
+    acts by requests of `host.http` alone, so that a test can answer them; of any other, a test says how attempts end, and
+    `deliver` is never called.
     """
 
     settings: type[SettingsT]
     options: type[OptionsT]
     open: Callable[[SettingsT, Host], Provider[OptionsT]]
     idempotent: bool = False
+    sample: Callable[[int], Tree] | None = None
 
 
 AnyPlugin = Plugin[Any, Any]

@@ -32,7 +32,7 @@ def test(paths: Sequence[str], expression: str, config_file: Path | None, output
 
     settings = config.load(config_file, with_plugins=False)
     entries = library.on_command_line(paths) if paths else settings.rules
-    session = run(entries, settings.identity.pins, selector(expression))
+    session = run(entries, settings.identity.pins, selector(expression), lambda: config.load(config_file).providers)
     if output == "json":
         show.as_json(_tree(session))
     else:

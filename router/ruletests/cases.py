@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from router.core import document, grammar
 from router.core.problems import Place, Problems, nearest
 from router.core.values import instant
+from router.ruletests import answers, endings
 from router.ruletests.events import EventText, path_steps
 
 if TYPE_CHECKING:
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
     from router.core.document import Node
     from router.core.model import Micros, Tree
 
-CASE_KEYS = ("name", "event", "expect", "why_not", "trust", "vars", "now", "identities")
-EXPECT_KEYS = ("rule", "exact")
+CASE_KEYS = ("name", "event", "expect", "why_not", "trust", "vars", "now", "identities", "answers")
+EXPECT_KEYS = ("rule", "exact", *endings.ENDING_KEYS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +34,7 @@ class Expected:
     provider: str = ""
     options: Tree = None
     exact: bool = False
+    ends: endings.Expectation | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +50,7 @@ class Case:
     vars: Mapping[str, Tree] = field(default_factory=dict)
     now: Micros | None = None
     identities: Mapping[str, str] = field(default_factory=dict)
+    answers: Mapping[str, tuple[answers.Answer, ...]] = field(default_factory=dict)
 
 
 def read(text: str, file: Path, providers: Collection[str], problems: Problems) -> list[Case]:
@@ -77,7 +80,7 @@ class _Reader:
         if not document.mapping(node, self.problems, "a case", CASE_KEYS):
             return None
         name, event = self._name(node), self._event(node)
-        expect, why_not = node.get("expect"), node.get("why_not")
+        expect, why_not, answered = node.get("expect"), node.get("why_not"), node.get("answers")
         if expect is None and why_not is None:
             self._error("R005", node.place, "A case needs `expect`.", "Write `expect: []` where no rule may do anything.")
         if event is None:
@@ -86,12 +89,13 @@ class _Reader:
             name=name,
             place=node.place,
             event=event,
-            expect=tuple(self._expectations(expect)) if expect is not None else None,
+            expect=tuple(self._expectations(expect, answered=answered is not None)) if expect is not None else None,
             why_not=dict(self._why_not(why_not)) if why_not is not None else {},
             trust=self._trust(node.get("trust")),
             vars=self._plain_mapping(node.get("vars"), "`vars`"),
             now=self._now(node.get("now")),
             identities=dict(self._identities(node.get("identities"))),
+            answers=dict(answers.read(answered, self.providers, self.problems)) if answered is not None else {},
         )
 
     def _error(self, code: str, place: Place, message: str, hint: str = "") -> None:
@@ -135,18 +139,18 @@ class _Reader:
             else:
                 yield path, document.tree(child, self.problems), place
 
-    def _expectations(self, node: Node) -> Iterator[Expected]:
+    def _expectations(self, node: Node, *, answered: bool) -> Iterator[Expected]:
         if node.kind != "list":
             document.wrong_type(node, self.problems, "`expect`", "a list")
             return
         for item in node.value:
             known = (*EXPECT_KEYS, *self.providers)
             if document.mapping(item, self.problems, "an item of `expect`", known):
-                expected = self._expected(item)
+                expected = self._expected(item, answered=answered)
                 if expected is not None:
                     yield expected
 
-    def _expected(self, node: Node) -> Expected | None:
+    def _expected(self, node: Node, *, answered: bool) -> Expected | None:
         rule = node.get("rule")
         if rule is None:
             self._error("R005", node.place, "An item of `expect` needs a `rule`.", "Name the rule that must match.")
@@ -165,6 +169,7 @@ class _Reader:
             provider=provider,
             options=self._plain_mapping(options, f"the options of `{provider}`"),
             exact=exact is not None and exact.value is True,
+            ends=endings.read(node, answered=answered, problems=self.problems),
         )
 
     def _why_not(self, node: Node) -> Iterator[tuple[str, tuple[str, Place]]]:

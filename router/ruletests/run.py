@@ -8,15 +8,23 @@ from typing import TYPE_CHECKING
 from router import library, plugins
 from router.core import rules
 from router.core.errors import BadInput
+from router.core.plan import plan
 from router.core.problems import Problem, Problems, nearest
 from router.core.rulebook import Rulebook
 from router.ruletests import cases, events, verdicts
+from router.ruletests.endings import Played
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from pydantic import BaseModel
+
+    from router.core.model import Event
     from router.core.problems import Place
+
+    #: What router.yaml says of providers, for those who need it.
+    Configured = Callable[[], Mapping[str, BaseModel]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +49,11 @@ class Session:
         return [result for result in self.results if result.findings]
 
 
-def run(entries: Sequence[library.Entry], pins: Mapping[str, str], selects: Callable[[str], bool]) -> Session:
-    """Run the tests of these files and folders whose names are selected. `pins` are handles that are known anyway."""
+def run(
+    entries: Sequence[library.Entry], pins: Mapping[str, str], selects: Callable[[str], bool], configured: Configured = dict
+) -> Session:
+    """Run the tests of these files and folders whose names are selected. `pins` are handles that are known anyway;
+    `configured` is asked for the settings of providers when a case has `answers`, and never for a secret."""
     session = Session()
     books: dict[Path, Rulebook | None] = {}
     files = library.test_files(entries, session.problems)
@@ -57,7 +68,7 @@ def run(entries: Sequence[library.Entry], pins: Mapping[str, str], selects: Call
         chosen = [case for case in found if selects(case.name)]
         session.unselected += len(found) - len(chosen)
         book = books[file.parent]
-        session.results += _results(chosen, book, pins, session.problems) if book is not None else []
+        session.results += _results(chosen, book, pins, configured, session.problems) if book is not None else []
     return session
 
 
@@ -71,16 +82,30 @@ def _rulebook(folder: Path, problems: Problems) -> Rulebook | None:
     return None if mine.errors else book
 
 
-def _results(chosen: Sequence[cases.Case], book: Rulebook, pins: Mapping[str, str], problems: Problems) -> Iterator[Result]:
+def _results(
+    chosen: Sequence[cases.Case], book: Rulebook, pins: Mapping[str, str], configured: Configured, problems: Problems
+) -> Iterator[Result]:
     for case in chosen:
         try:
             event = events.with_facts(events.build(case.event), trust=case.trust, now=case.now)
             known = _with_vars(book, case)
-            findings = verdicts.judge(case, event, known, _identities(book, pins, case))
+            identities = _identities(book, pins, case)
+            played = _played(case, event, known, identities, configured)
+            findings = [*verdicts.judge(case, event, known, identities, played.endings), *played.findings]
         except BadInput as error:
             problems.found.extend(error.problems)
             continue
         yield Result(case.name, case.place, tuple(findings))
+
+
+def _played(
+    case: cases.Case, event: Event, book: Rulebook, identities: Mapping[str, str | None], configured: Configured
+) -> Played:
+    if not case.answers:
+        return Played()
+    from router.ruletests.play import play  # noqa: PLC0415 - few cases have answers, and the others need no engine
+
+    return play(case.answers, event, plan(event, book, identities), configured())
 
 
 def _identities(book: Rulebook, pins: Mapping[str, str], case: cases.Case) -> dict[str, str | None]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeAlias
 
 from router.core import match, plan
 from router.core.model import State
 from router.core.problems import nearest
 from router.core.values import show
+from router.ruletests import endings
 from router.ruletests.events import wrong
 
 if TYPE_CHECKING:
@@ -20,18 +22,28 @@ if TYPE_CHECKING:
     from router.ruletests.cases import Case, Expected
 
 Found: TypeAlias = "Delivery[Tree]"
+Endings: TypeAlias = "Mapping[str, endings.Ending]"
 _ABSENT = object()
 
 
-def judge(case: Case, event: Event, rulebook: Rulebook, identities: Mapping[str, str | None]) -> list[str]:
-    """What is wrong, as lines; nothing where the case holds. Raises BadInput where the case names no rule of these."""
+def judge(
+    case: Case,
+    event: Event,
+    rulebook: Rulebook,
+    identities: Mapping[str, str | None],
+    ends: Endings = MappingProxyType({}),
+) -> list[str]:
+    """What is wrong, as lines; nothing where the case holds. `ends` are those of deliveries that were played, by their ids.
+
+    Raises BadInput where the case names no rule of these.
+    """
     made = plan.plan(event, rulebook, identities)
     verdicts = {verdict.rule.id: verdict for verdict in match.explain(event, rulebook, identities)}
     lines = [f"`{trouble.rule}` cannot be decided: {trouble.sentence}" for trouble in made.troubles]
     for reference, (field, place) in case.why_not.items():
         lines += _why_not(verdicts[_rule(reference, rulebook, place).id], field)
     if case.expect is not None:
-        lines += _compare(case.expect, made, rulebook, verdicts)
+        lines += _compare(case.expect, made, rulebook, verdicts, ends)
     return lines
 
 
@@ -70,10 +82,10 @@ def reason(verdict: match.RuleVerdict) -> str:
 
 
 def _compare(
-    expected: Sequence[Expected], made: Plan, rulebook: Rulebook, verdicts: Mapping[str, match.RuleVerdict]
+    expected: Sequence[Expected], made: Plan, rulebook: Rulebook, verdicts: Mapping[str, match.RuleVerdict], ends: Endings
 ) -> Iterator[str]:
     rules = [_rule(item.rule, rulebook, item.place) for item in expected]
-    taken = _assign(expected, rules, made.deliveries)
+    taken = _assign(expected, rules, made.deliveries, ends)
     rest = [position for position in range(len(made.deliveries)) if position not in taken.values()]
     for number, (item, rule) in enumerate(zip(expected, rules, strict=True)):
         if number in taken:
@@ -82,23 +94,23 @@ def _compare(
             yield f"`{rule.name}` does not match:"
             yield f"    {reason(verdicts[rule.id])}"
         elif item.provider or rule.steps:
-            near = _nearest(item, rule, [made.deliveries[position] for position in rest])
+            near = _nearest(item, rule, [made.deliveries[position] for position in rest], ends)
             if near is None:
                 yield f"`{rule.name}` matches, but makes no further delivery" + (
                     f" to {item.provider}" if item.provider else ""
                 )
             else:
                 rest.remove(made.deliveries.index(near))
-                yield from _differs(item, near, rule)
+                yield from _differs(item, near, rule, ends)
     names = {rule.id: rule.name for rule in rulebook.rules}
     for position in rest:
         yield from _unexpected(made.deliveries[position], names)
 
 
-def _assign(expected: Sequence[Expected], rules: Sequence[Rule], deliveries: Sequence[Found]) -> dict[int, int]:
+def _assign(expected: Sequence[Expected], rules: Sequence[Rule], deliveries: Sequence[Found], ends: Endings) -> dict[int, int]:
     """Which delivery each expectation gets, so that as many as possible get one, in whatever order either are written."""
     fits = [
-        [position for position, found in enumerate(deliveries) if _fits(item, rule, found)]
+        [position for position, found in enumerate(deliveries) if _fits(item, rule, found, ends)]
         for item, rule in zip(expected, rules, strict=True)
     ]
     owner: dict[int, int] = {}
@@ -117,25 +129,40 @@ def _assign(expected: Sequence[Expected], rules: Sequence[Rule], deliveries: Seq
     return {number: position for position, number in owner.items()}
 
 
-def _fits(item: Expected, rule: Rule, found: Found) -> bool:
+def _fits(item: Expected, rule: Rule, found: Found, ends: Endings) -> bool:
     if found.rule != rule.id or found.state is State.DEAD or item.provider not in ("", found.provider):
         return False
-    return not item.provider or not list(_differences(item.options, found.options, exact=item.exact))
+    return not list(_apart(item, found, ends))
 
 
-def _nearest(item: Expected, rule: Rule, rest: Sequence[Found]) -> Found | None:
+def _apart(item: Expected, found: Found, ends: Endings) -> Iterator[str]:
+    """One line for each thing that differs: in what is delivered, and in how that ended."""
+    if item.provider:
+        yield from _differences(item.options, found.options, exact=item.exact)
+    yield from endings.differences(item.ends, ends.get(found.id))
+
+
+def _nearest(item: Expected, rule: Rule, rest: Sequence[Found], ends: Endings) -> Found | None:
     """The delivery that was probably meant: of the same rule and provider, with the fewest differences."""
     same = [found for found in rest if found.rule == rule.id and item.provider in ("", found.provider)]
-    return min(same, key=lambda found: len(list(_differences(item.options, found.options, exact=item.exact))), default=None)
+    return min(same, key=lambda found: _distance(item, found, ends), default=None)
 
 
-def _differs(item: Expected, found: Found, rule: Rule) -> Iterator[str]:
+def _distance(item: Expected, found: Found, ends: Endings) -> tuple[bool, int]:
+    """Whoever asks for an ending means a delivery that has one."""
+    return item.ends is not None and found.id not in ends, len(list(_apart(item, found, ends)))
+
+
+def _differs(item: Expected, found: Found, rule: Rule, ends: Endings) -> Iterator[str]:
     if found.state is State.DEAD:
         yield f"`{rule.name}` to {found.provider} cannot be rendered: {found.reason}"
         return
     yield f"`{rule.name}` to {found.provider} differs:"
-    for difference in _differences(item.options, found.options, exact=item.exact):
+    for difference in _apart(item, found, ends):
         yield f"    {difference}"
+    if list(endings.differences(item.ends, ends.get(found.id))) and found.id in ends:
+        for line in endings.tale(ends[found.id]):
+            yield f"    {line}"
 
 
 def _unexpected(found: Found, names: Mapping[str, str]) -> Iterator[str]:
