@@ -43,7 +43,7 @@ def fields(formula: Formula) -> frozenset[str]:
     if isinstance(formula, (Some, Present)):
         return frozenset((formula.field.partition(PART)[0],))
     if isinstance(formula, Fact):
-        return frozenset((formula.about,) if formula.about else ())
+        return frozenset((formula.field.partition(PART)[0],) if formula.field else ())
     if isinstance(formula, No):
         return fields(formula.part)
     return frozenset().union(*map(fields, formula.parts))
@@ -59,6 +59,11 @@ def _facts(asked: set[str]) -> Iterator[Formula]:
     if "status" in asked:
         yield Either((No(Present("status")), is_one_of("nsid", OWN_STATUS)))
         asked = asked | {"nsid"}
+    if "source" in asked:
+        yield Either((No(is_one_of("source", "spindle")), is_one_of("nsid", OWN_STATUS)))
+        asked = asked | {"nsid"}
+    if "trigger" in asked and (found := tuple(No(Present(field)) for field in _LACKS[_FIRE] if field in asked)):
+        yield Either((No(is_one_of("trigger", "schedule")), Each(found)))
     if "nsid" not in asked:
         return
     for nsid, lacking in _LACKS.items():

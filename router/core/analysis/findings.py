@@ -59,10 +59,10 @@ def may_be(*formulas: Formula) -> bool:
         return True
 
 
-def within(one: Formula, other: Formula) -> bool:
+def within(one: Formula, other: Formula, *, usual: bool = False) -> bool:
     """Whether every event of `one` is one of `other`; False also where that is too hard to tell."""
     try:
-        return implies(Each((facts.about(one, other), one)), other)
+        return implies(Each((facts.about(one, other), one)), other, usual=usual)
     except TooHard:
         return False
 
@@ -170,12 +170,12 @@ def _tell_of_shadow(rule: Rule, taking: Sequence[Rule], problems: Problems) -> N
 def _rival(known: _Known, other: _Known) -> bool:
     """Whether an earlier rule takes some events, each rule has some of its own, and it makes a difference.
 
-    A rule that does nothing is an exception that stands first, and one whose events are all of the later rule's is its
-    special case: there the order is the point.
+    A rule that does nothing, or at some hours only, is an exception that stands first, and one whose events are all of the
+    later rule's is its special case: there the order is the point.
     """
-    if not other.rule.steps or not known.rule.steps or _doing(known.rule) == _doing(other.rule):
+    if not other.rule.steps or not known.rule.steps or _doing(known.rule) == _doing(other.rule) or other.rule.active:
         return False
-    return not within(other.formula, known.formula) and _meets(known, other) is not None
+    return not within(other.formula, known.formula, usual=True) and _meets(known, other) is not None
 
 
 def _doing(rule: Rule) -> object:

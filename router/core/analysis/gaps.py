@@ -67,12 +67,9 @@ def _several_repos(formula: Formula) -> bool:
     listed = {part.field: part.values.texts.listed() for part in parts if isinstance(part, Some)}
     if any(listed.get(f"repo{PART}{one}") and len(listed[f"repo{PART}{one}"] or ()) == 1 for one in ("did", "name")):
         return False
-    if any(isinstance(part, Some) and part.field == "source" for part in parts):
-        try:
-            if not possible(formula, facts.is_one_of("source", *_ABOUT_REPOS)):
-                return False
-        except TooHard:
-            return False
+    named = [part.values.texts for part in parts if isinstance(part, Some) and part.field == "source"]
+    if any(not any(map(texts.has, _ABOUT_REPOS)) for texts in named):
+        return False
     try:
         return possible(facts.about(formula, Present("repo")), formula, Present("repo"))
     except TooHard:

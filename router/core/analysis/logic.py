@@ -18,7 +18,7 @@ from router.core.analysis.sets import EVERY_TEXT, EVERYTHING, Values
 from router.core.analysis.texts import example
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
 #: Ways that are followed before a question is given up.
 _MOST_WAYS = 400
@@ -47,10 +47,12 @@ class Present:
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """`about` is the field that must be there for the fact to be true, if any; of a fact and its `unlike` at most one is."""
+    """`field` is what it is about, if anything, and `there` says that the field is there where the fact is true. Of a fact and
+    its `unlike` at most one is."""
 
     name: str
-    about: str = ""
+    field: str = ""
+    there: bool = False
     unlike: str = ""
 
 
@@ -89,31 +91,31 @@ class World:
 
     fields: Mapping[str, _Field] = field(default_factory=dict)
     facts: Mapping[str, bool] = field(default_factory=dict)
+    #: What the facts are about: (field, fact).
+    subjects: frozenset[tuple[str, str]] = frozenset()
 
 
-def possible(*formulas: Formula) -> bool:
-    """Whether an event may make all of these true. Raises TooHard."""
-    return next(_ways([(formula, True) for formula in formulas], World(), _Budget()), None) is not None
+def possible(*formulas: Formula, usual: bool = False) -> bool:
+    """Whether an event may make all of these true. Raises TooHard.
+
+    In a `usual` event a path without a star finds no list, so that it has one value.
+    """
+    return next(_Search(usual=usual).worlds(formulas), None) is not None
 
 
 def instance(*formulas: Formula) -> dict[str, str] | None:
-    """Texts of the fields of an event that makes all of these true, where handles are taken for different accounts. None
-    where there is no such event. Raises TooHard."""
-    for world in _ways([(formula, True) for formula in formulas], World(), _Budget()):
-        if not _same_account_twice(world):
+    """Texts of the fields of a usual event that makes all of these true. None where there is none, or where that is not known:
+    two handles are taken for two accounts, and of what is not looked into nothing else is supposed. Raises TooHard."""
+    for world in _Search(usual=True).worlds(formulas):
+        if not _supposes(world):
             return dict(_texts(world))
     return None
 
 
-def _same_account_twice(world: World) -> bool:
-    """Whether this world needs that one account has two handles, or a handle and a DID that a rule wrote out."""
-    subjects: dict[str, set[str]] = {}
-    for fact in (name for name, true in world.facts.items() if true and " is @" in name):
-        subjects.setdefault(fact.partition(" is @")[0], set()).add(fact)
-    return any(
-        len(facts) > 1 or any(some.texts.listed() for some in getattr(world.fields.get(field), "some", ()))
-        for field, facts in subjects.items()
-    )
+def _supposes(world: World) -> bool:
+    """Whether two things must be true together of one field, one of which is not looked into."""
+    true = [name for name, fact in world.subjects if world.facts[fact]]
+    return len(set(true)) < len(true) or any(world.fields[name].some for name in true if name in world.fields)
 
 
 def _texts(world: World) -> Iterator[tuple[str, str]]:
@@ -127,92 +129,91 @@ def _texts(world: World) -> Iterator[tuple[str, str]]:
                 yield name, found
 
 
-def implies(one: Formula, other: Formula) -> bool:
+def implies(one: Formula, other: Formula, *, usual: bool = False) -> bool:
     """Whether every event that makes `one` true makes `other` true. Raises TooHard."""
-    return not possible(one, No(other))
+    return not possible(one, No(other), usual=usual)
 
 
-class _Budget:
-    def __init__(self) -> None:
+class _Search:
+    """One question: every way in which formulas may be true is followed, until there are too many."""
+
+    def __init__(self, *, usual: bool) -> None:
+        self.usual = usual
         self.left = _MOST_WAYS
 
-    def take(self) -> None:
-        self.left -= 1
-        if self.left < 0:
-            raise TooHard
+    def worlds(self, formulas: Sequence[Formula]) -> Iterator[World]:
+        """The worlds in which all are true."""
+        return self._ways([(formula, True) for formula in formulas], World())
 
-
-def _ways(todo: list[tuple[Formula, bool]], world: World, budget: _Budget) -> Iterator[World]:
-    """The worlds in which every formula has the truth that is wanted of it."""
-    choices: list[tuple[Each | Either, bool]] = []
-    todo = list(todo)
-    while todo:
-        formula, wanted = todo.pop()
-        if isinstance(formula, No):
-            todo.append((formula.part, not wanted))
-        elif isinstance(formula, (Each, Either)):
-            if isinstance(formula, Each) is wanted:
-                todo.extend((part, wanted) for part in formula.parts)
+    def _ways(self, todo: list[tuple[Formula, bool]], world: World) -> Iterator[World]:
+        """The worlds in which every formula has the truth that is wanted of it."""
+        choices: list[tuple[Each | Either, bool]] = []
+        while todo:
+            formula, wanted = todo.pop()
+            if isinstance(formula, No):
+                todo.append((formula.part, not wanted))
+            elif isinstance(formula, (Each, Either)):
+                if isinstance(formula, Each) is wanted:
+                    todo.extend((part, wanted) for part in formula.parts)
+                else:
+                    choices.append((formula, wanted))
             else:
-                choices.append((formula, wanted))
+                after = self._learn(world, formula, wanted=wanted)
+                if after is None:
+                    return
+                world = after
+        if not choices:
+            yield world
+            return
+        # The one with the fewest ways first: most ways end soon.
+        choices.sort(key=lambda choice: len(choice[0].parts))
+        (formula, wanted), *rest = choices
+        for part in formula.parts:
+            self.left -= 1
+            if self.left < 0:
+                raise TooHard
+            yield from self._ways([(part, wanted), *rest], world)
+
+    def _learn(self, world: World, formula: Some | Present | Fact, *, wanted: bool) -> World | None:
+        """The world with one more thing known, or None where that contradicts it."""
+        if isinstance(formula, Fact):
+            return self._learn_fact(world, formula, wanted=wanted)
+        name = formula.field
+        known = world.fields.get(name) or _Field(EVERYTHING if name.startswith("$") else EVERY_TEXT)
+        if isinstance(formula, Present):
+            if known.there is (not wanted):
+                return None
+            known = replace(known, there=wanted)
+        elif wanted:
+            known = replace(known, some=(*known.some, formula.values))
         else:
-            after = _learn(world, formula, wanted=wanted)
-            if after is None:
-                return
-            world = after
-    if not choices:
-        yield world
-        return
-    # The one with the fewest ways first: most ways end soon.
-    choices.sort(key=lambda choice: len(choice[0].parts))
-    (formula, wanted), *rest = choices
-    for part in formula.parts:
-        budget.take()
-        yield from _ways([(part, wanted), *rest], world, budget)
+            known = replace(known, only=known.only & ~formula.values)
+        fields = {**world.fields, name: known}
+        return replace(world, fields=fields) if _consistent(name, fields, one=self._has_one(name)) else None
 
+    def _has_one(self, name: str) -> bool:
+        return name in SINGLE or (self.usual and name.startswith("$") and "*" not in name and ".." not in name)
 
-def _learn(world: World, formula: Some | Present | Fact, *, wanted: bool) -> World | None:
-    """The world with one more thing known, or None where that contradicts it."""
-    if isinstance(formula, Fact):
-        return _learn_fact(world, formula, wanted=wanted)
-    name = formula.field
-    known = world.fields.get(name) or _Field(_universe(name))
-    if isinstance(formula, Present):
-        if known.there is (not wanted):
+    def _learn_fact(self, world: World, fact: Fact, *, wanted: bool) -> World | None:
+        if world.facts.get(fact.name) is (not wanted):
             return None
-        known = replace(known, there=wanted)
-    elif wanted:
-        known = replace(known, some=(*known.some, formula.values))
-    else:
-        known = replace(known, only=known.only & ~formula.values)
-    fields = {**world.fields, name: known}
-    return World(fields, world.facts) if _consistent(name, fields) else None
+        subjects = world.subjects | {(fact.field, fact.name)} if fact.field else world.subjects
+        after = World(world.fields, {**world.facts, fact.name: wanted}, subjects)
+        if not wanted:
+            return after
+        if fact.unlike and after.facts.get(fact.unlike):
+            return None
+        return self._learn(after, Present(fact.field.partition(PART)[0]), wanted=True) if fact.there else after
 
 
-def _universe(name: str) -> Values:
-    return EVERYTHING if name.startswith("$") else EVERY_TEXT
-
-
-def _learn_fact(world: World, fact: Fact, *, wanted: bool) -> World | None:
-    if world.facts.get(fact.name) is (not wanted):
-        return None
-    facts = {**world.facts, fact.name: wanted}
-    if not wanted:
-        return World(world.fields, facts)
-    if fact.unlike and facts.get(fact.unlike):
-        return None
-    after = World(world.fields, facts)
-    return _learn(after, Present(fact.about), wanted=True) if fact.about else after
-
-
-def _consistent(name: str, fields: Mapping[str, _Field]) -> bool:
-    """Whether what is known of a field, of which one more thing became known, can be."""
+def _consistent(name: str, fields: Mapping[str, _Field], *, one: bool) -> bool:
+    """Whether what is known of a field, of which one more thing became known, can be. `one`: it has at most one value."""
     base = name.partition(PART)[0]
     there = fields[base].there if base in fields else None
     if there is False:
         return not any(found.some for other, found in fields.items() if other.partition(PART)[0] == base)
     known = fields[name]
-    if name in SINGLE:
+    if one:
         values = known.only
         for some in known.some:
             values = values & some

@@ -76,12 +76,9 @@ def _asked(operator: Operator, field: str, *, wanted: bool) -> Formula:
     try:
         return meaning(operator, field, wanted)
     except TooHard:
-        return _opaque(operator, field, wanted=wanted)
-
-
-def _opaque(operator: Operator, field: str, *, wanted: bool) -> Formula:
-    yes, no = f"{field} is {operator!r}", f"{field} is not {operator!r}"
-    return Fact(yes, unlike=no) if wanted else Fact(no, unlike=yes)
+        # What is too hard are texts, and of those it can always be told whether an operator holds.
+        fact = Fact(f"{field} is {operator!r}", field)
+        return fact if wanted else No(fact)
 
 
 @singledispatch
@@ -203,8 +200,7 @@ def _who(who: Who, field: str, *, wanted: bool) -> Formula:
         accepted = sets.of_texts(texts.glob(who.did, ""))
         return Some(field, accepted if wanted else ~accepted)
     yes, no = f"{field} is {who}", f"{field} is not {who}"
-    about = field.partition(PART)[0]
-    return Fact(yes, about=about, unlike=no) if wanted else Fact(no, about=about, unlike=yes)
+    return Fact(yes, field, there=True, unlike=no) if wanted else Fact(no, field, there=True, unlike=yes)
 
 
 def single(operator: Operator) -> tuple[Values, Values]:
