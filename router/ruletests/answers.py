@@ -113,7 +113,10 @@ class _Reader:
         if status is None:
             self.problems.error("R005", node.place, "An answer needs a `status`.", "Write one like {status: 503}.")
             return None
-        return self._reply(status, dict(self._headers(node.get("headers"))), self._body(node))
+        headers = dict(self._headers(node.get("headers")))
+        if node.get("body") is not None and "content-type" not in map(str.lower, headers):
+            headers["Content-Type"] = "text/plain; charset=utf-8"
+        return self._reply(status, headers, self._body(node))
 
     def _reply(self, status: Node, headers: Mapping[str, str], body: bytes | None) -> Answer | None:
         if status.kind != "int":

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
+from router.core import options
 from router.core.errors import BadInput
 from router.secret import Secret
 
@@ -37,12 +38,16 @@ def settings_of(name: str, plugin: AnyPlugin, configured: Mapping[str, BaseModel
 
 
 def _defaults(name: str, plugin: AnyPlugin) -> BaseModel:
-    required = {key: field.annotation for key, field in plugin.settings.model_fields.items() if field.is_required()}
-    lacking = [key for key, annotation in required.items() if annotation is not Secret]
-    if lacking:
+    model: type[BaseModel] = plugin.settings
+    given = {key: Placeholder("env", key) for key in _complaints(model, {})}
+    if lacking := _complaints(model, given):
         raise BadInput(f"The provider `{name}` needs settings: say `{lacking[0]}` of it in router.yaml, under `providers`.")
-    made: BaseModel = plugin.settings.model_validate({key: Placeholder("env", key) for key in required})
-    return made
+    return model.model_validate(given)
+
+
+def _complaints(model: type[BaseModel], tree: Mapping[str, Secret]) -> list[str]:
+    """The settings that cannot do with what `tree` says of them."""
+    return [str(found.loc[0]) for found in options.complaints(model, tree, lambda _text: False)]
 
 
 def _replaced(value: Any) -> Any:

@@ -113,8 +113,8 @@ class _Stage(Silent):
             return None
         while True:
             free = {name: int(bool(script.left)) for name, script in self.scripts.items()}
-            for claim in await self.store.claim("test", 1, 0.0, self.clock.now(), free):
-                return claim
+            if claims := await self.store.claim("test", 1, 0.0, self.clock.now(), free):
+                return claims[0]
             due = await self.store.next_due(self.clock.now())
             if due is None:
                 return None

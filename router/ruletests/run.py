@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from router.core.model import Event
     from router.core.problems import Place
 
-    #: What router.yaml says of providers, for those who need it.
-    Configured = Callable[[], Mapping[str, BaseModel]]
+    #: What router.yaml says of providers, by their names.
+    Settings = Mapping[str, BaseModel]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +50,13 @@ class Session:
 
 
 def run(
-    entries: Sequence[library.Entry], pins: Mapping[str, str], selects: Callable[[str], bool], configured: Configured = dict
+    entries: Sequence[library.Entry],
+    pins: Mapping[str, str],
+    selects: Callable[[str], bool],
+    configured: Callable[[], Settings] = dict,
 ) -> Session:
     """Run the tests of these files and folders whose names are selected. `pins` are handles that are known anyway;
-    `configured` is asked for the settings of providers when a case has `answers`, and never for a secret."""
+    `configured` is asked for the settings of providers where a case has `answers`. Raises what it raises."""
     session = Session()
     books: dict[Path, Rulebook | None] = {}
     files = library.test_files(entries, session.problems)
@@ -68,7 +71,8 @@ def run(
         chosen = [case for case in found if selects(case.name)]
         session.unselected += len(found) - len(chosen)
         book = books[file.parent]
-        session.results += _results(chosen, book, pins, configured, session.problems) if book is not None else []
+        settings = configured() if any(case.answers for case in chosen) else {}
+        session.results += _results(chosen, book, pins, settings, session.problems) if book is not None else []
     return session
 
 
@@ -83,14 +87,14 @@ def _rulebook(folder: Path, problems: Problems) -> Rulebook | None:
 
 
 def _results(
-    chosen: Sequence[cases.Case], book: Rulebook, pins: Mapping[str, str], configured: Configured, problems: Problems
+    chosen: Sequence[cases.Case], book: Rulebook, pins: Mapping[str, str], settings: Settings, problems: Problems
 ) -> Iterator[Result]:
     for case in chosen:
         try:
             event = events.with_facts(events.build(case.event), trust=case.trust, now=case.now)
             known = _with_vars(book, case)
             identities = _identities(book, pins, case)
-            played = _played(case, event, known, identities, configured)
+            played = _played(case, event, known, identities, settings)
             findings = [*verdicts.judge(case, event, known, identities, played.endings), *played.findings]
         except BadInput as error:
             problems.found.extend(error.problems)
@@ -98,14 +102,12 @@ def _results(
         yield Result(case.name, case.place, tuple(findings))
 
 
-def _played(
-    case: cases.Case, event: Event, book: Rulebook, identities: Mapping[str, str | None], configured: Configured
-) -> Played:
+def _played(case: cases.Case, event: Event, book: Rulebook, identities: Mapping[str, str | None], settings: Settings) -> Played:
     if not case.answers:
         return Played()
     from router.ruletests.play import play  # noqa: PLC0415 - few cases have answers, and the others need no engine
 
-    return play(case.answers, event, plan(event, book, identities), configured())
+    return play(case.answers, event, plan(event, book, identities), settings)
 
 
 def _identities(book: Rulebook, pins: Mapping[str, str], case: cases.Case) -> dict[str, str | None]:

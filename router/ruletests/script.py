@@ -43,24 +43,28 @@ class Script:
         return json.dumps(self._sampled(status)).encode()
 
     def next(self) -> Answer | None:
-        """The answer that `take` would give."""
+        """The answer whose turn it is, or None where it is about something else, or there is none."""
         return self.left[0] if self.left and self.left[0].looks == self.looking else None
 
-    def take(self) -> Answer | None:
-        """The next answer, or None where it is about something else, or there is none: then that is in `amiss`."""
+    def take(self, *, request: bool = False) -> Answer | None:
+        """The next answer, which is then used up. None where there is none for this, which is then in `amiss`.
+
+        A `request` needs one of HTTP: what says how the attempt ends comes too late for it.
+        """
         answer = self.next()
-        if answer is None:
+        if answer is None or (request and not answer.over_http):
             self.told.append("no answer")
             self.amiss.append(self._amiss())
             return None
-        self.told.append(str(self.left.popleft()))
+        self.left.popleft()
+        self.told.append(str(answer))
         return answer
 
     def _amiss(self) -> str:
-        what = "in a look-up" if self.looking else "for a delivery"
         if not self.left:
-            return f"{self.provider} asked once more {what}, and `answers` has {self.count}"
-        return f"{self.provider} asked {what}, and the next of its `answers` is `{self.left[0]}`"
+            return f"{self.provider} asked once more, and `answers` has {self.count}"
+        what = "a look-up" if self.looking else "a delivery"
+        return f"{self.provider} asked for {what} when the next of its `answers` was `{self.left[0]}`"
 
 
 class Scripted:

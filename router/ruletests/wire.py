@@ -39,7 +39,7 @@ class Wire(aiohttp.BaseConnector):
         self, req: ClientRequest, traces: list[Trace], timeout: aiohttp.ClientTimeout
     ) -> ResponseHandler:
         script = self.script
-        answer = script.take() if script is not None else None
+        answer = script.take(request=True) if script is not None else None
         if script is None or answer is None or answer.word == "refused":
             nobody = ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused")
             raise aiohttp.ClientConnectorError(req.connection_key, nobody)
@@ -58,8 +58,11 @@ class Wire(aiohttp.BaseConnector):
 
 def _response(answer: Answer, script: Script, clock: Clock) -> web.Response:
     body = script.sample(answer.status) if answer.body is None else answer.body
-    headers = {"Date": formatdate(clock.now() / 1_000_000, usegmt=True), "Content-Type": "application/json", **answer.headers}
-    return web.Response(status=answer.status or 200, headers=headers, body=body)
+    response = web.Response(status=answer.status or 200, headers=answer.headers, body=body)
+    response.headers.setdefault("Content-Type", "application/json")
+    # The test's own time: a Retry-After that is a date is read against it.
+    response.headers.setdefault("Date", formatdate(clock.now() / 1_000_000, usegmt=True))
+    return response
 
 
 class _End(asyncio.Transport):
