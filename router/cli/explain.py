@@ -87,8 +87,8 @@ def _event(
 ) -> tuple[Event, Sequence[str], Mapping[str, str | None]]:
     """The event, the RULES, and which handles the store knows."""
     if event_id is not None:
-        event, known = _recorded(event_id, settings)
-        return event, arguments, known
+        row, known = recorded(event_id, settings)
+        return row.event, arguments, known
     if not arguments:
         raise click.UsageError("Name an EVENT: a JSON file, - for stdin, or --event-id N for a recorded one.")
     return _from_file(arguments[0]), arguments[1:], {}
@@ -108,14 +108,16 @@ def _from_file(name: str) -> Event:
     return envelope.event_from(raw)
 
 
-def _recorded(event_id: str, settings: Config) -> tuple[Event, Mapping[str, str | None]]:
+def recorded(event_id: str, settings: Config) -> tuple[EventRow, Mapping[str, str | None]]:
+    """An event of the store by its number or id, and the handles that the store knows. Raises BadInput where there is none."""
+
     async def look(store: Store) -> tuple[EventRow | None, Mapping[str, Any]]:
         return await store.event(event_id), await store.facts("handle")
 
     row, handles = from_store(settings, look)
     if row is None:
         raise BadInput(f"The store has no event {event_id}: `router events list` shows which there are.")
-    return row.event, handles
+    return row, handles
 
 
 def _said(book: Rulebook, made: Plan, problems: Problems) -> list[Problem]:

@@ -19,6 +19,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "explain": ("router.cli.explain:explain", "Say why each rule matches an event, or why it does not."),
     "plan": ("router.cli.plan:plan", "Say what other rules would have done with recorded events."),
     "routes": ("router.cli.routes:routes", "Print a line for each event and delivery, to keep as a golden."),
+    "capture": ("router.cli.capture:capture", "Write a recorded event as a test, without the names in it."),
     "deliveries": ("router.cli.deliveries:deliveries", "List, show, retry and discard deliveries."),
     "events": ("router.cli.events:events", "List and show recorded events."),
     "sources": ("router.cli.sources:sources", "List the sources, and how far each has been heard."),
