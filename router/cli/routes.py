@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from router.core.model import Delivery, Tree
     from router.core.rulebook import Rulebook
 
-#: Characters of an option that are shown: enough to tell two apart, short enough for a line.
-_WIDTH = 40
+#: Characters of an option that are shown: a commit is whole, a sentence is not.
+_WIDTH = 48
 
 
 class _Route(NamedTuple):
