@@ -1,7 +1,7 @@
 """A terminal of 80 columns in which the installed program runs, and the transcripts of what people see there.
 
-A transcript begins with the example that it works on (`in: examples/first-build`); each line after `$ ` is typed into a shell, and
-what follows is what the terminal then showed. Control characters are shown as their pictures, and moments as one moment.
+A transcript begins with the example that it works on (`in: examples/first-build`); each line after `$ ` is typed into a shell,
+and what follows is what the terminal then showed. Control characters are shown as their pictures, moments as one moment.
 
     python tests/transcripts/terminal.py        writes all transcripts anew; read the difference before you keep it
 """

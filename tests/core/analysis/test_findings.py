@@ -90,6 +90,9 @@ TOLD = {
     ),
     "a list within a list": ((when(branch=["a", "b", "c*"]), when(branch=["cc", "b"])), ["R061 r1"]),
     "one's own handle": ((when(owner="@alice.example"), when(owner="@alice.example", branch="x")), ["R061 r1"]),
+    "a repo among its owner's": ((when(repo="@alice.example/*"), when(repo="@alice.example/core")), ["R061 r1"]),
+    "a repo among several": ((when(repo=["@a.example/x", "@a.example/y*"]), when(repo="@a.example/yy")), ["R061 r1"]),
+    "true and not true": ((when(**{"$.n": True}, all=[{"$.n": {"not": [True, 3]}}]),), ["R060 r0"]),
     "a handle that is and is not": ((when(owner="@alice.example", all=[{"owner": {"not": "@alice.example"}}]),), ["R060 r0"]),
     "every path, and one that is another": (
         (when(paths={"every": "docs/**", "any": "src/**"}),),
