@@ -62,12 +62,17 @@ def source_kind(name: str) -> AnySourceKind:
 def _load(group: str, name: str, needed: tuple[str, ...]) -> Any:
     entry = installed(group)[name]
     try:
-        found = entry.load()
+        found = _imported(entry)
     except Exception as error:
         raise PluginError(f"`{name}` of {distribution(entry)} cannot be loaded: {type(error).__name__}: {error}.") from error
     if not all(hasattr(found, attribute) for attribute in needed):
         raise PluginError(f"`{name}` of {distribution(entry)} is not a plug-in: {entry.value} lacks {', '.join(needed)}.")
     return found
+
+
+@cache
+def _imported(entry: EntryPoint) -> Any:
+    return entry.load()
 
 
 class OptionModels(Mapping[str, "type[BaseModel]"]):
