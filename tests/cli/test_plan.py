@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from router.cli import recorded
 from router.core import envelope, rules
 from router.core.model import Plan
 from router.core.problems import Problems
@@ -158,6 +159,9 @@ def test_a_revision_has_the_rules_as_they_were(call: Call, folder: Path) -> None
         "rules: [{name: inner, when: {trigger: push}, do: [{log: {message: i}}]}]"
     )
     (folder / "rules/first.test.yaml").write_text("no rules")
+    (folder / "rules/.hidden").mkdir()
+    (folder / "rules/.hidden/none.yaml").write_text("no rules")
+    (folder / "rules/link.yaml").symlink_to("nowhere.yaml")
     git("add", ".")
     git("commit", "-m", "first")
     git("tag", "v1")
@@ -231,8 +235,8 @@ def test_live_is_what_the_running_router_has_loaded(call: Call, folder: Path) ->
     assert out.startswith("Compared with the rules that would be loaded now: no router is running.\n")
 
 
-def test_events_of_the_store_since_a_time(call: Call, folder: Path) -> None:
-    """In the order in which they were heard, by their numbers, with the handles that the store knows."""
+def test_events_of_the_store_since_a_time(call: Call, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Page after page, in the order in which they were heard, by their numbers, with the handles that the store knows."""
     (folder / "rules/first.yaml").write_text(NEW.replace("trigger: push", 'trigger: push, owner: "@alice.example"'))
     now = SystemClock().now()
 
@@ -246,6 +250,7 @@ def test_events_of_the_store_since_a_time(call: Call, folder: Path) -> None:
         await store.close()
 
     asyncio.run(fill())
+    monkeypatch.setattr(recorded, "PAGE", 1)
     out = call("plan", "--against", "old", "--since", "1h").out
     assert "  ~ 1 delivery changed: log, step 0\n      first for event 2," in out
     assert out.endswith("2 of 3 events differ: 1 added, 1 removed, 1 changed.\n")
@@ -260,6 +265,10 @@ def test_a_rule_that_cannot_be_decided_is_told(call: Call, folder: Path) -> None
     )
     out = call("plan", "rules", "--against", "old", "--events", "events.ndjson").out
     assert "first/main could not be decided for 1 event: the handle alice.example is not resolved yet\n" in out
+    (folder / "router.yaml").write_text('identity: {pins: {alice.example: "did:plc:alicealicealicealicealic"}}\n')
+    out = call("plan", "rules", "--against", "old", "--events", "events.ndjson").out
+    assert "could not be decided" not in out
+    assert out.endswith("1 of 1 event differs: 1 removed, 1 changed.\n")
 
 
 @pytest.mark.parametrize(

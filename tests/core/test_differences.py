@@ -169,7 +169,15 @@ def _book(files: list[tuple[str, str]]) -> Rulebook:
 
 
 @settings(max_examples=150)
-@given(shared=FILES, old=FILES, new=FILES, events=st.lists(EVENTS, max_size=4), room=st.integers(1, 12), last=st.booleans())
+@given(
+    shared=FILES,
+    old=FILES,
+    new=FILES,
+    events=st.lists(EVENTS, max_size=4),
+    room=st.integers(1, 12),
+    last=st.booleans(),
+    turned=st.booleans(),
+)
 def test_the_short_way_finds_what_the_long_way_finds(
     shared: list[tuple[str, str]],
     old: list[tuple[str, str]],
@@ -177,11 +185,13 @@ def test_the_short_way_finds_what_the_long_way_finds(
     events: list[Event],
     room: int,
     last: bool,  # noqa: FBT001 - hypothesis passes it by name
+    turned: bool,  # noqa: FBT001 - as above
 ) -> None:
     """Whatever the rules and events, and also where a plan has no room for all deliveries: both ways find the same changes."""
     names = {name for name, _ in shared}
     sides = [[file for file in side if file[0] not in names] for side in (old, new)]
-    books = [_book([*side, *shared] if last else [*shared, *side]) for side in sides]
+    files = [[*side, *shared] if last else [*shared, *side] for side in sides]
+    books = [_book(files[0]), _book(files[1][::-1] if turned else files[1])]
     pair = Pair(*books)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(plan, "MAX_DELIVERIES", room)
@@ -190,6 +200,30 @@ def test_the_short_way_finds_what_the_long_way_finds(
             quick = [_known(change) for change in differences.compare(*pair.plans(given_event, WHO))]
             assert Counter(quick) == Counter(slow)
             assert not (pair.same and slow)
+
+
+EACH = "rules: [{name: each, each: $.list, do: [{note: {text: '{{ item }}'}}]}]"
+LAST = "rules: [{name: z, do: [{note: {text: z}}]}]"
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ([("each", EACH), ("team", ONE.format(text="a", when=""))], [("each", EACH), ("team", ONE.format(text="b", when=""))]),
+        ([("each", EACH), ("z", LAST)], [("z", LAST), ("each", EACH)]),
+    ],
+    ids=["what is left depends on a ruleset that both have", "what is left depends on the order"],
+)
+def test_where_there_is_no_room_all_rules_are_asked(
+    old: list[tuple[str, str]], new: list[tuple[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The limit on one event's deliveries cuts those of the last rules, whosever they are."""
+    monkeypatch.setattr(plan, "MAX_DELIVERIES", 3)
+    books, given_event = [_book(files) for files in (old, new)], event(record={"list": [1, 2, 3]})
+    slow = _slowly(*(plan.plan(given_event, book, WHO) for book in books))
+    quick = list(differences.compare(*Pair(*books).plans(given_event, WHO)))
+    assert Counter(map(_known, quick)) == Counter(map(_known, slow))
+    assert bool(slow) is (old[0] == ("each", EACH) and new[0] != ("each", EACH))
 
 
 def _known(change: differences.Change) -> tuple[object, ...]:
