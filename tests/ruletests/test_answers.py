@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable
-from types import SimpleNamespace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -374,12 +374,21 @@ class Toy:
             return await response.json()
 
 
+@dataclass(frozen=True)
+class Entry:
+    """An entry point, as far as anybody looks at it."""
+
+    plugin: Plugin[Settings, Options]
+
+    def load(self) -> Plugin[Settings, Options]:
+        return self.plugin
+
+
 @pytest.fixture
 def toy(findings: Findings, monkeypatch: pytest.MonkeyPatch) -> Findings:
     """What is wrong with a case whose only rule has the toy go a `way`."""
     plugin = Plugin(settings=Settings, options=Options, open=Toy, sample=lambda status: {"id": status})
-    entry = SimpleNamespace(name="toy", value="toys:plugin", dist=None, load=lambda: plugin)
-    monkeypatch.setattr(plugins, "installed", lambda _group: {"toy": entry})
+    monkeypatch.setattr(plugins, "installed", lambda _group: {"toy": Entry(plugin)})
 
     def toy(way: str, answers: str, expect: str, **given: Any) -> list[str]:
         rules = f"rules: [{{name: play, when: {{trigger: push}}, do: [{{toy: {{way: {way}}}}}]}}]\n"
