@@ -79,8 +79,8 @@ def _terms(old: Delivery[Tree], new: Delivery[Tree]) -> Iterator[Term]:
     if old.retry != new.retry:
         yield from _differing(asdict(old.retry), asdict(new.retry), "retry")
     if old.gates != new.gates:
-        gates = [asdict(delivery.gates) if delivery.gates else None for delivery in (old, new)]
-        yield from _differing(*gates, "gates")
+        before, after = (asdict(delivery.gates) if delivery.gates else None for delivery in (old, new))
+        yield from _differing(before, after, "gates")
 
 
 def _differing(old: Tree, new: Tree, path: str) -> Iterator[Term]:

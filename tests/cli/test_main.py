@@ -33,6 +33,9 @@ Verbs:
   validate    Check rules and configuration without running them.
   test        Run the tests that stand beside the rules.
   explain     Say why each rule matches an event, or why it does not.
+  plan        Say what other rules would have done with recorded events.
+  routes      Print a line for each event and delivery, to keep as a golden.
+  capture     Write a recorded event as a test, without the names in it.
   deliveries  List, show, retry and discard deliveries.
   events      List and show recorded events.
   sources     List the sources, and how far each has been heard.
