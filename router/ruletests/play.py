@@ -124,10 +124,7 @@ class _Stage(Silent):
         script = self.scripts[claim.delivery.provider]
         script.told.clear()
         self.wire.script = script
-        try:
-            await self.dispatch.deliver(claim)
-        finally:
-            self.wire.script = None
+        await self.dispatch.deliver(claim)
 
     def attempted(self, delivery: Delivery[Tree], outcome: Outcome) -> None:
         told = tuple(self.scripts[delivery.provider].told)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 class Wire(aiohttp.BaseConnector):
     """A connector for one session. Every connection serves one request, so that answers are given one by one.
 
-    `script` is whose turn it is; while it is nobody's, there is nobody to connect to.
+    `script` is whose turn it is; before the first one's, there is nobody to connect to.
     """
 
     def __init__(self, clock: Clock) -> None:

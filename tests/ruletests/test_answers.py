@@ -45,6 +45,11 @@ rules:
     do:
       - webhook: {url: "https://one.example/", text: one}
       - webhook: {url: "https://two.example/", text: two}
+  - name: steps
+    when: {trigger: push, branch: steps}
+    do:
+      - buildkite: {org: acme, pipeline: core, commit: "{{ sha }}", branch: "{{ branch }}"}
+      - webhook: {url: "https://hooks.example/push"}
   - name: late
     when: {trigger: push, branch: late}
     debounce: {key: "{{ branch }}", for: 90s}
@@ -129,6 +134,7 @@ STORIES = {
         "{buildkite: [lost, {look_up: {status: 200, json: []}}, 201]}",
         "attempts: 2, outcome: done",
     ),
+    "a look-up whose body is the sample": ("main", "{buildkite: [lost, {look_up: 200}, 201]}", "attempts: 2, outcome: done"),
     "a look-up that fails is made again": (
         "main",
         "{buildkite: [lost, {look_up: 503}, {look_up: lost}, {look_up: refused}, {look_up: absent}, 201]}",
@@ -214,6 +220,23 @@ def test_an_expectation_finds_the_delivery_that_ended_so(findings: Findings) -> 
     assert findings("two", "{webhook: [200, 410]}", dead_first) == []
 
 
+def test_an_expectation_of_an_end_means_a_delivery_that_has_one(findings: Findings) -> None:
+    """Without a provider it is not held against a step that was not made, though that comes first."""
+    expect = "{rule: steps, outcome: dead}, {rule: steps}"
+    assert findings("steps", "{webhook: [200]}", expect) == [
+        "`steps` to webhook differs:",
+        "    outcome: expected dead, is done",
+        "    t=+0.0s 200 -> done",
+    ]
+
+
+def test_waits_are_the_same_each_time(findings: Findings) -> None:
+    """Chance repeats itself, so that a test that passes goes on passing."""
+    tales = [findings("hook", "{webhook: [500, 500, 200]}", "{rule: hook, outcome: dead}")[2:] for _ in range(3)]
+    assert tales[0] == tales[1] == tales[2]
+    assert [line.split()[0] for line in tales[0]] == ["t=+0.0s", "t=+6.6s", "t=+18.1s"]
+
+
 UNEVEN = {
     "one too many": ("hook", "{webhook: [200, 503]}", "`answers` has 2 for webhook, and 1 of them were not asked for"),
     "for nobody": (
@@ -245,6 +268,12 @@ def test_answers_and_questions_must_be_as_many(findings: Findings, name: str) ->
     branch, answers, sentence = UNEVEN[name]
     session = findings(branch, answers, "")
     assert sentence in session
+
+
+def test_the_first_question_without_an_answer_ends_the_play(findings: Findings) -> None:
+    """What would follow from it is not told as well."""
+    told = findings("two", "{webhook: [{look_up: absent}]}", "{rule: two-hooks}, {rule: two-hooks}")
+    assert told == ["webhook asked for a delivery when the next of its `answers` was `look-up absent`"]
 
 
 def test_a_delivery_without_answers_is_left_alone(findings: Findings) -> None:
@@ -406,6 +435,13 @@ def test_each_request_of_an_attempt_gets_an_answer(toy: Findings) -> None:
     )
 
 
+def test_a_body_has_the_type_of_how_it_is_written(toy: Findings) -> None:
+    """`json` is JSON, `body` is text, unless the headers say otherwise."""
+    text = '{status: 200, body: "{\\"id\\": 1}"'
+    assert toy("twice", f"[{text}, headers: {{content-type: application/json}}}}, 200]", "outcome: done") == []
+    assert "unexpected mimetype: text/plain" in toy("twice", f"[{text}}}]", "outcome: dead")[0]
+
+
 def test_a_bug_of_a_provider_is_told(toy: Findings) -> None:
     """It is a dead letter, as in production, and a failure of the test that names the error."""
     (told, _) = toy("a bug", "[200]", "outcome: dead")
@@ -456,6 +492,16 @@ def test_settings_are_those_of_router_yaml(judge: Judge, tmp_path: Path, capsys:
     (tmp_path / "router.yaml").write_text("providers: {buildkite: {org: acme, token: {file: /nowhere/token}}}\n")
     assert main(["test", "rules"]) == 0
     assert capsys.readouterr().out.startswith("ok    twice refused, then built\n")
+
+
+def test_settings_are_read_where_a_case_has_answers(judge: Judge, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A mistake in them stops a case with answers, and no other."""
+    (tmp_path / "router.yaml").write_text("providers: {buildkite: {settle: soon, token: {env: TOKEN}}}\n")
+    judge("- {name: plain, event: push-main.json, expect: [{rule: core-on-buildkite}]}\n")
+    assert main(["test", "rules"]) == 0
+    judge(DESIGN)
+    assert main(["test", "rules"]) == 2
+    assert "router.yaml:1:33: error R040: In the provider `buildkite`" in "".join(capsys.readouterr())
 
 
 def test_only_answers_cost_an_engine(judge: Judge) -> None:

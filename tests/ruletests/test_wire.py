@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 import aiohttp
@@ -79,27 +80,32 @@ async def test_without_an_answer_there_is_nobody() -> None:
         assert script.amiss == ["ci asked once more, and `answers` has 0"]
 
 
-async def test_outside_of_an_attempt_there_is_nobody() -> None:
-    """What a provider sends by itself gets no delivery's answer."""
+async def test_before_the_first_attempt_there_is_nobody() -> None:
+    """What a provider sends when it is opened gets no delivery's answer."""
     async with open_session(Wire(FakeClock())) as session:
         with pytest.raises(aiohttp.ClientConnectorError):
             await session.get(URL)
 
 
-async def test_large_bodies_go_both_ways() -> None:
-    """A body larger than any buffer, sent in pieces, is read to its end before the answer, which may be as large."""
+@pytest.mark.parametrize("answer", [Answer(place=PLACE, status=200, body=b"y" * 3_000_000), word("lost")])
+async def test_a_request_is_read_to_its_end_first(answer: Answer) -> None:
+    """A body that comes in pieces is sent whole before it is answered, or lost; an answer may be as large."""
     sent = 0
 
     async def pieces() -> AsyncIterator[bytes]:
         nonlocal sent
         for _ in range(64):
-            sent += 1
+            await asyncio.sleep(0)
             yield b"x" * 65536
+            sent += 1
 
-    async with wired(Answer(place=PLACE, status=200, body=b"y" * 3_000_000)) as (session, _):
-        response = await session.post(URL, data=pieces())
-        assert sent == 64
-        assert len(await response.read()) == 3_000_000
+    got = b""
+    async with wired(answer) as (session, _):
+        with nullcontext() if answer.status else pytest.raises(aiohttp.ClientConnectionError):
+            response = await session.post(URL, data=pieces())
+            assert sent == 64
+            got = await response.read()
+    assert (sent, got) == (64, answer.body or b"")
 
 
 async def test_a_redirect_is_refused_as_in_production() -> None:
