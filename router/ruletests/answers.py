@@ -43,6 +43,8 @@ class Answer:
     status: int = 0
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes | None = None
+    #: The Content-Type, where the headers say none.
+    kind: str = "application/json"
     looks: bool = False
 
     @property
@@ -113,10 +115,8 @@ class _Reader:
         if status is None:
             self.problems.error("R005", node.place, "An answer needs a `status`.", "Write one like {status: 503}.")
             return None
-        headers = dict(self._headers(node.get("headers")))
-        if node.get("body") is not None and "content-type" not in map(str.lower, headers):
-            headers["Content-Type"] = "text/plain; charset=utf-8"
-        return self._reply(status, headers, self._body(node))
+        made = self._reply(status, dict(self._headers(node.get("headers"))), self._body(node))
+        return replace(made, kind="text/plain; charset=utf-8") if made is not None and node.get("body") is not None else made
 
     def _reply(self, status: Node, headers: Mapping[str, str], body: bytes | None) -> Answer | None:
         if status.kind != "int":

@@ -59,7 +59,7 @@ class Wire(aiohttp.BaseConnector):
 def _response(answer: Answer, script: Script, clock: Clock) -> web.Response:
     body = script.sample(answer.status) if answer.body is None else answer.body
     response = web.Response(status=answer.status or 200, headers=answer.headers, body=body)
-    response.headers.setdefault("Content-Type", "application/json")
+    response.headers.setdefault("Content-Type", answer.kind)
     # The test's own time: a Retry-After that is a date is read against it.
     response.headers.setdefault("Date", formatdate(clock.now() / 1_000_000, usegmt=True))
     return response
