@@ -34,8 +34,9 @@ def plain(text: str) -> str:
 def line(text: str = "", *, err: bool = False, **style: Any) -> None:
     """One line; `style` is click's, and used on a terminal that wants colours only."""
     shown = plain(text)
-    coloured = style and not os.environ.get("NO_COLOR")
-    click.echo(click.style(shown, **style) if coloured else shown, err=err)
+    wanted = {name: value for name, value in style.items() if value is not None}
+    coloured = wanted and not os.environ.get("NO_COLOR")
+    click.echo(click.style(shown, **wanted) if coloured else shown, err=err)
 
 
 def as_json(value: Any) -> None:
