@@ -64,7 +64,8 @@ def plan(
     settings = config.load(config_file, with_plugins=False)
     pair, whose = _pair(paths, other, settings)
     unread = Unread()
-    tally = _tallied(pair, _events(file, since, settings, unread), settings)
+    events, total = _events(file, since, settings, unread)
+    tally = _tallied(pair, events, total, settings)
     if output == "json":
         show.as_json(_tree(tally, unread, whose))
     else:
@@ -82,10 +83,16 @@ def _pair(paths: Sequence[str], other: str, settings: Config) -> tuple[Pair, str
     return differences.Pair(old, new), found.whose
 
 
-def _events(file: str | None, since: str | None, settings: Config, unread: Unread) -> Iterable[Recorded]:
+def _events(
+    file: str | None, since: str | None, settings: Config, unread: Unread
+) -> tuple[Iterable[Recorded], int | None]:
+    """The events, and how many there are as far as that is known."""
     from router.cli import recorded  # noqa: PLC0415 - verbs import what they use
 
-    return recorded.from_files(file, unread) if file is not None else recorded.from_the_store(settings, _moment(since or ""))
+    if file is not None:
+        return recorded.from_files(file, unread), recorded.count_files(file)
+    moment = _moment(since or "")
+    return recorded.from_the_store(settings, moment), recorded.count_store(settings, moment)
 
 
 def _moment(since: str) -> int:
@@ -97,15 +104,18 @@ def _moment(since: str) -> int:
         raise BadInput(f"--since: {error}") from None
 
 
-def _tallied(pair: Pair, events: Iterable[Recorded], settings: Config) -> Tally:
+def _tallied(pair: Pair, events: Iterable[Recorded], total: int | None, settings: Config) -> Tally:
+    from router.cli.progress import progress  # noqa: PLC0415 - as above
     from router.cli.recorded import known_handles  # noqa: PLC0415 - as above
 
     tally = differences.Tally()
     if pair.same:
         return tally
     identities = known_handles(settings)
-    for one in events:
-        tally.add(one.name, one.event, *pair.plans(one.event, identities))
+    with progress(total, "events") as step:
+        for one in events:
+            tally.add(one.name, one.event, *pair.plans(one.event, identities))
+            step()
     return tally
 
 

@@ -68,12 +68,28 @@ def from_files(source: str, unread: Unread) -> Iterator[Recorded]:
         yield from _from_file(source, "stdin" if source == STDIN else path.stem, unread)
 
 
+def count_files(source: str) -> int | None:
+    """About how many events there are, for a progress bar; None where that is not known before."""
+    path = Path(source)
+    if path.is_dir():
+        return sum(1 for _ in path.rglob("*.json"))
+    if source == STDIN or not path.is_file():
+        return None
+    with path.open("rb") as file:
+        return sum(chunk.count(b"\n") for chunk in iter(partial(file.read, 1 << 20), b""))
+
+
 def from_the_store(settings: Config, since: Micros) -> Iterator[Recorded]:
     """Events that were heard at `since` or later, in that order. Raises StoreError where there is no store."""
     after = 0
     while rows := from_store(settings, partial(_page, since=since, after=after)):
         after = rows[-1].number
         yield from (Recorded(str(row.number), row.event) for row in rows)
+
+
+def count_store(settings: Config, since: Micros) -> int:
+    """How many those are."""
+    return from_store(settings, lambda store: store.count_since(since))
 
 
 def known_handles(settings: Config) -> Mapping[str, str | None]:
