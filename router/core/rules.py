@@ -56,13 +56,21 @@ class RuleText:
     text: str
 
 
-def load(texts: Sequence[RuleText], providers: Mapping[str, type[BaseModel]], problems: Problems) -> Rulebook:
-    """The rules of all files. A bad rule never raises: what is wrong is in `problems`, and its file has no rules here."""
+def load(
+    texts: Sequence[RuleText],
+    providers: Mapping[str, type[BaseModel]],
+    problems: Problems,
+    step: Callable[[], object] = lambda: None,
+) -> Rulebook:
+    """The rules of all files. A bad rule never raises: what is wrong is in `problems`, and its file has no rules here.
+
+    `step` is called after each rule, for whoever waits.
+    """
     rulesets: list[Ruleset] = []
     seen: dict[str, Rule] = {}
     for text in texts:
         mine = Problems()
-        made = _Reader(text, providers, mine).ruleset()
+        made = _Reader(text, providers, mine, step).ruleset()
         if made is not None:
             _check_ids(made, seen, mine)
         # What is wrong in `defaults` is found again for each rule.
@@ -92,8 +100,11 @@ def _handles(rulesets: Sequence[Ruleset]) -> Iterator[str]:
 class _Reader:
     """Reads one file."""
 
-    def __init__(self, text: RuleText, providers: Mapping[str, type[BaseModel]], problems: Problems) -> None:
+    def __init__(
+        self, text: RuleText, providers: Mapping[str, type[BaseModel]], problems: Problems, step: Callable[[], object]
+    ) -> None:
         self.text = text
+        self.step = step
         self.providers = providers
         self.problems = problems
         self.vars: dict[str, Tree] = {}
@@ -142,6 +153,7 @@ class _Reader:
             for item in node.value:
                 if document.mapping(item, self.problems, "a rule", RULE_KEYS):
                     yield from self._rule(item, names)
+                self.step()
 
     def _rule(self, node: Node, names: dict[str, Node]) -> Iterator[Rule]:
         name = self._name(node, names)
