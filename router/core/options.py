@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, get_args, get_origin
+from types import UnionType
+from typing import TYPE_CHECKING, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
@@ -93,11 +94,17 @@ def parse(model: type[BaseModel], tree: Tree) -> BaseModel:
 
 
 def marked(model: type[BaseModel], marker: type[Any]) -> Iterator[tuple[str, Any]]:
-    """The (field name, marker) pairs of a model's top-level fields that bear `marker`."""
+    """The (field name, marker) pairs of a model's top-level fields that bear `marker`, also where they may be None."""
     for name, info in model.model_fields.items():
-        for mark in info.metadata:
+        for mark in (*info.metadata, *_marks(info.annotation)):
             if isinstance(mark, marker):
                 yield info.alias or name, mark
+
+
+def _marks(annotation: Any) -> Iterator[Any]:
+    """What a union's members are marked with: pydantic keeps only the marks that stand outside of `| None`."""
+    for member in get_args(annotation) if get_origin(annotation) in (Union, UnionType) else ():
+        yield from getattr(member, "__metadata__", ())
 
 
 def _real(loc: Loc, tree: Tree) -> Loc:

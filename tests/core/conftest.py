@@ -64,6 +64,7 @@ class Script(_Closed):
     """Something whose text must be static."""
 
     script: Annotated[str, Verbatim("Put what varies into `env`.")]
+    folder: Annotated[str, Verbatim("A folder is the operator's to choose.")] | None = None
     env: dict[str, str] = {}
 
 
