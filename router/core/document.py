@@ -110,9 +110,12 @@ class Node:
         return node
 
 
-def read(text: str, file: str, problems: Problems) -> Node | None:
-    """The document, or None where it is empty or too broken to have a tree. Every problem found goes to `problems`."""
-    builder = _Builder(file, problems)
+def read(text: str, file: str, problems: Problems, *, aliases: int = MAX_ALIASES) -> Node | None:
+    """The document, or None where it is empty or too broken to have a tree. Every problem found goes to `problems`.
+
+    `aliases` is how many of them it may have.
+    """
+    builder = _Builder(file, problems, aliases)
     try:
         for event in yaml.parse(text, Loader=_LOADER):
             if not builder.take(event):
@@ -181,12 +184,12 @@ def mapping(node: Node, problems: Problems, what: str, known: Iterable[str] = ()
 class _Builder:
     """Takes parser events, keeps a stack of open collections."""
 
-    def __init__(self, file: str, problems: Problems) -> None:
+    def __init__(self, file: str, problems: Problems, aliases: int) -> None:
         self.file = file
         self.problems = problems
         self.root: Node | None = None
         self.documents = 0
-        self.aliases = 0
+        self.aliases_left = aliases
         self.anchors: dict[str, Node] = {}
         #: Every node with an alias in it. None may be an alias's target: nothing is read twice over, or within itself.
         self.aliasing: set[Node] = set()
@@ -237,10 +240,10 @@ class _Builder:
         return True
 
     def _alias(self, event: yaml.AliasEvent) -> bool:
-        self.aliases += 1
+        self.aliases_left -= 1
         target = self.anchors.get(event.anchor or "")
         self.aliasing.update(open_node for open_node, _ in self.stack)
-        if self.aliases > MAX_ALIASES or target is None or target in self.aliasing:
+        if self.aliases_left < 0 or target is None or target in self.aliasing:
             sentence = f"The alias `*{event.anchor}` is one too many, unknown, or stands for something with an alias in it."
             self._refuse(event, sentence, "Write it out.")
             return False

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, TypeAlias
 
 from router.core import identity, tid
+from router.core.workflows import MAX_ALL, asked
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -82,9 +83,17 @@ def branch_or_tag(ref: str | None) -> Fields:
 
 
 def workflows(value: Tree) -> list[Fields] | None:
+    """Workflow files, each with what it asks for (see `core.workflows`)."""
     if not isinstance(value, list):
         return None
-    return [_workflow(item) for item in value if isinstance(item, dict) and text(item.get("name"))]
+    made: list[Fields] = []
+    room = MAX_ALL
+    for item in value:
+        if isinstance(item, dict) and text(item.get("name")):
+            raw = text(item.get("raw")) or ""
+            made.append(_workflow(item) | asked(raw, room))
+            room -= len(raw)
+    return made
 
 
 def _workflow(item: Record) -> Fields:
