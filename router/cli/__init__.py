@@ -51,11 +51,11 @@ def main(args: Sequence[str] | None = None) -> int:
 
 
 def _tell(error: RouterError) -> int:
-    from router.cli import show  # noqa: PLC0415 - only for errors
+    from router.cli import findings, show  # noqa: PLC0415 - only for errors
     from router.core.errors import BadInput, StoreBroken  # noqa: PLC0415 - as above
 
     if isinstance(error, BadInput):
-        show.problems(error.problems, err=True)
+        findings.problems(error.problems, err=True)
         show.line(f"router: {error}", err=True)
         return USAGE
     show.line(f"router: {error}", err=True)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from router import library
-from router.cli import FINE, show
+from router.cli import FINE, findings, show
 from router.cli.opening import config_option, from_store, output_option, rulebook
 from router.core.errors import BadInput
 from router.core.model import State
@@ -214,7 +214,7 @@ def _print_validation(made: Plan, said: Sequence[Problem]) -> None:
     faults = [delivery for delivery in made.deliveries if delivery.reason]
     for delivery in faults:
         show.line(f"{delivery.provider}, by {delivery.rule}: {delivery.reason}", fg="red")
-    show.problems(said)
+    findings.problems(said)
     if not faults and not said:
         show.line("Validation: no problems.")
 
@@ -233,7 +233,7 @@ def _tree(event: Event, explained: Sequence[_Explained], made: Plan, said: Seque
         ],
         "troubles": [{"rule": trouble.rule, "sentence": trouble.sentence} for trouble in made.troubles],
         "deliveries": [_delivery_tree(delivery) for delivery in made.deliveries],
-        "problems": [show.problem_tree(problem) for problem in said],
+        "problems": [findings.problem_tree(problem) for problem in said],
     }
 
 

@@ -4,26 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import sys
+import textwrap
 import unicodedata
 from datetime import UTC, datetime
-from functools import lru_cache
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
-from router.core.codes import SECRET_WRITTEN
-from router.core.problems import Level
-
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
-
-    from router.core.problems import Problem
-
-#: Of a source line that is shown under a problem.
-WIDEST = 100
-#: Where a problem has no file to show.
-_NO_FILE = ("environment", "<memory>")
+    from collections.abc import Iterable, Sequence
 
 
 def plain(text: str) -> str:
@@ -35,8 +26,45 @@ def line(text: str = "", *, err: bool = False, **style: Any) -> None:
     """One line; `style` is click's, and used on a terminal that wants colours only."""
     shown = plain(text)
     wanted = {name: value for name, value in style.items() if value is not None}
-    coloured = wanted and not os.environ.get("NO_COLOR")
-    click.echo(click.style(shown, **wanted) if coloured else shown, err=err)
+    if wanted and has_colour(err=err):
+        click.echo(click.style(shown, **wanted), err=err, color=True)
+    else:
+        click.echo(shown, err=err)
+
+
+def sentence(text: str, lead: str = "", hang: int = 4, *, err: bool = False, **style: Any) -> None:
+    """`lead` and a text of any length: one line in a pipe; on a terminal broken between words, and indented by `hang` from
+    the second line on. No word is torn, so a place or a name can be copied."""
+    columns = width(err=err)
+    if columns is None:
+        line(lead + text, err=err, **style)
+        return
+    parts = textwrap.wrap(
+        plain(text),
+        columns,
+        initial_indent=lead,
+        subsequent_indent=" " * hang,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    for part in parts or [lead]:
+        line(part, err=err, **style)
+
+
+def width(*, err: bool = False) -> int | None:
+    """Columns of the terminal that is written to; None where nobody watches one, and lines are as long as they are."""
+    return shutil.get_terminal_size().columns if _stream(err=err).isatty() else None
+
+
+def has_colour(*, err: bool = False) -> bool:
+    """Whether colours are wanted: on a terminal that can, unless NO_COLOR is set; anywhere where FORCE_COLOR is."""
+    if os.environ.get("NO_COLOR"):
+        return False
+    return bool(os.environ.get("FORCE_COLOR")) or (_stream(err=err).isatty() and os.environ.get("TERM") != "dumb")
+
+
+def _stream(*, err: bool) -> TextIO:
+    return sys.stderr if err else sys.stdout
 
 
 def as_json(value: Any) -> None:
@@ -53,59 +81,9 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
         line(row, bold=True) if number == 0 else line(row)
 
 
-def problems(found: Sequence[Problem], *, err: bool = False) -> None:
-    """Each problem with the line that it is about, a caret under the place, and what to write instead."""
-    lines_of = lru_cache(maxsize=16)(_lines)
-    for problem in sorted(found, key=lambda problem: problem.place):
-        where = problem.place.file if problem.place.file in _NO_FILE else str(problem.place)
-        colour = "red" if problem.level is Level.ERROR else "yellow"
-        line(f"{where}: {problem.level.name.lower()} {problem.code}: {problem.message}", err=err, fg=colour)
-        for below in _below(problem, lines_of):
-            line(below, err=err)
-
-
-def problem_tree(problem: Problem) -> dict[str, Any]:
-    """A problem as JSON."""
-    place = problem.place
-    return {
-        "code": problem.code,
-        "level": problem.level.name.lower(),
-        "message": problem.message,
-        "hint": problem.hint,
-        "file": place.file,
-        "line": place.line,
-        "column": place.column,
-        "width": place.width,
-        "path": place.path,
-    }
-
-
 def counted(number: int, one: str, many: str = "") -> str:
     """`1 rule`, `2 rules`."""
     return f"{number} {one if number == 1 else many or one + 's'}"
-
-
-def _below(problem: Problem, lines_of: Callable[[str], Sequence[str]]) -> Iterator[str]:
-    place = problem.place
-    # The line would show the secret, to a terminal that somebody shares or to a CI's log.
-    lines = () if place.file in _NO_FILE or problem.code == SECRET_WRITTEN else lines_of(place.file)
-    gutter = " " * len(str(place.line))
-    if place.line <= len(lines):
-        start = max(0, place.column - 1 - WIDEST // 2) if len(lines[place.line - 1]) > WIDEST else 0
-        text = lines[place.line - 1][start : start + WIDEST]
-        before = place.column - 1 - start
-        caret = "^" * max(1, min(place.width, len(text) - before))
-        yield f"  {place.line} | {text.replace(chr(9), ' ')}".rstrip()
-        yield f"  {gutter} | {' ' * before}{caret}"
-    if problem.hint:
-        yield f"  {gutter} = {problem.hint}"
-
-
-def _lines(file: str) -> Sequence[str]:
-    try:
-        return Path(file).read_text(encoding="utf-8-sig").split("\n") if Path(file).is_file() else ()
-    except (OSError, UnicodeDecodeError):
-        return ()
 
 
 def moment(micros: int) -> str:

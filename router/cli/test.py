@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from router import library
-from router.cli import FINDINGS, FINE, show
+from router.cli import FINDINGS, FINE, findings, show
 from router.cli.opening import config_option, output_option
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def test(paths: Sequence[str], expression: str, config_file: Path | None, output
     if output == "json":
         show.as_json(_tree(session))
     else:
-        show.problems(session.problems.found)
+        findings.problems(session.problems.found)
         for result in session.results:
             _print(result)
         show.line(_summary(session), bold=True)
@@ -88,6 +88,6 @@ def _tree(session: Session) -> dict[str, object]:
             }
             for result in session.results
         ],
-        "problems": [show.problem_tree(problem) for problem in session.problems.found],
+        "problems": [findings.problem_tree(problem) for problem in session.problems.found],
         "not_selected": session.unselected,
     }

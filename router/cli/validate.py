@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from router import library, plugins
-from router.cli import FINDINGS, FINE, show
-from router.cli.opening import config_option, output_option
+from router.cli import FINDINGS, FINE, findings, pages, show
+from router.cli.opening import config_option
+from router.cli.progress import progress
 from router.core import rules
+from router.core.analysis import analyse
 from router.core.errors import BadInput
-from router.core.problems import Place, Problems
+from router.core.problems import Level, Place, Problems
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,32 +21,60 @@ if TYPE_CHECKING:
 
     from router.config import Config
     from router.core.rulebook import Rulebook
+    from router.core.rules import RuleText
+
+OUTPUTS = ("human", "json", "github", "sarif")
+LEVELS = {level.name.lower(): level for level in Level}
+
+
+def _explain(ctx: click.Context, _: click.Parameter, code: str | None) -> None:
+    """Like --help, it answers instead of the verb."""
+    if code is not None and not ctx.resilient_parsing:
+        pages.show_page(code)
+        ctx.exit(FINE)
 
 
 @click.command
 @click.argument("paths", nargs=-1, metavar="[PATH]...")
 @config_option
-@output_option
-def validate(paths: Sequence[str], config_file: Path | None, output: str) -> int:
+@click.option(
+    "--output",
+    type=click.Choice(OUTPUTS),
+    default="human",
+    show_default=True,
+    help="For people, for programs, or as annotations of GitHub's pages.",
+)
+@click.option(
+    "--fail-level",
+    type=click.Choice(list(LEVELS)),
+    default="warning",
+    show_default=True,
+    help="The least that exits with 1.",
+)
+@click.option(
+    "--explain",
+    metavar="CODE",
+    is_eager=True,
+    expose_value=False,
+    callback=_explain,
+    help="Print the page of a problem's code, like R012, and stop.",
+)
+def validate(paths: Sequence[str], config_file: Path | None, output: str, fail_level: str) -> int:
     """Check rule files, and the configuration where it is meant.
 
     A PATH is a folder, a rule file, or a bundled ruleset (bundled:tangled). Without any, the configuration and the rules that
-    it lists are checked. Exits with 1 if there is an error.
+    it lists are checked. Exits with 1 where something of --fail-level or worse is found.
     """
     problems = Problems()
     config = _config(config_file, problems) if config_file is not None or not paths else None
     entries = library.on_command_line(paths) if paths else config.rules if config is not None else ()
     texts = library.rule_texts(entries, problems)
-    book = rules.load(texts, plugins.OptionModels(), problems)
+    book = _checked(texts, problems)
     if config is not None:
         _check_settings(config, book, problems)
-    if output == "json":
-        found = [show.problem_tree(problem) for problem in problems.found]
-        show.as_json({"problems": found, "files": len(texts), "rules": len(book.rules)})
-    else:
-        show.problems(problems.found)
-        show.line(_summary(problems, len(texts), len(book.rules)), bold=True)
-    return FINDINGS if problems.errors else FINE
+    least = LEVELS[fail_level]
+    _tell(problems, output, least, files=len(texts), rules=len(book.rules))
+    return FINDINGS if any(problem.level >= least for problem in problems.found) else FINE
 
 
 def _config(file: Path | None, problems: Problems) -> Config | None:
@@ -59,6 +89,15 @@ def _config(file: Path | None, problems: Problems) -> Config | None:
         return None
 
 
+def _checked(texts: Sequence[RuleText], problems: Problems) -> Rulebook:
+    """The rules, read and thought about."""
+    with progress(None, "reading rules") as step:
+        book = rules.load(texts, plugins.OptionModels(), problems, step)
+    with progress(len(book.rules), "comparing rules") as step:
+        analyse(book, problems, step)
+    return book
+
+
 def _check_settings(config: Config, book: Rulebook, problems: Problems) -> None:
     """Providers that rules use and that cannot do without settings."""
     for name in dict.fromkeys(step.provider for rule in book.rules for step in rule.steps):
@@ -68,10 +107,29 @@ def _check_settings(config: Config, book: Rulebook, problems: Problems) -> None:
             problems.error("R040", Place(str(config.file or "router.yaml")), str(error))
 
 
-def _summary(problems: Problems, files: int, rules: int) -> str:
-    errors = len(problems.errors)
-    warnings = len(problems.found) - errors
-    parts = [show.counted(errors, "error")] if errors else []
-    parts += [show.counted(warnings, "warning")] if warnings else []
-    found = ", ".join(parts) or "no problems"
-    return f"{show.counted(files, 'file')}, {show.counted(rules, 'rule')}: {found}."
+def _tell(problems: Problems, output: str, least: Level, *, files: int, rules: int) -> None:
+    if output == "json":
+        found = [findings.problem_tree(problem) for problem in findings.by_place(problems.found)]
+        show.as_json({"problems": found, "files": files, "rules": rules})
+    elif output == "sarif":
+        from router.cli import sarif  # noqa: PLC0415 - only where it is asked for
+
+        show.as_json(sarif.log(problems.found))
+    elif output == "github":
+        from router.cli import annotations  # noqa: PLC0415 - as above
+
+        for problem in findings.by_place(problems.found):
+            click.echo(annotations.command(problem))
+    else:
+        findings.problems(problems.found)
+        show.sentence(summary(problems.found, least, files=files, rules=rules), bold=True)
+
+
+def summary(found: Sequence[Any], least: Level, *, files: int, rules: int) -> str:
+    """One line of counts, which says why the exit code is what it is where that is not plain."""
+    counts = {level: sum(problem.level is level for problem in found) for level in reversed(Level)}
+    told = ", ".join(show.counted(count, level.name.lower()) for level, count in counts.items() if count)
+    if told and not counts[Level.ERROR]:
+        fails = any(problem.level >= least for problem in found)
+        told += f" ({'fails' if fails else 'fine'}: --fail-level {least.name.lower()})"
+    return f"{show.counted(files, 'file')}, {show.counted(rules, 'rule')}: {told or 'no problems'}."

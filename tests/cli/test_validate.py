@@ -89,7 +89,7 @@ def test_a_provider_without_the_settings_that_it_needs_is_told(call: Call, folde
     """Rules and configuration are checked together: a build without a token would never be made."""
     (folder / "router.yaml").write_text("rules: [./mine.yaml]\n")
     build = "{pipeline: p, commit: abc, branch: main}"
-    (folder / "mine.yaml").write_text(f"rules: [{{name: a, when: {{branch: main}}, do: [{{buildkite: {build}}}]}}]\n")
+    (folder / "mine.yaml").write_text(f"rules: [{{name: a, when: {{trigger: push}}, do: [{{buildkite: {build}}}]}}]\n")
     code, out, _ = call("validate")
     assert code == 1
     assert "The provider `buildkite` is used by a rule and needs settings" in out
