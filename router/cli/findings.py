@@ -64,9 +64,7 @@ def problem_tree(problem: Problem) -> dict[str, Any]:
     }
 
 
-def _source(
-    problem: Problem, gutter: str, lines_of: Callable[[str], Sequence[str]], columns: int | None
-) -> Iterator[str]:
+def _source(problem: Problem, gutter: str, lines_of: Callable[[str], Sequence[str]], columns: int | None) -> Iterator[str]:
     """The line, or the part of it that has room, and the caret."""
     place = problem.place
     # The line would show the secret, to a terminal that somebody shares or to a CI's log.

@@ -116,10 +116,10 @@ def _tell(problems: Problems, output: str, least: Level, *, files: int, rules: i
 
         show.as_json(sarif.log(problems.found))
     elif output == "github":
-        from router.cli import annotations  # noqa: PLC0415 - as above
+        from router.cli import github  # noqa: PLC0415 - as above
 
         for problem in findings.by_place(problems.found):
-            click.echo(annotations.command(problem))
+            click.echo(github.command(problem))
     else:
         findings.problems(problems.found)
         show.sentence(summary(problems.found, least, files=files, rules=rules), bold=True)
