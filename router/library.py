@@ -1,6 +1,7 @@
 """Where rule files come from: rulesets that ship with the router, folders, single files.
 
-A ruleset's name is its path below the folder it was listed by, without the ending; rule ids are made of it.
+A ruleset's name is its path below the folder it was listed by, without the ending; rule ids are made of it. A folder that is
+one ruleset, with its tests, events and page, has a file `rules.yaml`, which has the folder's name.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ ENDINGS = (".yaml", ".yml")
 TEST_ENDINGS = (".test.yaml", ".test.yml")
 #: A rule file is written by hand: one larger than this is something else, found by accident.
 MAX_BYTES = 4_000_000
+#: In a folder that is one ruleset.
+RULES = "rules.yaml"
 #: The configuration may lie in the folder of the rules, and is no rule file.
 CONFIGURATION = ("router.yaml", "router.yml")
 
@@ -81,6 +84,12 @@ def bundled_folder() -> Path:
     return inside if inside.is_dir() else inside.parent.parent / "rules"
 
 
+def bundled() -> list[str]:
+    """The names of the rulesets that ship with the router, sorted."""
+    folder = bundled_folder()
+    return sorted(path.parent.relative_to(folder).as_posix() for path in folder.rglob(RULES))
+
+
 def read(path: Path, problems: Problems) -> str | None:
     """A file's text, or None with a problem that says why it cannot be read."""
     try:
@@ -121,8 +130,8 @@ def _bundled(entry: Entry, problems: Problems) -> Path | None:
         for path in (folder / name, *(folder / f"{name}{ending}" for ending in ENDINGS)):
             if path.exists():
                 return path
-    known = [path.name for path in folder.iterdir() if path.is_dir()] if folder.is_dir() else []
-    hint = nearest(name, known) or f"Bundled are: {', '.join(sorted(known)) or 'none'}."
+    known = bundled()
+    hint = nearest(name, [*known, *{one.split("/")[0] for one in known}]) or f"Bundled are: {', '.join(known) or 'none'}."
     problems.error("R041", entry.place, f"No ruleset named `{name}` ships with the router.", hint)
     return None
 
@@ -150,4 +159,6 @@ def is_rule_file(path: Path) -> bool:
 def _name(path: Path, root: Path, entry: Entry) -> str:
     """The ruleset's name. A bundled one keeps its folder's, so that it cannot be mistaken for one of the operator's."""
     folder = bundled_folder() if entry.text.startswith(BUNDLED) else root if root.is_dir() else root.parent
-    return path.relative_to(folder).with_suffix("").as_posix()
+    below = path.relative_to(folder)
+    named = below.parent if below.name == RULES and below.parent.name else below.with_suffix("")
+    return named.as_posix()

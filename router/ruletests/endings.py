@@ -63,13 +63,15 @@ def read(item: Node, *, answered: bool, problems: Problems) -> Expectation | Non
     said = [key for key in ENDING_KEYS if item.get(key) is not None]
     if not said:
         return None
-    if not answered:
+    outcome = _outcome(item.get("outcome"), problems)
+    # What cannot be rendered is dead before anybody is asked.
+    if not answered and outcome != State.DEAD:
         sentence = f"`{said[0]}` is about a delivery that is made, and this case has no `answers`."
         problems.error("R050", item.key_place(said[0]), sentence, "Say what the provider is answered.")
     return Expectation(
         place=item.key_place(said[0]),
         attempts=_attempts(item.get("attempts"), problems),
-        outcome=_outcome(item.get("outcome"), problems),
+        outcome=outcome,
         reason=_text(item.get("reason"), problems),
     )
 

@@ -43,8 +43,14 @@ def judge(
     for reference, (field, place) in case.why_not.items():
         lines += _why_not(verdicts[_rule(reference, rulebook, place).id], field)
     if case.expect is not None:
-        lines += _compare(case.expect, made, rulebook, verdicts, ends)
+        lines += _compare(case.expect, made, rulebook, verdicts, {**_stillborn(made), **ends})
     return lines
+
+
+def _stillborn(made: Plan) -> dict[str, endings.Ending]:
+    """The endings of deliveries that this event does not render."""
+    dead = [delivery for delivery in made.deliveries if delivery.state is State.DEAD]
+    return {delivery.id: endings.Ending(state=State.DEAD, reason=delivery.reason) for delivery in dead}
 
 
 def _rule(reference: str, rulebook: Rulebook, place: Place) -> Rule:
@@ -130,9 +136,14 @@ def _assign(expected: Sequence[Expected], rules: Sequence[Rule], deliveries: Seq
 
 
 def _fits(item: Expected, rule: Rule, found: Found, ends: Endings) -> bool:
-    if found.rule != rule.id or found.state is State.DEAD or item.provider not in ("", found.provider):
+    if found.rule != rule.id or _unforeseen(item, found) or item.provider not in ("", found.provider):
         return False
     return not list(_apart(item, found, ends))
+
+
+def _unforeseen(item: Expected, found: Found) -> bool:
+    """Whether the delivery cannot be rendered, and the case does not say that it ends so."""
+    return found.state is State.DEAD and item.ends is None
 
 
 def _apart(item: Expected, found: Found, ends: Endings) -> Iterator[str]:
@@ -154,7 +165,7 @@ def _distance(item: Expected, found: Found, ends: Endings) -> tuple[bool, int]:
 
 
 def _differs(item: Expected, found: Found, rule: Rule, ends: Endings) -> Iterator[str]:
-    if found.state is State.DEAD:
+    if _unforeseen(item, found):
         yield f"`{rule.name}` to {found.provider} cannot be rendered: {found.reason}"
         return
     yield f"`{rule.name}` to {found.provider} differs:"

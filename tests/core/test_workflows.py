@@ -92,8 +92,9 @@ def test_a_file_that_cannot_be_read_says_why(raw: str, fault: str) -> None:
 
 
 def test_a_fault_is_short_whatever_it_quotes() -> None:
-    """A stranger's text cannot make our sentences long."""
-    assert len(workflows.asked('tack: {"' + "\\x1b" * 900 + '": {}}')["fault"]) == 300
+    """A stranger's text cannot make our sentences long, not even by what escaping it takes."""
+    raw = 'tack: {"' + r"\x1b" * 100 + '": {}}'
+    assert len(workflows.asked(raw)["fault"]) == 300
 
 
 def test_one_bad_file_hides_no_other() -> None:

@@ -121,6 +121,18 @@ def test_a_delivery_that_cannot_be_rendered_fails_the_case(findings: Findings) -
     assert findings(event + "expect: []\n") == [found]
 
 
+def test_a_delivery_that_cannot_be_rendered_can_be_expected(findings: Findings) -> None:
+    """What a rule refuses to do is part of what it promises: such a delivery is dead, for a reason, and needs no answers."""
+    event = "event: {extends: push.json, with: {$.ref: refs/heads/broken}}\n"
+    assert findings(event + "expect: [{rule: broken, outcome: dead, reason: missing}]\n") == []
+    (told, *_) = findings(event + "expect: [{rule: broken, outcome: dead, reason: not listed}]\n")
+    assert told == "`broken` to note differs:"
+    assert findings("event: push.json\nexpect: [{rule: build, outcome: dead}, {rule: build}]\n") == [
+        "`build` to note differs:",
+        "    it is not made: `answers` has nothing for its provider",
+    ]
+
+
 @pytest.mark.parametrize(
     ("case", "expected"),
     [
