@@ -1,6 +1,6 @@
 # Two commands do everything: `make run` shows the router at work, `make test` proves it. Both make .venv first, from PyPI.
 .DEFAULT_GOAL := help
-.PHONY: help run test unit lint types check wheel clean
+.PHONY: help run test unit lint types check reference wheel clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -29,6 +29,9 @@ types: $(STAMP) ## Check types, strictly.
 	@$(BIN)/mypy
 
 check: lint types test ## Everything that CI runs.
+
+reference: $(STAMP) ## Make docs/reference anew from the code.
+	@$(BIN)/python scripts/reference.py
 
 wheel: $(STAMP) ## Build the wheel into dist/.
 	@$(BIN)/python -m build --wheel

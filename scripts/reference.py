@@ -1,0 +1,135 @@
+"""docs/reference: the pages that are made of the code, so that they cannot lag behind it.
+
+python scripts/reference.py        writes them anew (`make reference`)
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from router import plugins
+from router.cli import pages
+from router.cli.group import root
+from router.core.codes import CODES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pydantic import BaseModel
+    from pydantic.fields import FieldInfo
+
+FOLDER = Path(__file__).parent.parent / "docs" / "reference"
+_OURS = "tangled-router"
+_TYPES = {"string": "text", "object": "mapping", "integer": "whole number", "boolean": "true or false", "array": "list"}
+_MADE = "<!-- Made by `make reference`; changes belong into what it is made of. -->\n"
+_ABOUT_CODES = """\
+# Codes
+
+What `router validate` finds. A code never changes its meaning. An error keeps a file from being loaded; a warning only fails
+`router validate`; a note does not even do that, unless `--fail-level note` is given. The examples of each page are tests.
+
+| code | level | what |
+|---|---|---|
+"""
+
+
+def reference() -> dict[str, str]:
+    """Every page, by its name in docs/reference."""
+    made = {"codes.md": _codes(), "cli.md": _cli(), "providers.md": _providers()}
+    return {name: f"{_MADE}\n{text}" for name, text in made.items()}
+
+
+def _codes() -> str:
+    codes = sorted(CODES)
+    whole = "\n".join(re.sub(r"^# ", "## ", pages.page(code), flags=re.MULTILINE) for code in codes)
+    return _ABOUT_CODES + "".join(f"| {_link(code)} | {_level(code)} | {CODES[code]} |\n" for code in codes) + f"\n{whole}"
+
+
+def _link(code: str) -> str:
+    """To the code's heading, as forges name the anchors of headings."""
+    anchor = re.sub(r"[^a-z0-9 -]", "", f"{code}: {CODES[code]}".lower()).replace(" ", "-")
+    return f"[{code}](#{anchor})"
+
+
+def _level(code: str) -> str:
+    (level,) = re.findall(r"^Level: (\w+)\.$", pages.page(code), re.MULTILINE)
+    return str(level)
+
+
+def _cli() -> str:
+    helps = "\n".join(f"## {name}\n\n```text\n{text}\n```\n" for name, text in _helps("router", root, None))
+    return f"# The command line\n\nWhat each verb says with `--help`.\n\n{helps}"
+
+
+def _helps(name: str, command: click.Command, parent: click.Context | None) -> Iterator[tuple[str, str]]:
+    """Each command with its help at 80 columns, depth first."""
+    verb = name.rsplit(maxsplit=1)[-1]
+    context = click.Context(command, info_name=verb, parent=parent, terminal_width=80, **command.context_settings)
+    yield name, command.get_help(context)
+    if isinstance(command, click.Group):
+        for below in command.list_commands(context):
+            found = command.get_command(context, below)
+            if found is not None:
+                yield from _helps(f"{name} {below}", found, context)
+
+
+def _providers() -> str:
+    told = [
+        f"## {name}\n\nA step's options:\n\n{_table(plugin.options)}\n\nSettings in router.yaml:\n\n{_table(plugin.settings)}\n"
+        for name, entry in plugins.installed(plugins.PROVIDERS).items()
+        if entry.dist is not None and entry.dist.name == _OURS
+        for plugin in (plugins.provider(name),)
+    ]
+    return "# Providers' options and settings\n\nEach has a page of its own in [providers](../providers).\n\n" + "\n".join(told)
+
+
+def _table(model: type[BaseModel]) -> str:
+    if not model.model_fields:
+        return "None."
+    schema = model.model_json_schema(mode="serialization")["properties"]
+    rows = [_row(info.alias or name, schema[info.alias or name], info) for name, info in model.model_fields.items()]
+    return "\n".join(["| name | type | default | |", "|---|---|---|---|", *rows])
+
+
+def _row(name: str, schema: dict[str, object], info: FieldInfo) -> str:
+    default = "needed" if info.is_required() else _default(info.get_default(call_default_factory=True), schema)
+    return f"| `{name}` | {_kind(schema)} | {default} | {info.description or ''} |"
+
+
+def _default(value: object, schema: dict[str, object]) -> str:
+    """As a rule would say it."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return f"`{str(value).lower()}`"
+    is_duration = isinstance(value, float) and schema.get("type") == "string"
+    return f"`{value:g}s`" if is_duration else f"`{value}`"
+
+
+def _kind(schema: dict[str, object]) -> str:
+    """The type in a word or two, of a property's schema."""
+    if isinstance(choices := schema.get("anyOf"), list):
+        return ", or ".join(_kind(choice) for choice in choices if choice.get("type") != "null")
+    if isinstance(words := schema.get("enum"), list):
+        return ", ".join(f"`{word}`" for word in words)
+    if isinstance(items := schema.get("items"), dict):
+        return f"list of {_kind(items)}"
+    if isinstance(values := schema.get("additionalProperties"), dict):
+        return f"mapping of {_kind(values)}"
+    return _TYPES.get(str(schema.get("type")), "mapping" if "$ref" in schema else "anything")
+
+
+def main() -> None:
+    """Write every page as it is now."""
+    FOLDER.mkdir(exist_ok=True)
+    for name, text in reference().items():
+        (FOLDER / name).write_text(text, encoding="utf-8")
+        print(f"wrote docs/reference/{name}")
+
+
+if __name__ == "__main__":
+    main()
