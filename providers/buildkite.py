@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from urllib.parse import urlencode
 
 from pydantic import AfterValidator, Field
@@ -17,7 +17,7 @@ from providers import _builds, _environment
 from providers._requests import Answer, ask, line
 from router.core.errors import Ambiguous, DeliveryError, Permanent, Transient
 from router.core.model import Delivery, Receipt, Report
-from router.provider import Bounded, Closed, Duration, Plugin, Secret
+from router.provider import Bounded, Closed, Duration, Exposes, Plugin, Secret
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -88,6 +88,8 @@ class Author(Closed):
 
 class Options(Closed):
     """A build. `pipeline` may be `org/slug`."""
+
+    exposes: ClassVar[Exposes] = Exposes.SECRETS
 
     org: Annotated[str, AfterValidator(_slug), Bounded("the organization")] | None = None
     pipeline: Annotated[str, AfterValidator(_pipeline), Bounded("the pipeline")]

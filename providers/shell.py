@@ -12,14 +12,14 @@ from __future__ import annotations
 import errno
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import AfterValidator, Field, model_validator
 
 from providers import _environment
 from router.core.errors import DeliveryError, Permanent, Transient
 from router.core.model import Delivery, Receipt, Status
-from router.provider import Closed, Duration, Plugin, Verbatim
+from router.provider import Closed, Duration, Exposes, Plugin, Verbatim
 
 if TYPE_CHECKING:
     from providers._process import Ended
@@ -48,6 +48,8 @@ class Settings(Closed):
 
 class Options(Closed):
     """Exactly one of `argv` and `script`."""
+
+    exposes: ClassVar[Exposes] = Exposes.MACHINE
 
     argv: list[str] | None = Field(default=None, min_length=1, description="A program and its arguments; no shell sees them.")
     script: Annotated[str, Verbatim(_WHY)] | None = Field(default=None, description="Fixed text for /bin/sh -eu.")

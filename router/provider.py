@@ -16,7 +16,7 @@ from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 from pydantic import BaseModel
 
 from router.core.model import Delivery, Receipt, Report, Tree
-from router.core.options import Bounded, Verbatim
+from router.core.options import Bounded, Exposes, Verbatim
 from router.host import Host
 from router.secret import Secret, SecretMissing
 from router.settings import Closed, Duration
@@ -25,6 +25,7 @@ __all__ = [
     "Bounded",
     "Closed",
     "Duration",
+    "Exposes",
     "Follows",
     "Host",
     "Plugin",

@@ -52,7 +52,7 @@ def test_settings_in_the_docs_are_settings(text: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", blocks("step"))
 def test_steps_in_the_docs_are_steps(text: str) -> None:
     """Each list of steps that a page of a provider shows is one that a rule may have."""
-    rule = "rules:\n  - name: page\n    when: {trigger: push}\n    do:\n" + "".join(
+    rule = "rules:\n  - name: page\n    when: {trigger: push, repo: '@alice.example/hello'}\n    do:\n" + "".join(
         f"      {line}\n" for line in text.splitlines()
     )
     problems = Problems()

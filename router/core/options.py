@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
 from types import UnionType
 from typing import TYPE_CHECKING, Any, Union, get_args, get_origin
 
@@ -34,6 +35,17 @@ class Bounded:
     """Marks a field that names something which costs money or trust. A rule that takes it from an event must say `allow`."""
 
     what: str
+
+
+class Exposes(Enum):
+    """What a provider puts at risk where strangers' events reach it. Its options say so, in a class variable `exposes`.
+
+    `SECRETS`: it starts what has the operator's secrets, as a CI does. `MACHINE`: it runs beside the router, with its rights.
+    """
+
+    NOTHING = "nothing"
+    SECRETS = "secrets"
+    MACHINE = "machine"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from router.core import document, grammar, identity, jsonpath, keys, steps
+from router.core import document, grammar, identity, jsonpath, keys, steps, trust
 from router.core.conditions import AllOf, Condition
 from router.core.problems import Problems, nearest
 from router.core.rulebook import Rule, Rulebook, Ruleset, Strategy
@@ -150,9 +150,15 @@ class _Reader:
             document.wrong_type(node, self.problems, "`rules`", "a list")
         else:
             names: dict[str, Node] = {}
+            sound = not self.problems.errors
             for item in node.value:
+                before = len(self.problems.found)
                 if document.mapping(item, self.problems, "a rule", RULE_KEYS):
-                    yield from self._rule(item, names)
+                    for rule in self._rule(item, names):
+                        # A condition that has a mistake is missing here, and the rule looks wider than it is meant.
+                        if sound and len(self.problems.found) == before:
+                            trust.check(rule, self.problems)
+                        yield rule
                 self.step()
 
     def _rule(self, node: Node, names: dict[str, Node]) -> Iterator[Rule]:

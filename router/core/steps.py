@@ -94,7 +94,7 @@ class StepReader:
             options=tree,
             render=self._compiled(tree, written),
             model=model,
-            place=node.place,
+            place=node.key_place(provider),
             timeout=keys.duration(node.get("timeout"), self.problems, "`timeout`"),
             retry=keys.retry(node.get("retry"), self.problems),
             idempotent=keys.flag(node.get("idempotent"), self.problems, "`idempotent`"),

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import pytest
 from pydantic import BaseModel, ConfigDict, Field
 
 from router.core import match, plan, rules
 from router.core.model import Event, Plan
-from router.core.options import Bounded, Verbatim
+from router.core.options import Bounded, Exposes, Verbatim
 from router.core.problems import Problems
 from router.core.rulebook import Rulebook
 
@@ -77,11 +77,23 @@ class Note(BaseModel):
 
 
 class Buildkite(_Closed):
+    exposes: ClassVar[Exposes] = Exposes.SECRETS
+
     org: str
     pipeline: Annotated[str, Bounded("a pipeline")]
     commit: str
     branch: str
     message: str = ""
+
+
+class Shell(_Closed):
+    """A command on this machine."""
+
+    exposes: ClassVar[Exposes] = Exposes.MACHINE
+
+    argv: list[str] | None = None
+    script: str | None = None
+    env: dict[str, str] = {}
 
 
 class Woodpecker(_Closed):
@@ -94,6 +106,7 @@ PROVIDERS: Mapping[str, type[BaseModel]] = {
     "script": Script,
     "note": Note,
     "buildkite": Buildkite,
+    "shell": Shell,
     "woodpecker": Woodpecker,
 }
 
