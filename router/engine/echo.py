@@ -13,7 +13,6 @@ from router.core.rulebook import OWN_STATUS
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from router.core.model import Entry
     from router.engine.bell import Bell
     from router.engine.store.base import Store, Told
 
@@ -56,20 +55,39 @@ def _event(told: Told) -> Event:
         kind="spindle",
         nsid=OWN_STATUS,
         time=entry.at,
-        record=_record(entry, told.rule, cause.fields.get("trigger")),
+        record=_record(told),
         fields=fields,
         depth=cause.depth + 1,
     )
 
 
-def _record(entry: Entry, rule: str, trigger: str | None) -> dict[str, Any]:
-    told: dict[str, Any] = {
+def _record(told: Told) -> dict[str, Any]:
+    entry, cause = told.entry, told.event
+    record: dict[str, Any] = {
         "delivery": entry.delivery,
-        "rule": rule,
-        "trigger": trigger,
+        "rule": told.rule,
+        "trigger": cause.fields.get("trigger"),
         "workflow": entry.workflow,
         "status": str(entry.status),
         "url": entry.url,
         "error": entry.error,
     }
-    return told if entry.exit_code is None else {**told, "exitCode": entry.exit_code}
+    known = {
+        "exitCode": entry.exit_code,
+        "previous": str(told.previous) if told.previous is not None else None,
+        "outdated": told.outdated or None,
+        "defaultBranch": _on_default_branch(cause),
+    }
+    return record | {key: value for key, value in known.items() if value is not None}
+
+
+def _on_default_branch(cause: Event) -> bool | None:
+    """Whether it was on its repo's default branch; None where the event does not say."""
+    branch, meta = cause.fields.get("branch"), cause.record.get("meta")
+    if branch is None:
+        return None
+    default = (cause.fields.get("repo") or {}).get("default_branch")
+    if default is not None:
+        return bool(branch == default)
+    said = meta.get("isDefaultRef") if cause.kind == "knot" and isinstance(meta, dict) else None
+    return said if isinstance(said, bool) else None

@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from router.core.model import Delivery, Entry, Event, Micros, Outcome, Plan, Receipt, State, Tree
+from router.core.model import Delivery, Entry, Event, Micros, Outcome, Plan, Receipt, State, Status, Tree
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,12 +68,18 @@ class OpenReceipt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
-    """One row of the journal, with the event that its delivery came from. `number` grows by the order of commits."""
+    """One row of the journal, with the event that its delivery came from. `number` grows by the order of commits.
+
+    Of a verdict (success, failed or timeout), `previous` is the last one that the same step of the same rule came to for the
+    same repo, ref and workflow; `outdated` says that a later delivery's was told before it, and then there is no `previous`.
+    """
 
     number: int
     entry: Entry
     rule: str
     event: Event
+    previous: Status | None = None
+    outdated: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -40,7 +40,7 @@ def cancel(db: sqlite3.Connection, delivery: str, workflow: str, why: str, now: 
 def journal(db: sqlite3.Connection, after: int, limit: int) -> list[Told]:
     """The rows after `after`, in order."""
     rows = db.execute(sql.text("journal"), {"after": integer(after), "limit": limit})
-    return [Told(number=row["journal"], entry=entry_of(row), rule=row["rule"], event=event_of(row)) for row in rows]
+    return [_told(row) for row in rows]
 
 
 def open_receipts(db: sqlite3.Connection, provider: str, limit: int) -> list[OpenReceipt]:
@@ -56,6 +56,19 @@ def open_receipts(db: sqlite3.Connection, provider: str, limit: int) -> list[Ope
         )
         for row in rows
     ]
+
+
+def _told(row: sqlite3.Row) -> Told:
+    before = row["before"]
+    outdated = before == "later"
+    return Told(
+        number=row["journal"],
+        entry=entry_of(row),
+        rule=row["rule"],
+        event=event_of(row),
+        previous=Status(before) if before and not outdated else None,
+        outdated=outdated,
+    )
 
 
 def _append(db: sqlite3.Connection, entry: Entry) -> Entry | None:

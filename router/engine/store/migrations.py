@@ -18,7 +18,11 @@ def m0001_first(db: Database) -> None:
     _run(db, "0001.sql")
 
 
-STEPS = (m0001_first,)
+def m0002_verdicts_before(db: Database) -> None:
+    _run(db, "0002.sql")
+
+
+STEPS = (m0001_first, m0002_verdicts_before)
 migrations = Migrations("router")
 for step in STEPS:
     migrations()(step)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from router.core.model import Entry, Receipt, Status
+from router.core.model import Entry, Receipt, Status, Subject
 from router.engine.store.arrivals import accept as accept_now
 from router.engine.store.connection import MEMORY, open_writing
 from router.engine.store.journal import is_news, journal, tell
@@ -100,3 +101,60 @@ async def test_a_number_that_no_column_holds_is_told_as_the_nearest(store: Store
     reported = Entry(delivery="d1", workflow="ci", status=Status.FAILED, at=NOW, exit_code=exit_code)
     (told,) = await store.tell([reported], NOW)
     assert told.exit_code == (LARGEST if exit_code > 0 else -LARGEST)
+
+
+async def tells(store: Store, *told: tuple[str, Status]) -> list[tuple[str, str | None, bool]]:
+    """The verdicts that were told of deliveries, in this order: each with what was known before it."""
+    for name, status in told:
+        await store.tell([Entry(delivery=name, workflow="ci", status=status, at=NOW)], NOW)
+    rows = [found for found in await store.journal(0) if found.entry.status.final]
+    return [(found.entry.delivery, found.previous and str(found.previous), found.outdated) for found in rows]
+
+
+async def test_a_verdict_knows_the_one_before(store: Store) -> None:
+    """What the build before came to; running and cancelled are no verdicts, and the first one has none before it."""
+    for name in ("d1", "d2", "d3", "d4"):
+        await accept(store, f"e-{name}", name, workflow="ci")
+    told = (("d1", Status.FAILED), ("d2", Status.CANCELLED), ("d3", Status.RUNNING), ("d4", Status.SUCCESS))
+    assert await tells(store, *told) == [("d1", None, False), ("d2", None, False), ("d4", "failed", False)]
+
+
+async def test_a_build_that_a_later_one_overtook_is_outdated(store: Store) -> None:
+    """Builds end in any order: what is known of a later commit counts, and the next one knows the latest before it."""
+    for name in ("d1", "d2", "d3"):
+        await accept(store, f"e-{name}", name, workflow="ci")
+    told = (("d2", Status.SUCCESS), ("d1", Status.TIMEOUT), ("d3", Status.FAILED))
+    assert await tells(store, *told) == [("d2", None, False), ("d1", None, True), ("d3", "success", False)]
+
+
+async def test_what_is_told_later_changes_nothing(store: Store) -> None:
+    """A reader that comes late reads of each row what was known when it was told."""
+    for name in ("d1", "d2", "d3"):
+        await accept(store, f"e-{name}", name, workflow="ci")
+    told = (("d1", Status.SUCCESS), ("d3", Status.FAILED), ("d2", Status.FAILED))
+    assert (await tells(store, *told))[:2] == [("d1", None, False), ("d3", "success", False)]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"rule": "ci/other"}, {"step": "other"}, {"repo": "did:plc:b"}, {"workflow": "lint"}],
+    ids=lambda other: next(iter(other)),
+)
+async def test_verdicts_on_something_else_are_not_before(store: Store, other: dict[str, Any]) -> None:
+    """Another repo, workflow, rule or step of a rule has verdicts of its own."""
+    await accept(store, "e1", "d1", **({"workflow": "ci"} | other))
+    await accept(store, "e2", "d2", workflow="ci")
+    await store.tell([Entry(delivery="d1", workflow=other.get("workflow", "ci"), status=Status.FAILED, at=NOW)], NOW)
+    assert (await tells(store, ("d2", Status.SUCCESS)))[-1] == ("d2", None, False)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "before"),
+    [("refs/heads/main", "refs/heads/main", "failed"), ("refs/heads/main", "refs/heads/x", None), ("", "", None)],
+)
+async def test_a_ref_has_verdicts_of_its_own(store: Store, first: str, second: str, before: str | None) -> None:
+    """Branches do not break each other, and what has no ref (a pull request) is not compared with another such."""
+    for name, ref in (("d1", first), ("d2", second)):
+        made = replace(delivery(name, f"e-{name}"), subject=Subject(repo="did:plc:a", ref=ref, workflow="ci"))
+        await store.accept([arrival(f"e-{name}", made)], NOW)
+    assert (await tells(store, ("d1", Status.FAILED), ("d2", Status.SUCCESS)))[-1] == ("d2", before, False)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
 
 from router.core.errors import Transient
 from router.core.model import Report, Status
 from router.engine.echo import Echo
 from router.engine.follow import Follow
 from router.testing import FakeClock
-from tests.engine.way.parts import RULES, START, Engine, LookingToy, Told, assemble, push
+from tests.engine.way.parts import RULES, SHA, START, Engine, LookingToy, Told, assemble, push
 
 if TYPE_CHECKING:
     from router.engine.store.base import Store
@@ -105,6 +108,58 @@ async def test_a_delivery_without_a_report_is_no_event(store: Store, time: FakeC
     await store.tell([_failed(delivery, workflow="")], time.now())
     await _echo(engine, until=1)
     assert [event.nsid for event, *_ in told.plans] == ["sh.tangled.git.refUpdate"]
+
+
+async def test_a_status_tells_whether_it_is_a_change(store: Store, time: FakeClock, told: Told) -> None:
+    """What a rule needs to know that a branch broke or healed: the verdict before, and whether a later build has spoken."""
+    engine = assemble(store, time, told, LookingToy(), CHAINED)
+    await engine.hear(push(1), push(2), push(3))
+    first, second, third = reversed([row.id for row in await store.deliveries()])
+    for delivery, status in ((first, Status.FAILED), (third, Status.SUCCESS), (second, Status.FAILED)):
+        await store.tell([replace(_failed(delivery), status=status)], time.now())
+    await _echo(engine, until=6)
+    verdicts = {
+        event.record["delivery"]: event.record
+        for event, *_ in told.plans
+        if event.record.get("status") in ("failed", "success")
+    }
+    assert "previous" not in verdicts[first]
+    assert verdicts[third]["previous"] == "failed"
+    assert [verdicts[one].get("outdated") for one in (first, second, third)] == [None, True, None]
+
+
+KNOWN: dict[str, Any] = {"repo": {"default_branch": "main"}}
+UNKNOWN: dict[str, Any] = {"repo": {}}
+
+
+@pytest.mark.parametrize(
+    ("fields", "record", "kind", "expected"),
+    [
+        ({"branch": "main"} | KNOWN, {}, "knot", True),
+        ({"branch": "x"} | KNOWN, {"meta": {"isDefaultRef": True}}, "knot", False),
+        ({"branch": "main"} | UNKNOWN, {"meta": {"isDefaultRef": True}}, "knot", True),
+        ({"branch": "main"}, {"meta": {"isDefaultRef": False}}, "knot", False),
+        ({"branch": "main"}, {"meta": {"isDefaultRef": True}}, "jetstream", None),
+        ({"branch": "main"}, {"meta": {"isDefaultRef": "yes"}}, "knot", None),
+        ({"branch": "main"}, {"meta": None}, "knot", None),
+        ({"tag": "v1"} | KNOWN, {"meta": {"isDefaultRef": True}}, "knot", None),
+    ],
+)
+async def test_a_status_tells_whether_it_is_of_the_default_branch(
+    store: Store,
+    time: FakeClock,
+    told: Told,
+    fields: dict[str, Any],
+    record: dict[str, Any],
+    kind: str,
+    expected: bool | None,  # noqa: FBT001
+) -> None:
+    """By the default branch's name where the event has it, else by the knot's word; nothing is said that is not known."""
+    engine = assemble(store, time, told, LookingToy(), RULES.replace(", branch: main", ""))
+    await engine.hear(replace(push(), fields={**fields, "trigger": "push", "sha": SHA}, record=record, kind=kind))
+    await _echo(engine, until=1)
+    (status,) = [event for event, *_ in told.plans if event.kind == "spindle"]
+    assert status.record.get("defaultBranch") is expected
 
 
 def _failed(delivery: str, workflow: str = "ci"):  # type: ignore[no-untyped-def]
