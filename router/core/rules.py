@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from router.core import document, grammar, identity, jsonpath, keys, steps, trust
 from router.core.conditions import AllOf, Condition
-from router.core.problems import Problems, nearest
+from router.core.problems import Level, Problems, nearest
 from router.core.rulebook import Rule, Rulebook, Ruleset, Strategy
 
 if TYPE_CHECKING:
@@ -156,7 +156,7 @@ class _Reader:
                 if document.mapping(item, self.problems, "a rule", RULE_KEYS):
                     for rule in self._rule(item, names):
                         # A condition that has a mistake is missing here, and the rule looks wider than it is meant.
-                        if sound and len(self.problems.found) == before:
+                        if sound and all(found.level is not Level.ERROR for found in self.problems.found[before:]):
                             trust.check(rule, self.problems)
                         yield rule
                 self.step()
