@@ -38,9 +38,9 @@ def call(capsys: pytest.CaptureFixture[str]) -> Call:
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder to be in, 80 columns wide, without variables of ours."""
+    """An empty folder to be in, 80 columns wide, without variables of ours or about colours."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "80")
-    for name in [name for name in os.environ if name.startswith("ROUTER_")]:
+    for name in [name for name in os.environ if name.startswith("ROUTER_") or name in ("NO_COLOR", "FORCE_COLOR")]:
         monkeypatch.delenv(name)
     return tmp_path
