@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 BUNDLED = "bundled:"
 ENDINGS = (".yaml", ".yml")
 TEST_ENDINGS = (".test.yaml", ".test.yml")
+#: A plan that a test compares with.
+GOLDEN_ENDING = ".golden.yaml"
+_NO_RULES = (*TEST_ENDINGS, GOLDEN_ENDING)
 #: A rule file is written by hand: one larger than this is something else, found by accident.
 MAX_BYTES = 4_000_000
 #: In a folder that is one ruleset.
@@ -53,7 +56,7 @@ def rule_texts(entries: Sequence[Entry], problems: Problems) -> list[RuleText]:
         root = _root(entry, problems)
         if root is None:
             continue
-        found = [path for path in _walk(root) if not path.name.endswith(TEST_ENDINGS)]
+        found = [path for path in _walk(root) if not path.name.endswith(_NO_RULES)]
         if not found:
             hint = "Rule files end in .yaml; those that end in .test.yaml are tests."
             problems.error("R041", entry.place, f"There is no rule file in `{entry.text}`.", hint)
@@ -69,13 +72,22 @@ def test_files(entries: Sequence[Entry], problems: Problems) -> list[Path]:
     """The `*.test.yaml` files of the entries; an entry that is a rule file stands for the tests beside it."""
     found: dict[Path, None] = {}
     for entry in entries:
-        root = _root(entry, problems)
-        if root is None:
-            continue
-        if root.is_file() and not root.name.endswith(TEST_ENDINGS):
-            root = root.parent
-        found |= dict.fromkeys(path for path in _walk(root) if path.name.endswith(TEST_ENDINGS))
+        root = _test_root(entry, problems)
+        if root is not None:
+            found |= dict.fromkeys(path for path in _walk(root) if path.name.endswith(TEST_ENDINGS))
     return list(found)
+
+
+def golden_files(entries: Sequence[Entry]) -> list[Path]:
+    """The `*.golden.yaml` files of the same entries. A test file that is listed by itself speaks for no other's."""
+    roots = (_test_root(entry, Problems()) for entry in entries)
+    folders = [root for root in roots if root is not None and root.is_dir()]
+    return list(dict.fromkeys(path for root in folders for path in _walk(root) if path.name.endswith(GOLDEN_ENDING)))
+
+
+def _test_root(entry: Entry, problems: Problems) -> Path | None:
+    root = _root(entry, problems)
+    return root.parent if root is not None and root.is_file() and not root.name.endswith(TEST_ENDINGS) else root
 
 
 def bundled_folder() -> Path:
@@ -153,7 +165,7 @@ def _walk(root: Path) -> Iterator[Path]:
 def is_rule_file(path: Path) -> bool:
     """Whether a file of a folder holds rules, by its name."""
     name = path.name
-    return name.endswith(ENDINGS) and not name.endswith(TEST_ENDINGS) and name not in CONFIGURATION and name[0] != "."
+    return name.endswith(ENDINGS) and not name.endswith(_NO_RULES) and name not in CONFIGURATION and name[0] != "."
 
 
 def _name(path: Path, root: Path, entry: Entry) -> str:

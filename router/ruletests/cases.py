@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from router import library
 from router.core import document, grammar
 from router.core.problems import Place, Problems, nearest
 from router.core.values import instant
@@ -18,8 +20,10 @@ if TYPE_CHECKING:
     from router.core.document import Node
     from router.core.model import Micros, Tree
 
-CASE_KEYS = ("name", "event", "expect", "why_not", "trust", "vars", "now", "identities", "answers")
+CASE_KEYS = ("name", "event", "expect", "why_not", "trust", "vars", "now", "identities", "answers", "golden")
 EXPECT_KEYS = ("rule", "exact", *endings.ENDING_KEYS)
+#: Of a case's name, in the name of its golden.
+_LONGEST_NAME = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +43,7 @@ class Expected:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """One test: an event, and what the rules must make of it. `expect` is None where only `why_not` is asked."""
+    """One test: an event, and what the rules must make of it. `expect` is None where `why_not` or the golden says enough."""
 
     name: str
     place: Place
@@ -51,6 +55,7 @@ class Case:
     now: Micros | None = None
     identities: Mapping[str, str] = field(default_factory=dict)
     answers: Mapping[str, tuple[answers.Answer, ...]] = field(default_factory=dict)
+    golden: Path | None = None
 
 
 def read(text: str, file: Path, providers: Collection[str], problems: Problems) -> list[Case]:
@@ -67,6 +72,15 @@ def read(text: str, file: Path, providers: Collection[str], problems: Problems) 
     return [] if mine.errors else cases
 
 
+def _stem(name: str) -> str:
+    return next(name.removesuffix(ending) for ending in library.TEST_ENDINGS if name.endswith(ending))
+
+
+def _slug(name: str) -> str:
+    """A case's name as part of a file's."""
+    return re.sub(r"[^a-z0-9]+", "-", name.lower())[:_LONGEST_NAME].strip("-") or "plan"
+
+
 class _Reader:
     """Reads the cases of one file."""
 
@@ -81,7 +95,8 @@ class _Reader:
             return None
         name, event = self._name(node), self._event(node)
         expect, why_not, answered = node.get("expect"), node.get("why_not"), node.get("answers")
-        if expect is None and why_not is None:
+        golden = self._golden(node.get("golden"), name)
+        if expect is None and why_not is None and golden is None:
             self._error("R005", node.place, "A case needs `expect`.", "Write `expect: []` where no rule may do anything.")
         if event is None:
             return None
@@ -96,6 +111,7 @@ class _Reader:
             now=self._now(node.get("now")),
             identities=dict(self._identities(node.get("identities"))),
             answers=dict(answers.read(answered, self.providers, self.problems)) if answered is not None else {},
+            golden=golden,
         )
 
     def _error(self, code: str, place: Place, message: str, hint: str = "") -> None:
@@ -111,6 +127,17 @@ class _Reader:
             self._error("R050", found.place, f"Two cases are named `{name}`.", "Say what is different about this one.")
         self.names.add(name)
         return name
+
+    def _golden(self, node: Node | None, name: str) -> Path | None:
+        if node is None or (node.kind == "bool" and not node.value):
+            return None
+        if node.kind == "bool":
+            return self.file.parent / f"{_stem(self.file.name)}.{_slug(name)}{library.GOLDEN_ENDING}"
+        given = document.text(node, self.problems, "`golden`") or ""
+        if not given.endswith(library.GOLDEN_ENDING) or "/" in given or given[0] == ".":
+            hint = f"Write a name that ends in {library.GOLDEN_ENDING}, or `true` for one that follows from the case's."
+            self._error("R050", node.place, "A golden is a file beside its test.", hint)
+        return self.file.parent / given
 
     def _event(self, node: Node) -> EventText | None:
         event = node.get("event")

@@ -8,20 +8,19 @@ from typing import TYPE_CHECKING
 from router import library, plugins
 from router.core import rules
 from router.core.errors import BadInput
-from router.core.plan import plan
-from router.core.problems import Problem, Problems, nearest
-from router.core.rulebook import Rulebook
-from router.ruletests import cases, events, verdicts
+from router.core.problems import Place, Problems
+from router.ruletests import cases, golden, trials
 from router.ruletests.endings import Played
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from pydantic import BaseModel
 
-    from router.core.model import Event
-    from router.core.problems import Place
+    from router.core.model import Plan
+    from router.core.rulebook import Rulebook
+    from router.ruletests.trials import Trial
 
     #: What router.yaml says of providers, by their names.
     Settings = Mapping[str, BaseModel]
@@ -37,12 +36,26 @@ class Result:
 
 
 @dataclass(slots=True)
-class Session:
-    """All that was run. `problems` are mistakes in rules and test files: what they touch did not run."""
+class Folder:
+    """Rules that are tested together, and the cases that were run with them. `sound`: none of its test files has mistakes."""
 
+    book: Rulebook | None
+    trials: list[Trial] = field(default_factory=list)
+    sound: bool = True
+
+
+@dataclass(slots=True)
+class Session:
+    """All that was run. `problems` are mistakes in rules and test files: what they touch did not run.
+
+    `written` are the goldens that were written.
+    """
+
+    folders: dict[Path, Folder] = field(default_factory=dict)
     results: list[Result] = field(default_factory=list)
     problems: Problems = field(default_factory=Problems)
     unselected: int = 0
+    written: list[Path] = field(default_factory=list)
 
     @property
     def failed(self) -> Sequence[Result]:
@@ -54,26 +67,102 @@ def run(
     pins: Mapping[str, str],
     selects: Callable[[str], bool],
     configured: Callable[[], Settings] = dict,
+    *,
+    update: bool = False,
 ) -> Session:
     """Run the tests of these files and folders whose names are selected. `pins` are handles that are known anyway;
-    `configured` is asked for the settings of providers where a case has `answers`. Raises what it raises."""
-    session = Session()
-    books: dict[Path, Rulebook | None] = {}
-    files = library.test_files(entries, session.problems)
-    if not files and entries and not session.problems.errors:
+    `configured` is asked for the settings of providers where a case has `answers`, and raises what it raises. `update`
+    writes goldens that are missing or differ."""
+    runner = _Runner(pins, selects, configured, update=update)
+    problems = runner.session.problems
+    files = library.test_files(entries, problems)
+    if not files and entries and not problems.errors:
         hint = "Tests are files beside the rules whose names end in .test.yaml."
-        session.problems.error("R041", entries[0].place, "There is no test here.", hint)
+        problems.error("R041", entries[0].place, "There is no test here.", hint)
     for file in files:
+        runner.file(file)
+    runner.stale(library.golden_files(entries))
+    return runner.session
+
+
+class _Runner:
+    """Runs one file after the other. `named` are the goldens of all cases, also of those that were not selected."""
+
+    def __init__(
+        self, pins: Mapping[str, str], selects: Callable[[str], bool], configured: Callable[[], Settings], *, update: bool
+    ) -> None:
+        self.pins = pins
+        self.selects = selects
+        self.configured = configured
+        self.update = update
+        self.session = Session()
+        self.named: dict[Path, Place] = {}
+
+    def file(self, file: Path) -> None:
+        session = self.session
         text = library.read(file, session.problems)
-        if file.parent not in books:
-            books[file.parent] = _rulebook(file.parent, session.problems)
-        found = cases.read(text, file, list(plugins.OptionModels()), session.problems) if text is not None else []
-        chosen = [case for case in found if selects(case.name)]
+        folder = session.folders.get(file.parent)
+        if folder is None:
+            folder = session.folders[file.parent] = Folder(_rulebook(file.parent, session.problems))
+        mine = Problems()
+        found = cases.read(text, file, list(plugins.OptionModels()), mine) if text is not None else []
+        session.problems.found.extend(mine.found)
+        folder.sound = folder.sound and text is not None and not mine.errors
+        found = [case for case in found if self._owns_golden(case)]
+        chosen = [case for case in found if self.selects(case.name)]
         session.unselected += len(found) - len(chosen)
-        book = books[file.parent]
-        settings = configured() if any(case.answers for case in chosen) else {}
-        session.results += _results(chosen, book, pins, settings, session.problems) if book is not None else []
-    return session
+        if folder.book is None:
+            return
+        settings = self.configured() if any(case.answers for case in chosen) else {}
+        for case in chosen:
+            try:
+                self._case(case, folder, folder.book, settings)
+            except BadInput as error:
+                session.problems.found.extend(error.problems)
+
+    def _owns_golden(self, case: cases.Case) -> bool:
+        """Whether no other case has the same golden: --update would write it for one, and break the other."""
+        if case.golden is None:
+            return True
+        if other := self.named.get(case.golden):
+            hint = f"Name one of them differently; the other case is at {other}."
+            self.session.problems.error("R050", case.place, f"Two cases have the golden {case.golden.name}.", hint)
+            return False
+        self.named[case.golden] = case.place
+        return True
+
+    def _case(self, case: cases.Case, folder: Folder, book: Rulebook, settings: Settings) -> None:
+        """Raises BadInput with the place of a mistake that shows only now."""
+        trial = trials.prepare(case, book, self.pins)
+        made = trial.plan(book)
+        missing = ""
+        if case.golden is not None:
+            trial, missing = self._with_golden(trial, case.golden, made)
+        findings = [*trial.findings(book, made, _played(trial, made, settings)), *([missing] if missing else [])]
+        folder.trials.append(trial)
+        self.session.results.append(Result(case.name, case.place, tuple(findings)))
+
+    def _with_golden(self, trial: Trial, file: Path, made: Plan) -> tuple[Trial, str]:
+        """The trial with what its golden holds, and what is to be said where there is none."""
+        try:
+            kept: str | None = file.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            kept = None
+        except (OSError, UnicodeDecodeError) as error:
+            return trial, f"{file.name} cannot be read: {getattr(error, 'strerror', None) or 'it is not UTF-8 text'}"
+        now = golden.text(trial.case.name, made)
+        if self.update and kept != now:
+            file.write_text(now, encoding="utf-8")
+            self.session.written.append(file)
+            kept = now
+        return replace(trial, kept=kept), "" if kept is not None else f"There is no {file.name}: --update writes it"
+
+    def stale(self, files: Sequence[Path]) -> None:
+        """Tell which of these goldens no case names: they would be kept for nothing, and prove nothing."""
+        for file in files:
+            folder = self.session.folders.get(file.parent)
+            if file not in self.named and (folder is None or folder.sound):
+                self.session.problems.error("R050", Place(str(file)), "No test names this golden.", "Remove it.")
 
 
 def _rulebook(folder: Path, problems: Problems) -> Rulebook | None:
@@ -86,46 +175,9 @@ def _rulebook(folder: Path, problems: Problems) -> Rulebook | None:
     return None if mine.errors else book
 
 
-def _results(
-    chosen: Sequence[cases.Case], book: Rulebook, pins: Mapping[str, str], settings: Settings, problems: Problems
-) -> Iterator[Result]:
-    for case in chosen:
-        try:
-            event = events.with_facts(events.build(case.event), trust=case.trust, now=case.now)
-            known = _with_vars(book, case)
-            identities = _identities(book, pins, case)
-            played = _played(case, event, known, identities, settings)
-            findings = [*verdicts.judge(case, event, known, identities, played.endings), *played.findings]
-        except BadInput as error:
-            problems.found.extend(error.problems)
-            continue
-        yield Result(case.name, case.place, tuple(findings))
-
-
-def _played(case: cases.Case, event: Event, book: Rulebook, identities: Mapping[str, str | None], settings: Settings) -> Played:
-    if not case.answers:
+def _played(trial: Trial, made: Plan, settings: Settings) -> Played:
+    if not trial.case.answers:
         return Played()
     from router.ruletests.play import play  # noqa: PLC0415 - few cases have answers, and the others need no engine
 
-    return play(case.answers, event, plan(event, book, identities), settings)
-
-
-def _identities(book: Rulebook, pins: Mapping[str, str], case: cases.Case) -> dict[str, str | None]:
-    """Who is who in this case. A handle that nobody names belongs to nobody here: tests ask no network."""
-    return {**dict.fromkeys(book.handles), **pins, **case.identities}
-
-
-def _with_vars(book: Rulebook, case: cases.Case) -> Rulebook:
-    """The rules with the case's variables for templates. Conditions (`{in: vars.x}`) were compiled with the file's own."""
-    if not case.vars:
-        return book
-    known = {name for ruleset in book.rulesets for name in ruleset.vars}
-    for name in case.vars:
-        if name not in known:
-            sentence = f"No rule file here has a variable `{name}`."
-            raise BadInput(sentence, [Problem("R031", case.place, sentence, nearest(name, known))])
-    changed = tuple(
-        replace(ruleset, vars={**ruleset.vars, **{k: v for k, v in case.vars.items() if k in ruleset.vars}})
-        for ruleset in book.rulesets
-    )
-    return Rulebook(changed, book.handles)
+    return play(trial.case.answers, trial.event, made, settings)

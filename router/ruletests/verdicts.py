@@ -6,7 +6,7 @@ import json
 from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeAlias
 
-from router.core import match, plan
+from router.core import match
 from router.core.model import State
 from router.core.problems import nearest
 from router.core.values import show
@@ -28,16 +28,17 @@ _ABSENT = object()
 
 def judge(
     case: Case,
+    made: Plan,
     event: Event,
     rulebook: Rulebook,
     identities: Mapping[str, str | None],
     ends: Endings = MappingProxyType({}),
 ) -> list[str]:
-    """What is wrong, as lines; nothing where the case holds. `ends` are those of deliveries that were played, by their ids.
+    """What is wrong with a plan, as lines; nothing where the case holds. `ends` are those of deliveries that were played, by
+    their ids.
 
     Raises BadInput where the case names no rule of these.
     """
-    made = plan.plan(event, rulebook, identities)
     verdicts = {verdict.rule.id: verdict for verdict in match.explain(event, rulebook, identities)}
     lines = [f"`{trouble.rule}` cannot be decided: {trouble.sentence}" for trouble in made.troubles]
     for reference, (field, place) in case.why_not.items():

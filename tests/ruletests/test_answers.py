@@ -62,6 +62,7 @@ rules:
       - webhook: {url: "https://hooks.example/watched"}
   - name: command
     when: {trigger: push, branch: command}
+    allow_untrusted: true
     do:
       - shell: {argv: [touch, MARK]}
 """

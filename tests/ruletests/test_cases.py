@@ -17,9 +17,17 @@ if TYPE_CHECKING:
 GOOD = "- {name: good, event: push.json, expect: [{rule: build}, {rule: build}]}\n"
 
 MISTAKES = {
-    "a key that later issues bring": (
-        "- {name: a, event: push.json, expect: [], golden: a.yaml}\n",
-        "1:43: R003: `golden` is not a key of a case. ",
+    "an unknown key": (
+        "- {name: a, event: push.json, expect: [], gloden: true}\n",
+        "1:43: R003: `gloden` is not a key of a case. Did you mean `golden`?",
+    ),
+    "a golden that is somewhere else": (
+        "- {name: a, event: push.json, golden: ../a.golden.yaml}\n",
+        "1:39: R050: A golden is a file beside its test. Write a name that ends in .golden.yaml, or `true` for",
+    ),
+    "a golden that looks like rules": (
+        "- {name: a, event: push.json, golden: a.yaml}\n",
+        "1:39: R050: A golden is a file beside its test.",
     ),
     "no name": ("- {event: push.json, expect: []}\n", "1:3: R005: A case needs a `name`."),
     "no event": ("- {name: a, expect: []}\n", "1:3: R005: A case needs an `event`."),
