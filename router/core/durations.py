@@ -8,12 +8,12 @@ _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 6048
 #: Ten years: what is longer is a slip, and would leave the calendar.
 LONGEST = 10 * 366 * 86400.0
 _PART = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,12})?)(ms|[smhdw])")
-_WHOLE = re.compile(rf"(?:{_PART.pattern})+")
+WHOLE = re.compile(rf"(?:{_PART.pattern})+")
 
 
 def seconds(text: str) -> float:
     """The duration in seconds. Raises ValueError with a sentence that says what to write."""
-    if _WHOLE.fullmatch(text) is None:
+    if WHOLE.fullmatch(text) is None:
         raise ValueError(f"`{text}` is not a duration: write a number with a unit, like 30s, 10m, 1h30m or 2d.")
     whole = sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(text))
     if whole > LONGEST:

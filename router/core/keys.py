@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     AsRenderer = Callable[[Node, str], Renderer | None]
 
 WordT = TypeVar("WordT", bound="StrEnum")
-_CLOCK = re.compile(r"([01]\d|2[0-3]):([0-5]\d)|24:00")
+CLOCK = re.compile(r"([01]\d|2[0-3]):([0-5]\d)|24:00")
 #: A delivery that failed so often is not going to happen.
 MOST_ATTEMPTS = 1000
 _RETRY_KEYS = ("attempts", "base", "factor", "cap", "schedule")
@@ -147,7 +147,7 @@ def active(node: Node | None, problems: Problems) -> Active | None:
 
 def _minutes(node: Node, problems: Problems) -> int | None:
     given = node.raw
-    if node.kind in ("map", "list") or _CLOCK.fullmatch(given) is None:
+    if node.kind in ("map", "list") or CLOCK.fullmatch(given) is None:
         problems.error("R024", node.place, f"`{given}` is not a time of the day.", 'Write it like "08:00".')
         return None
     return int(given[:2]) * 60 + int(given[3:])

@@ -42,9 +42,9 @@ _DEFAULTABLE = (
     "allow_untrusted",
 )
 RULE_KEYS = ("name", "id", "description", *_DEFAULTABLE)
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,199}")
-_ITEM = re.compile(r"[a-z_][a-z0-9_]*")
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,199}")
+ITEM = re.compile(r"[a-z_][a-z0-9_]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +204,7 @@ class _Reader:
         name = document.text(found, self.problems, "a rule's name")
         if name is None:
             return None
-        if _NAME.fullmatch(name) is None:
+        if NAME.fullmatch(name) is None:
             hint = "Use letters, digits, dots, hyphens and underscores, at most 100 of them."
             self.problems.error("R024", found.place, f"`{name}` cannot be a rule's name.", hint)
         elif name in names:
@@ -217,7 +217,7 @@ class _Reader:
         if node is None:
             return f"{self.text.name}/{name}"
         given = document.text(node, self.problems, "a rule's id") or ""
-        if _ID.fullmatch(given) is None:
+        if ID.fullmatch(given) is None:
             hint = "Use letters, digits, dots, hyphens, underscores and slashes."
             self.problems.error("R024", node.place, f"`{given}` cannot be a rule's id.", hint)
         return given
@@ -242,7 +242,7 @@ class _Reader:
             return None, "item"
         path = document.text(node, self.problems, "`each`") or ""
         item = keys.text(given.get("as"), self.problems, "`as`") or ("workflow" if path == "workflows" else "item")
-        if _ITEM.fullmatch(item) is None or item in steps.ROOTS - {"workflow"}:
+        if ITEM.fullmatch(item) is None or item in steps.ROOTS - {"workflow"}:
             hint = "Use lower-case letters, digits and underscores, and no name that templates have already."
             self.problems.error("R024", given["as"].place, f"`{item}` cannot be an item's name.", hint)
         if path == "workflows":

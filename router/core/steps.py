@@ -30,7 +30,7 @@ ROOTS = frozenset(
         *("branch", "tag", "ref", "target_branch"),
     )
 )
-_STEP_ID = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
+STEP_ID = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +112,7 @@ class StepReader:
 
     def _id(self, node: Node | None) -> str:
         name = keys.text(node, self.problems, "a step's id")
-        if node is not None and name and _STEP_ID.fullmatch(name) is None:
+        if node is not None and name and STEP_ID.fullmatch(name) is None:
             hint = "Start with a letter; use letters, digits, hyphens and underscores."
             self.problems.error("R024", node.place, f"`{name}` cannot be a step's id.", hint)
         return name
