@@ -102,6 +102,12 @@ def bundled() -> list[str]:
     return sorted(path.parent.relative_to(folder).as_posix() for path in folder.rglob(RULES))
 
 
+def nearest_bundled(name: str) -> str:
+    """A hint for who named a ruleset that does not ship with the router."""
+    known = bundled()
+    return nearest(name, [*known, *sorted({one.split("/")[0] for one in known})]) or f"Bundled are: {', '.join(known) or 'none'}."
+
+
 def read(path: Path, problems: Problems) -> str | None:
     """A file's text, or None with a problem that says why it cannot be read."""
     try:
@@ -139,12 +145,9 @@ def _bundled(entry: Entry, problems: Problems) -> Path | None:
     folder = bundled_folder()
     parts = name.split("/")
     if all(parts) and not any(part.startswith(".") for part in parts):
-        for path in (folder / name, *(folder / f"{name}{ending}" for ending in ENDINGS)):
-            if path.exists():
-                return path
-    known = bundled()
-    hint = nearest(name, [*known, *{one.split("/")[0] for one in known}]) or f"Bundled are: {', '.join(known) or 'none'}."
-    problems.error("R041", entry.place, f"No ruleset named `{name}` ships with the router.", hint)
+        if (folder / name).is_dir():
+            return folder / name
+    problems.error("R041", entry.place, f"No ruleset named `{name}` ships with the router.", nearest_bundled(name))
     return None
 
 

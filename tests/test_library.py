@@ -87,6 +87,20 @@ def test_a_bundled_ruleset_is_found_and_keeps_its_folder_in_its_name() -> None:
     assert texts(f"bundled:{names[0]}") == [texts("bundled:tangled")[0]]
 
 
+def test_a_folder_can_be_a_ruleset(folder: Path) -> None:
+    """`rules.yaml` in a folder has the folder's name, however deep; in the folder that is listed it has its own."""
+    for path in ("rules/rules.yaml", "rules/team/rules.yaml", "rules/team/ci/rules.yaml"):
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text("")
+    assert [name for name, _ in texts("rules")] == ["a", "b", "deep/c", "rules", "team/ci", "team"]
+
+
+def test_each_bundled_ruleset_is_a_folder() -> None:
+    """What `bundled` names can be listed by that name, and is one rule file."""
+    for name in library.bundled():
+        assert texts(f"bundled:{name}") == [(name, str(library.bundled_folder() / name / "rules.yaml"))]
+
+
 @pytest.mark.parametrize(
     ("path", "expected"),
     [
@@ -102,6 +116,10 @@ def test_a_bundled_ruleset_is_found_and_keeps_its_folder_in_its_name() -> None:
         (
             "bundled:tangle",
             "bundled:tangle:1:1: R041: No ruleset named `tangle` ships with the router. Did you mean `tangled`?",
+        ),
+        (
+            "bundled:tangled/pipelines",
+            "bundled:tangled/pipelines:1:1: R041: No ruleset named `tangled/pipelines` ships with the router. Did you mean `tangled/pipeline`?",
         ),
     ],
 )

@@ -37,8 +37,10 @@ def test_the_wheel_holds_what_it_must_and_nothing_else(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     tops = {name.split("/")[0] for name in names if ".dist-info/" not in name}
     assert tops == {"router", "providers"}
-    for needed in ("router/bundled/tangled/log.yaml", "router/demo/script.jsonl", "router/py.typed", "providers/webhook.py"):
+    for needed in ("router/demo/script.jsonl", "router/py.typed", "providers/webhook.py"):
         assert needed in names
+    bundled = {path.relative_to(ROOT / "rules").as_posix() for path in (ROOT / "rules").rglob("*") if path.is_file()}
+    assert {name.removeprefix("router/bundled/") for name in names if name.startswith("router/bundled/")} == bundled
     assert any(name.startswith("router/engine/store/") and name.endswith(".sql") for name in names)
 
 
@@ -54,4 +56,5 @@ def test_the_installed_wheel_works_on_its_own(wheel: Path, tmp_path: Path) -> No
     run(router, "validate", "rules", cwd=mine)
     run(router, "test", "rules", cwd=mine)
     run(router, "validate", "bundled:tangled", cwd=mine)
+    run(router, "test", "bundled:tangled", cwd=mine)
     assert {"buildkite", "webhook", "shell", "log"} <= set(run(router, "providers", cwd=mine).split())

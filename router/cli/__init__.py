@@ -63,5 +63,5 @@ def _tell(error: RouterError) -> int:
 
 
 def _wants_rich_help(args: Sequence[str]) -> bool:
-    asks = not args or not {"--help", "-h"}.isdisjoint(args) or args[-1] in ("deliveries", "events")
+    asks = not args or not {"--help", "-h"}.isdisjoint(args) or args[-1] in ("deliveries", "events", "rules")
     return asks and sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"

@@ -20,6 +20,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "plan": ("router.cli.plan:plan", "Say what other rules would have done with recorded events."),
     "routes": ("router.cli.routes:routes", "Print a line for each event and delivery, to keep as a golden."),
     "capture": ("router.cli.capture:capture", "Write a recorded event as a test, without the names in it."),
+    "rules": ("router.cli.rules:rules", "List, show and copy the rules that ship with the router."),
     "deliveries": ("router.cli.deliveries:deliveries", "List, show, retry and discard deliveries."),
     "events": ("router.cli.events:events", "List and show recorded events."),
     "sources": ("router.cli.sources:sources", "List the sources, and how far each has been heard."),
