@@ -119,7 +119,10 @@ def test_each_bundled_ruleset_is_a_folder() -> None:
         ),
         (
             "bundled:tangled/pipelines",
-            "bundled:tangled/pipelines:1:1: R041: No ruleset named `tangled/pipelines` ships with the router. Did you mean `tangled/pipeline`?",
+            (
+                "bundled:tangled/pipelines:1:1: R041: No ruleset named `tangled/pipelines` ships with the router. "
+                "Did you mean `tangled/pipeline`?"
+            ),
         ),
     ],
 )
