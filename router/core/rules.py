@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from router.core.render import Renderer
 
 FILE_KEYS = ("strategy", "defaults", "vars", "rules")
-_DEFAULTABLE = (
+DEFAULTABLE = (
     "when",
     "do",
     "mode",
@@ -41,7 +41,7 @@ _DEFAULTABLE = (
     "active",
     "allow_untrusted",
 )
-RULE_KEYS = ("name", "id", "description", *_DEFAULTABLE)
+RULE_KEYS = ("name", "id", "description", *DEFAULTABLE)
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,199}")
 ITEM = re.compile(r"[a-z_][a-z0-9_]*")
@@ -138,7 +138,7 @@ class _Reader:
 
     def _defaults(self, root: Node) -> dict[str, Node]:
         node = root.get("defaults")
-        if node is None or not document.mapping(node, self.problems, "`defaults`", _DEFAULTABLE):
+        if node is None or not document.mapping(node, self.problems, "`defaults`", DEFAULTABLE):
             return {}
         return dict(node.items())
 
