@@ -86,21 +86,21 @@ def _tell_of_contradiction(rule: Rule, problems: Problems) -> None:
     at = max(core, key=lambda part: (part.place.line, part.place.column), default=rule.when)
     others = [part for part in core if part is not at]
     if others:
-        told = " and ".join(f"`{_told(part)}` (line {part.place.line})" for part in others[:3])
-        sentence = f"The rule `{rule.name}` can never match: no event has `{_told(at)}` and {told}."
+        named = " and ".join(f"`{told(part)}` (line {part.place.line})" for part in others[:3])
+        sentence = f"The rule `{rule.name}` can never match: no event has `{told(at)}` and {named}."
     else:
-        sentence = f"The rule `{rule.name}` can never match: no event has `{_told(at)}`."
+        sentence = f"The rule `{rule.name}` can never match: no event has `{told(at)}`."
     hint = "All fields of `when` must hold at once. Where any will do, write a list or `any:`; else make it two rules."
     hint = hint if others else "No value fits it: ask for what can be, or leave the rule out."
     problems.warning("R060", at.place, sentence, hint)
 
 
-def _told(condition: Condition) -> str:
+def told(condition: Condition) -> str:
     """A condition on one line."""
     if isinstance(condition, Negation):
-        return f"not ({_told(condition.part)})"
+        return f"not ({told(condition.part)})"
     if isinstance(condition, (AllOf, AnyOf)):
-        return (" and " if isinstance(condition, AllOf) else " or ").join(map(_told, condition.parts)) or "anything"
+        return (" and " if isinstance(condition, AllOf) else " or ").join(map(told, condition.parts)) or "anything"
     return str(condition)
 
 
