@@ -19,7 +19,7 @@ from pydantic import AfterValidator, Field, model_validator
 from providers import _environment
 from router.core.errors import DeliveryError, Permanent, Transient
 from router.core.model import Delivery, Receipt, Status
-from router.provider import Closed, Duration, Exposes, Plugin, Verbatim
+from router.provider import Closed, Command, Duration, Exposes, Plugin, Script, Verbatim
 
 if TYPE_CHECKING:
     from providers._process import Ended
@@ -51,8 +51,12 @@ class Options(Closed):
 
     exposes: ClassVar[Exposes] = Exposes.MACHINE
 
-    argv: list[str] | None = Field(default=None, min_length=1, description="A program and its arguments; no shell sees them.")
-    script: Annotated[str, Verbatim(_WHY)] | None = Field(default=None, description="Fixed text for /bin/sh -eu.")
+    argv: Annotated[list[str], Command()] | None = Field(
+        default=None, min_length=1, description="A program and its arguments; no shell sees them."
+    )
+    script: Annotated[str, Verbatim(_WHY), Script("env")] | None = Field(
+        default=None, description="Fixed text for /bin/sh -eu."
+    )
     env: _environment.Environment = Field(default_factory=dict)
     cwd: Annotated[str, AfterValidator(_absolute), Verbatim("A folder is the operator's to choose.")] | None = None
     stdin: str | None = Field(default=None, description="What the command reads; nothing, by default.")

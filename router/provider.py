@@ -16,7 +16,7 @@ from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 from pydantic import BaseModel
 
 from router.core.model import Delivery, Receipt, Report, Tree
-from router.core.options import Bounded, Exposes, Verbatim
+from router.core.options import Bounded, Command, Exposes, Script, Verbatim
 from router.host import Host
 from router.secret import Secret, SecretMissing
 from router.settings import Closed, Duration
@@ -24,6 +24,7 @@ from router.settings import Closed, Duration
 __all__ = [
     "Bounded",
     "Closed",
+    "Command",
     "Duration",
     "Exposes",
     "Follows",
@@ -31,6 +32,7 @@ __all__ = [
     "Plugin",
     "Provider",
     "Reconciles",
+    "Script",
     "Secret",
     "SecretMissing",
     "Verbatim",

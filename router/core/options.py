@@ -37,6 +37,18 @@ class Bounded:
     what: str
 
 
+@dataclass(frozen=True, slots=True)
+class Command:
+    """Marks a list of a program and its arguments: an event must not choose the program, its code or its options."""
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """Marks text for /bin/sh, which gets variables from the option `env`: what an event says is quoted there, and not run."""
+
+    env: str
+
+
 class Exposes(Enum):
     """What a provider puts at risk where strangers' events reach it. Its options say so, in a class variable `exposes`.
 

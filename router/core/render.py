@@ -93,7 +93,7 @@ def environment() -> Environment:
 @lru_cache(maxsize=65536)
 def compiled(text: str) -> Renderer:
     """A function from a context to the value of a template. It raises RenderError. Raises TemplateMistake."""
-    parsed = _parse(text)
+    parsed = parse(text)
     if _is_expression(parsed, text):
         return _expression(text)
     try:
@@ -106,7 +106,7 @@ def compiled(text: str) -> Renderer:
 @lru_cache(maxsize=65536)
 def names(text: str) -> frozenset[str]:
     """The names that a template takes from its context. Raises TemplateMistake."""
-    return frozenset(find_undeclared_variables(_parse(text)) - {"range"})
+    return frozenset(find_undeclared_variables(parse(text)) - {"range"})
 
 
 def tree(options: Tree) -> Renderer:
@@ -122,7 +122,8 @@ def tree(options: Tree) -> Renderer:
     return lambda context: options  # noqa: ARG005 - as above
 
 
-def _parse(text: str) -> nodes.Template:
+def parse(text: str) -> nodes.Template:
+    """A template as a tree, checked. Raises TemplateMistake."""
     try:
         parsed = environment().parse(text)
         _check(parsed)

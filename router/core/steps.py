@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from router.core import document, grammar, keys, options, render
+from router.core import commands, document, grammar, keys, options, render
 from router.core.problems import nearest
 from router.core.rulebook import Step
 
@@ -140,6 +141,9 @@ class StepReader:
             if child is not None and self._from_event(child) and (allow is None or allow.get(name) is None):
                 hint = f'Say which it may be, on the step: allow: {{{name}: ["name", "prefix-*"]}}.'
                 self.problems.error("R032", child.place, f"An event chooses {bounded.what} here.", hint)
+        # A template that does not compile is told by itself.
+        with suppress(render.TemplateMistake):
+            commands.check(provider, model, root, self.problems)
 
     def _from_event(self, node: Node) -> bool:
         """Whether a template in the node takes more than variables from its context."""

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from router.core import match, plan, rules
 from router.core.model import Event, Plan
-from router.core.options import Bounded, Exposes, Verbatim
+from router.core.options import Bounded, Command, Exposes, Script, Verbatim
 from router.core.problems import Problems
 from router.core.rulebook import Rulebook
 
@@ -60,7 +60,7 @@ class Ci(_Closed):
     class_: str = Field(default="", alias="class")
 
 
-class Script(_Closed):
+class Static(_Closed):
     """Something whose text must be static."""
 
     script: Annotated[str, Verbatim("Put what varies into `env`.")]
@@ -91,8 +91,8 @@ class Shell(_Closed):
 
     exposes: ClassVar[Exposes] = Exposes.MACHINE
 
-    argv: list[str] | None = None
-    script: str | None = None
+    argv: Annotated[list[str], Command()] | None = None
+    script: Annotated[str, Script("env")] | None = None
     env: dict[str, str] = {}
 
 
@@ -103,7 +103,7 @@ class Woodpecker(_Closed):
 
 PROVIDERS: Mapping[str, type[BaseModel]] = {
     "ci": Ci,
-    "script": Script,
+    "script": Static,
     "note": Note,
     "buildkite": Buildkite,
     "shell": Shell,

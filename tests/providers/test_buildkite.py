@@ -11,8 +11,10 @@ import pytest
 from pydantic import ValidationError
 
 from providers import buildkite
+from router.core import rules
 from router.core.errors import Ambiguous, DeliveryError, Permanent, Transient
 from router.core.model import Receipt, Status
+from router.core.problems import Problems
 from router.demo.ci import Ci
 from router.host import Host
 from router.provider import Secret, SecretMissing
@@ -431,3 +433,12 @@ async def test_more_builds_than_lanes_are_each_told_of(ci: Ci, lent: Host) -> No
 
 def receipt() -> Receipt:
     return Receipt(id="build-uuid", detail={"org": "acme", "pipeline": "core", "number": 42})
+
+
+def test_builds_of_anybodys_pull_requests_are_told() -> None:
+    """A build has the secrets of its pipeline, so a rule on pull requests says whose it builds."""
+    step = "{buildkite: {org: acme, pipeline: core, commit: HEAD, branch: main}}"
+    text = f"rules: [{{name: it, when: {{trigger: pull_request}}, do: [{step}]}}]"
+    problems = Problems()
+    rules.load([rules.RuleText("it", "it.yaml", text)], {"buildkite": buildkite.Options}, problems)
+    assert [found.code for found in problems.found] == ["R034"]

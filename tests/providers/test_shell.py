@@ -15,8 +15,10 @@ from pydantic import ValidationError
 
 from providers import _process, shell
 from providers._process import Output
+from router.core import rules
 from router.core.errors import Permanent, Transient
 from router.core.model import Receipt, Status
+from router.core.problems import Problems
 from router.host import Host
 from router.testing import delivery
 
@@ -153,6 +155,24 @@ async def test_input_is_given_and_ends(lent: Host, tmp_path: Path) -> None:
     assert output(await run(lent, tmp_path, argv=["/bin/cat"])) == ""
     assert output(await run(lent, tmp_path, argv=["/usr/bin/wc", "-c"], stdin="x" * 1_000_000)).strip() == "1000000"
     assert (await run(lent, tmp_path, argv=["/bin/true"], stdin="x" * 1_000_000)).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("when", "options", "code"),
+    [
+        ("trigger: push", "script: make", "R034"),
+        ("trigger: schedule", "script: 'make {{ branch }}'", "R014"),
+        ("trigger: schedule", "script: make, cwd: '/srv/{{ branch }}'", "R014"),
+        ("trigger: schedule", "argv: ['{{ branch }}']", "R035"),
+        ("trigger: schedule", "script: make $B, env: {B: '{{ branch }}'}", "R035"),
+    ],
+)
+def test_rules_with_unsafe_commands_are_told(when: str, options: str, code: str) -> None:
+    """What the options are marked with is seen by whoever reads rules."""
+    problems = Problems()
+    text = f"rules: [{{name: it, when: {{{when}}}, do: [{{shell: {{{options}}}}}]}}]"
+    rules.load([rules.RuleText("it", "it.yaml", text)], {"shell": shell.Options}, problems)
+    assert [found.code for found in problems.found] == [code]
 
 
 @pytest.mark.parametrize(
