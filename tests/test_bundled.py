@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +15,8 @@ from router import library, plugins
 from router.cli import main
 from router.core import rules
 from router.core.problems import Problems
+from router.demo.network import CI_TOKEN, SINK_SECRET, Network
+from tests.test_examples import deliver
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,6 +40,19 @@ def test_a_ruleset_has_no_finding(name: str) -> None:
     """Not even a note: what ships is what people learn from."""
     _, problems = loaded(name)
     assert problems.found == []
+
+
+@pytest.mark.parametrize("name", BUNDLED)
+def test_the_tests_of_a_ruleset_leave_nothing_out(name: str) -> None:
+    """Each condition is seen to hold and not to hold, and no mutant of a rule goes unnoticed."""
+    assert main(["test", f"{library.BUNDLED}{name}", "--coverage", "--min", "100", "--mutate"]) == 0
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_the_tests_of_an_example_leave_nothing_out(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """People learn to write tests from these."""
+    monkeypatch.chdir(ROOT / "examples" / name)
+    assert main(["test", "--coverage", "--min", "100", "--mutate"]) == 0
 
 
 @pytest.mark.parametrize("name", BUNDLED)
@@ -125,3 +142,67 @@ def test_a_mirror_takes_no_address_for_an_option(repos: tuple[Path, Path], tmp_p
     assert mirror({"FROM": f"--upload-pack=touch {ran}", "TO": str(source)}, tmp_path) == 75
     assert mirror({"FROM": str(source), "TO": f"--receive-pack=touch {ran}"}, tmp_path) == 75
     assert not ran.exists()
+
+
+def operators(tmp_path: Path, *names: str, config: str, **changes: str) -> Path:
+    """A folder as an operator has it, with copies of rulesets in which what is to be edited was."""
+    (tmp_path / "router.yaml").write_text(f"rules: [./rules]\nidentity: {{pins: {{alice.example: {ALICE}}}}}\n{config}")
+    for name in names:
+        shutil.copytree(library.bundled_folder() / name, tmp_path / "rules" / name)
+        file = tmp_path / "rules" / name / "rules.yaml"
+        for old, new in changes.items():
+            file.write_text(file.read_text().replace(old, new))
+    return tmp_path
+
+
+ALICE = '"did:plc:aliceaaaaaaaaaaaaaaaaaaa"'
+#: Fails for the first commit of the example, and for no other.
+BREAKS = """
+rules:
+  - name: check
+    when: {trigger: push, repo: "@alice.example/hello"}
+    report: {workflow: ci}
+    do:
+      - shell:
+          script: test "$SHA" != 6e13e68d383190280012b07f7a62f830da739b41
+          env: {SHA: "{{ sha }}"}
+"""
+
+
+@pytest.mark.e2e
+async def test_a_workflow_is_built_where_its_file_says(tmp_path: Path) -> None:
+    """A knot's pipeline becomes a build of the pipeline that the workflow file names, told of its workflow."""
+    async with Network() as network:
+        network.ci.org = "acme"
+        config = f"providers: {{buildkite: {{token: {{env: TOKEN}}, org: acme, url: {network.ci.url}/v2}}}}\n"
+        folder = operators(tmp_path, "tangled/pipeline", config=config)
+        event = json.loads((folder / "rules/tangled/pipeline/events/push.json").read_text())
+        await deliver(folder, event, {"TOKEN": network.environment[CI_TOKEN]})
+        (build,) = network.ci.builds
+        assert (build.pipeline, build.asked.branch) == ("hello", "main")
+        assert build.asked.meta_data["tack:workflow"] == build.asked.env["TACK_WORKFLOW"] == "ci.yml"
+
+
+@pytest.mark.e2e
+async def test_a_chat_is_told_of_changes_alone(tmp_path: Path) -> None:
+    """Broken, broken still, healed: two messages, although the router is started anew for each push."""
+    async with Network() as network:
+        # The chat of these tests takes only what is signed.
+        edits = {"https://chat.example.com": network.sink.url, "          json:": "          secret: chat\n          json:"}
+        config = "providers: {webhook: {secrets: {chat: {env: SECRET}}}}\n"
+        folder = operators(tmp_path, "tangled/notify", config=config, **edits)
+        (folder / "rules/check.yaml").write_text(BREAKS)
+        push = json.loads((ROOT / "examples/first-build/events/push.json").read_text())
+        broken = push["event"]["newSha"]
+        for number, sha in enumerate((broken, broken, "0a1b2c3d4e5f60718293a4b5c6d7e8f901234567")):
+            record = push["event"] | {"newSha": sha}
+            await deliver(
+                folder,
+                push | {"rkey": f"3n2y3epywm2{number + 2}e", "event": record},
+                {"SECRET": network.environment[SINK_SECRET]},
+            )
+        told = [json.loads(received.body)["text"] for received in network.sink.received]
+        assert told == [
+            "main of hello is broken: ci at 6e13e68d",
+            "main of hello works again: ci at 0a1b2c3d",
+        ]
