@@ -10,7 +10,6 @@ from router.core import rules
 from router.core.errors import BadInput
 from router.core.problems import Place, Problems
 from router.ruletests import cases, golden, trials
-from router.ruletests.endings import Played
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
 
     from router.core.model import Plan
     from router.core.rulebook import Rulebook
+    from router.ruletests.endings import Played
     from router.ruletests.trials import Trial
 
     #: What router.yaml says of providers, by their names.
@@ -138,7 +138,9 @@ class _Runner:
         missing = ""
         if case.golden is not None:
             trial, missing = self._with_golden(trial, case.golden, made)
-        findings = [*trial.findings(book, made, _played(trial, made, settings)), *([missing] if missing else [])]
+        if case.answers:
+            trial = replace(trial, played=_played(trial, made, settings))
+        findings = [*trial.findings(book, made), *([missing] if missing else [])]
         folder.trials.append(trial)
         self.session.results.append(Result(case.name, case.place, tuple(findings)))
 
@@ -176,8 +178,6 @@ def _rulebook(folder: Path, problems: Problems) -> Rulebook | None:
 
 
 def _played(trial: Trial, made: Plan, settings: Settings) -> Played:
-    if not trial.case.answers:
-        return Played()
     from router.ruletests.play import play  # noqa: PLC0415 - few cases have answers, and the others need no engine
 
     return play(trial.case.answers, trial.event, made, settings)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from router.core.errors import BadInput
@@ -21,22 +21,25 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
-    """One case of a test file. `kept` is the text of its golden; None where it has none, or none was written yet."""
+    """One case of a test file. `kept` is the text of its golden; None where it has none, or none was written yet.
+
+    `played` is what came of the deliveries that the rules made as they are.
+    """
 
     case: Case
     event: Event
     identities: Mapping[str, str | None]
     kept: str | None = None
+    played: Played = field(default_factory=Played)
 
     def plan(self, book: Rulebook) -> Plan:
         """What these rules make of the event, with the case's own variables."""
         return plan(self.event, with_vars(book, self.case), self.identities)
 
-    def findings(self, book: Rulebook, made: Plan, played: Played | None = None) -> Iterator[str]:
+    def findings(self, book: Rulebook, made: Plan) -> Iterator[str]:
         """What is wrong with a plan of these rules; nothing where the case holds. Raises BadInput where it names no rule."""
-        played = played or Played()
-        yield from verdicts.judge(self.case, made, self.event, book, self.identities, played.endings)
-        yield from played.findings
+        yield from verdicts.judge(self.case, made, self.event, book, self.identities, self.played.endings)
+        yield from self.played.findings
         if self.kept is not None and self.case.golden is not None:
             now = golden.text(self.case.name, made)
             if now != self.kept:

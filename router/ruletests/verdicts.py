@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -10,11 +9,12 @@ from router.core import match
 from router.core.model import State
 from router.core.problems import nearest
 from router.core.values import show
-from router.ruletests import endings
+from router.core.view import View
+from router.ruletests import diff, endings, reasons
 from router.ruletests.events import wrong
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from router.core.model import Delivery, Event, Plan, Tree
     from router.core.problems import Place
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 Found: TypeAlias = "Delivery[Tree]"
 Endings: TypeAlias = "Mapping[str, endings.Ending]"
-_ABSENT = object()
+#: Characters of a value in one line.
+_WIDTH = 200
 
 
 def judge(
@@ -40,11 +41,13 @@ def judge(
     Raises BadInput where the case names no rule of these.
     """
     verdicts = {verdict.rule.id: verdict for verdict in match.explain(event, rulebook, identities)}
+    view = View(event, identities)
     lines = [f"`{trouble.rule}` cannot be decided: {trouble.sentence}" for trouble in made.troubles]
     for reference, (field, place) in case.why_not.items():
-        lines += _why_not(verdicts[_rule(reference, rulebook, place).id], field)
+        lines += _why_not(verdicts[_rule(reference, rulebook, place).id], view, field)
     if case.expect is not None:
-        lines += _compare(case.expect, made, rulebook, verdicts, {**_stillborn(made), **ends})
+        ends = {**_stillborn(made), **ends}
+        lines += _compare(case.expect, made, rulebook, ends, lambda rule: _unmatched(verdicts[rule.id], view))
     return lines
 
 
@@ -65,31 +68,31 @@ def _rule(reference: str, rulebook: Rulebook, place: Place) -> Rule:
     raise wrong(place, f"There is no rule `{reference}`.", hint)
 
 
-def _why_not(verdict: match.RuleVerdict, field: str) -> Iterator[str]:
+def _why_not(verdict: match.RuleVerdict, view: View, field: str) -> Iterator[str]:
     name = verdict.rule.name
+    settling = reasons.settling(verdict.rule.when, view)
     if verdict.matched:
         yield f"`{name}` matches, and must not because of `{field}`"
-        return
-    failed = verdict.verdict.failed()
-    if failed is None:
+    elif not settling:
         yield f"`{name}` is silent, but its conditions hold: {verdict.note}"
-    elif not any(failed.text.startswith(f"{before}{field}:") for before in ("", "not (")):
+    elif not any(part.field == field for settled in settling for part in reasons.fields(settled)):
         yield f"`{name}` is silent, but not because of `{field}`:"
-        yield f"    {reason(verdict)}"
+        yield from (f"    {reasons.told(part)}" for part in settling)
 
 
-def reason(verdict: match.RuleVerdict) -> str:
-    """Why a rule does not act, on one line: the condition that fails, and the value that it saw."""
-    failed = verdict.verdict.failed()
-    if failed is None:
-        return verdict.note or "its conditions hold"
-    if failed.error:
-        return f"{failed.text}, which cannot be evaluated: {failed.error}"
-    return f"{failed.text}, and it is {failed.saw}" if failed.saw else failed.text
+def _unmatched(verdict: match.RuleVerdict, view: View) -> Iterator[str]:
+    yield f"`{verdict.rule.name}` does not match:"
+    settling = [reasons.told(part) for part in reasons.settling(verdict.rule.when, view)]
+    for line in settling or [verdict.note or "its conditions hold"]:
+        yield f"    {line}"
 
 
 def _compare(
-    expected: Sequence[Expected], made: Plan, rulebook: Rulebook, verdicts: Mapping[str, match.RuleVerdict], ends: Endings
+    expected: Sequence[Expected],
+    made: Plan,
+    rulebook: Rulebook,
+    ends: Endings,
+    unmatched: Callable[[Rule], Iterator[str]],
 ) -> Iterator[str]:
     rules = [_rule(item.rule, rulebook, item.place) for item in expected]
     taken = _assign(expected, rules, made.deliveries, ends)
@@ -98,8 +101,7 @@ def _compare(
         if number in taken:
             continue
         if rule.id not in made.matched:
-            yield f"`{rule.name}` does not match:"
-            yield f"    {reason(verdicts[rule.id])}"
+            yield from unmatched(rule)
         elif item.provider or rule.steps:
             near = _nearest(item, rule, [made.deliveries[position] for position in rest], ends)
             if near is None:
@@ -150,7 +152,7 @@ def _unforeseen(item: Expected, found: Found) -> bool:
 def _apart(item: Expected, found: Found, ends: Endings) -> Iterator[str]:
     """One line for each thing that differs: in what is delivered, and in how that ended."""
     if item.provider:
-        yield from _differences(item.options, found.options, exact=item.exact)
+        yield from diff.options(item.options, found.options, exact=item.exact)
     yield from endings.differences(item.ends, ends.get(found.id))
 
 
@@ -184,23 +186,4 @@ def _unexpected(found: Found, names: Mapping[str, str]) -> Iterator[str]:
         return
     yield f"`{name}` was not expected to act on {found.provider}" + ("" if found.state is State.READY else f" ({found.state})")
     for key, value in found.options.items():
-        yield f"    {key}: {_told(value)}"
-
-
-def _differences(want: Tree, got: Tree, path: str = "", *, exact: bool) -> Iterator[str]:
-    """One line for each value that differs. A mapping may hold more than is asked for, unless `exact`; a list may not."""
-    if isinstance(want, dict) and isinstance(got, dict):
-        for key, value in want.items():
-            yield from _differences(value, got.get(key, _ABSENT), f"{path}.{key}".lstrip("."), exact=exact)
-        for key in (key for key in got if exact and key not in want):
-            yield f"{path}.{key}".lstrip(".") + f": not expected, is {_told(got[key])}"
-    elif isinstance(want, list) and isinstance(got, list) and len(want) == len(got):
-        for position, (one, other) in enumerate(zip(want, got, strict=True)):
-            yield from _differences(one, other, f"{path}[{position}]", exact=exact)
-    elif type(want) is not type(got) or want != got:
-        yield f"{path or 'the options'}: expected {_told(want)}, is {'absent' if got is _ABSENT else _told(got)}"
-
-
-def _told(value: Tree) -> str:
-    """A value for a person, as JSON on one line, cut."""
-    return show(value, 200) if not isinstance(value, (dict, list)) else json.dumps(value, sort_keys=True)[:400]
+        yield f"    {key}: {show(value, _WIDTH)}"

@@ -37,7 +37,9 @@ def test_a_failure_is_shown_with_what_differs(call: Call) -> None:
         """\
 FAIL  a push to main is logged (rules/first.test.yaml:1)
       `push-to-main` to log differs:
-          message: expected "wrong", is "push to main: 6e13e68d383190280012b07f7a62f830da739b41"
+          message
+            - "wrong"
+            + "push to main: 6e13e68d383190280012b07f7a62f830da739b41"
 ok    a push to another branch is not
 2 tests: 1 passed, 1 failed.
 """,

@@ -209,7 +209,8 @@ def test_options_and_the_end_are_judged_together(findings: Findings) -> None:
     expect = "{rule: hook, webhook: {method: GET}, outcome: dead}"
     assert findings("hook", "{webhook: [200]}", expect) == [
         "`hook` to webhook differs:",
-        '    method: expected "GET", is absent',
+        "    method",
+        '      - "GET"',
         "    outcome: expected dead, is done",
         "    t=+0.0s 200 -> done",
     ]

@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
+from router.ruletests import diff
+
 Findings = Callable[..., list[str]]
 
 TOPIC = "{extends: push.json, with: {$.ref: refs/heads/topic}}"
@@ -59,8 +61,84 @@ def test_a_rule_that_does_not_match_is_told_with_the_condition_that_failed(findi
     case = f"event: {TOPIC}\nexpect: [{{rule: build, ci: {{}}}}]\n"
     assert findings(case) == [
         "`build` does not match:",
-        '    branch: ["main", "release/*"], and it is "topic"',
+        '    branch: ["main", "release/*"], and it is "topic" (rules/core.yaml:8:35)',
     ]
+
+
+EITHER = """\
+rules:
+  - name: either
+    when:
+      trigger: push
+      any:
+        - {branch: main, owner: "did:plc:bob"}
+        - {tag: "v*"}
+        - not: {paths: "src/**"}
+    do: []
+"""
+
+
+def test_each_alternative_that_fails_is_told(findings: Findings) -> None:
+    """Where any would do, each is a reason: with what it saw, and of `all` the first that fails."""
+    case = "event: push.json\nexpect: [{rule: either}]\n"
+    assert findings(case, rules=EITHER) == [
+        "`either` does not match:",
+        '    owner: did:plc:bob, and it is "did:plc:alice" (rules/core.yaml:6:33)',
+        '    tag: "v*", and it is absent (rules/core.yaml:7:17)',
+        '    not (paths: "src/**"), and it is "src/app.py" (rules/core.yaml:8:16)',
+    ]
+
+
+@pytest.mark.parametrize(("field", "right"), [("tag", True), ("paths", True), ("owner", True), ("branch", False)])
+def test_each_alternative_that_fails_is_a_reason(findings: Findings, field: str, right: bool) -> None:  # noqa: FBT001
+    """`why_not` may name the field of any alternative, and not one that holds."""
+    assert (findings(f"event: push.json\nwhy_not: {{either: {field}}}\n", rules=EITHER) == []) is right
+
+
+LONG = """\
+rules:
+  - name: long
+    when: {trigger: push}
+    do: [{note: {text: %s}}]
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted", "told"),
+    [
+        (r'"one\ntwo\nthree\nfour"', r'"one\ntwo\ndrei\nfour"', ["@@ -2,3 +2,3 @@", " two", "-drei", "+three", " four"]),
+        (r'"one\ntwo"', r'"one"', ["@@ -1 +1,2 @@", " one", "+two"]),
+        ('"' + "a" * 300 + 'b"', '"' + "a" * 300 + 'c"', [f'- …"{"a" * 40}c"', f'+ …"{"a" * 40}b"']),
+        (r'"\e[31mred"', '"red"', ['- "red"', r'+ "\x1b[31mred"']),
+    ],
+    ids=["lines", "a line more", "long", "hostile"],
+)
+def test_texts_are_told_by_what_differs_in_them(findings: Findings, text: str, wanted: str, told: list[str]) -> None:
+    """Long texts by line, long lines from shortly before the difference, and no character moves the terminal."""
+    found = findings(f"event: push.json\nexpect: [{{rule: long, note: {{text: {wanted}}}}}]\n", rules=LONG % text)
+    assert found == ["`long` to note differs:", "    text", *(f"      {line}" for line in told)]
+
+
+def test_a_mapping_in_place_of_a_text_is_told_as_lines() -> None:
+    """Whatever its kind, a value that differs is shown whole, keys sorted."""
+    assert list(diff.options({"a": {"c": 1, "b": [2]}}, {"a": "x"}, exact=False)) == [
+        "a",
+        "  @@ -1,6 +1 @@",
+        "  -{",
+        '  -  "b": [',
+        "  -    2",
+        "  -  ],",
+        '  -  "c": 1',
+        "  -}",
+        "  +x",
+    ]
+    assert list(diff.options({"a": [1]}, {"a": []}, exact=False))[0] == "a"
+
+
+def test_a_very_long_difference_is_cut() -> None:
+    """A golden or a script that is all different does not fill the screen."""
+    (*_, last) = diff.options({"a": "x\n" * 100}, {"a": "y\n" * 100}, exact=False)
+    assert last == "  … and 162 lines more"
 
 
 def test_options_that_differ_are_told_one_by_one(findings: Findings) -> None:
@@ -73,9 +151,14 @@ expect:
 """
     assert findings(case) == [
         "`build` to ci differs:",
-        '    pipeline: expected "docs", is "core"',
-        '    tag: expected "v1", is absent',
-        '    env.A: expected "2", is "1"',
+        "    pipeline",
+        '      - "docs"',
+        '      + "core"',
+        "    tag",
+        '      - "v1"',
+        "    env.A",
+        '      - "2"',
+        '      + "1"',
     ]
 
 
@@ -87,13 +170,13 @@ expect:
   - {rule: build, exact: true, ci: {org: acme, pipeline: core, branch: main, env: {A: "1"}}}
   - {rule: build, note: {text: push to main}, exact: true}
 """
-    assert findings(case) == ["`build` to ci differs:", '    env.B: not expected, is "2"']
+    assert findings(case) == ["`build` to ci differs:", "    env.B", '      + "2"']
 
 
 def test_values_are_compared_with_their_types(findings: Findings) -> None:
     """The number 1 is not the text "1": a provider would be sent another thing."""
     case = "event: push.json\nexpect: [{rule: build, ci: {env: {A: 1}}}, {rule: build, note: {}}]\n"
-    assert findings(case) == ["`build` to ci differs:", '    env.A: expected 1, is "1"']
+    assert findings(case) == ["`build` to ci differs:", "    env.A", "      - 1", '      + "1"']
 
 
 def test_what_was_not_expected_is_told(findings: Findings) -> None:
@@ -141,7 +224,7 @@ def test_a_delivery_that_cannot_be_rendered_can_be_expected(findings: Findings) 
             f"event: {TOPIC}\nwhy_not: {{build: trigger}}\n",
             [
                 "`build` is silent, but not because of `trigger`:",
-                '    branch: ["main", "release/*"], and it is "topic"',
+                '    branch: ["main", "release/*"], and it is "topic" (rules/core.yaml:8:35)',
             ],
         ),
         ("event: push.json\nwhy_not: {build: branch}\n", ["`build` matches, and must not because of `branch`"]),
@@ -169,7 +252,7 @@ def test_a_handle_that_nobody_names_belongs_to_nobody(findings: Findings) -> Non
     """Tests ask no network: an unknown handle matches no event, and the finding shows whom it was compared with."""
     assert findings(ALICE + "trust: member\n") == [
         "`alice` does not match:",
-        '    owner: @alice.example, and it is "did:plc:alice"',
+        '    owner: @alice.example, and it is "did:plc:alice" (rules/core.yaml:13:34)',
     ]
 
 
