@@ -17,6 +17,8 @@ Record: TypeAlias = "Mapping[str, Tree]"
 Fields: TypeAlias = "dict[str, Tree]"
 
 _SHA = re.compile(r"[0-9a-f]{4,64}")
+#: What an item of `workflows` may have: what the event says of the file, and what the file asks for (see `core.workflows`).
+WORKFLOW = ("name", "engine", "raw", "clone", "provider", "options", "fault")
 #: The names that Tangled allows for a repo, which are also safe as one segment of a URL.
 REPO_NAME = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._-]{1,100}")
 

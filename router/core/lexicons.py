@@ -1,0 +1,150 @@
+"""What events look like, for those nsids that are known: the members of their records, and the named fields that they have.
+
+A compact form of Tangled's lexicons and of what knots send beside them. It is the union of all generations: a name that any
+server ever sends is here, and what is not here is a name that no event has. Of any other nsid nothing is known.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from router.core.members import WORKFLOW
+from router.core.rulebook import OWN_STATUS
+from router.core.shapes import ANYTHING, VALUE, values
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from router.core.shapes import Shape
+
+
+@dataclass(frozen=True, slots=True)
+class Lexicon:
+    """What the events of one nsid may have. `triggers` are the values of their field `trigger`."""
+
+    record: Shape
+    fields: Mapping[str, Shape]
+    triggers: tuple[str, ...] = ()
+
+
+def _record(names: str, **members: Shape) -> Shape:
+    return {**values(names), **members, "$type": VALUE}
+
+
+def _fields(names: str, repo: str = "", **members: Shape) -> Mapping[str, Shape]:
+    """Named fields; `repo` are the members of the one of that name, whose owner is a field, too."""
+    made = {**values(names), **members}
+    if repo:
+        made["repo"] = values(repo)
+    return made | (values("owner") if "owner" in repo.split() else {})
+
+
+_CLONE: Shape = values("skip depth submodules tags")
+#: The item of `each: workflows`.
+WORKFLOW_ITEM: Shape = {name: {"clone": _CLONE, "options": ANYTHING}.get(name, VALUE) for name in WORKFLOW}
+_BLOB: Shape = {**values("$type mimeType size"), "ref": values("$link")}
+_PAIRS: Shape = [values("key value")]
+_PUSHED = "ref newSha oldSha"
+_ACCOUNT = "operation actor trust"
+_REF = "ref branch tag sha old_sha"
+_REPO = "did owner name knot clone_url"
+
+KNOWN: Mapping[str, Lexicon] = {
+    "sh.tangled.git.refUpdate": Lexicon(
+        record=_record(
+            # `repo` is the repo's own DID; before it, there were the owner's as `repoDid`, and `repoName`.
+            f"{_PUSHED} committerDid repo ownerDid repoDid repoName",
+            changedFiles=[VALUE],
+            pushOptions=[VALUE],
+            meta={
+                "isDefaultRef": VALUE,
+                "commitCount": {"byEmail": [values("email count")]},
+                "langBreakdown": {"inputs": [values("lang size")]},
+            },
+        ),
+        fields=_fields(f"trigger operation knot actor trust {_REF}", _REPO, paths=[VALUE]),
+        triggers=("push",),
+    ),
+    "sh.tangled.pipeline": Lexicon(
+        record=_record(
+            "",
+            triggerMetadata={
+                **values("kind sourceRepo"),
+                "repo": values("knot did repoDid repo defaultBranch"),
+                "push": values(_PUSHED),
+                "pullRequest": values("action sourceBranch targetBranch sourceSha pull"),
+                "manual": {**values("sha ref"), "inputs": _PAIRS},
+            },
+            workflows=[{**values("name engine raw"), "clone": _CLONE}],
+        ),
+        fields=_fields(f"trigger knot target_branch pull {_REF}", f"{_REPO} default_branch", workflows=[WORKFLOW_ITEM]),
+        triggers=("push", "pull_request", "manual"),
+    ),
+    # Of a spindle, and our own: those have the named fields of the event that they came of.
+    OWN_STATUS: Lexicon(
+        record=_record(
+            "pipeline workflow status createdAt error exitCode delivery rule trigger url previous outdated defaultBranch"
+        ),
+        fields=_fields(
+            f"status knot actor trust target_branch pull {_REF}",
+            f"{_REPO} default_branch",
+            paths=[VALUE],
+            workflows=[values("name")],
+        ),
+    ),
+    "sh.tangled.ci.pipeline": Lexicon(
+        record=_record(
+            "id repo commit sourceRepo createdAt",
+            trigger={
+                **values(f"$type {_PUSHED} action sourceBranch targetBranch sourceSha sourceRepo pull sha"),
+                "inputs": _PAIRS,
+            },
+            workflows=[values("id name status startedAt finishedAt error")],
+        ),
+        fields=_fields(_ACCOUNT),
+    ),
+    "sh.tangled.repo": Lexicon(
+        record=_record(
+            "name knot spindle description website source repoDid createdAt",
+            topics=[VALUE],
+            labels=[VALUE],
+        ),
+        fields=_fields(_ACCOUNT, _REPO),
+    ),
+    "sh.tangled.repo.pull": Lexicon(
+        record=_record(
+            # `patch` is of 2025, as is the commit in `source`; today both are in the blobs of the rounds.
+            "title body createdAt dependentOn patch",
+            target=values("repo branch"),
+            source=values("repo branch sha"),
+            rounds=[{"createdAt": VALUE, "patchBlob": _BLOB}],
+            mentions=[VALUE],
+            references=[VALUE],
+        ),
+        fields=_fields(f"trigger branch target_branch sha pull {_ACCOUNT}", "did owner name"),
+        triggers=("pull_request",),
+    ),
+    "sh.tangled.repo.pull.status": Lexicon(record=_record("pull status"), fields=_fields(f"pull {_ACCOUNT}")),
+    "sh.tangled.repo.collaborator": Lexicon(
+        record=_record("subject repo createdAt"), fields=_fields(_ACCOUNT, "did owner name")
+    ),
+    # The owner and the name are what the knot tells when it is asked for them.
+    "sh.tangled.repo.collaboratorUpdate": Lexicon(record=_record("op subject repo"), fields=_fields("operation knot", _REPO)),
+    "sh.tangled.repo.didAssign": Lexicon(record=_record("ownerDid repoName repoDid oldRepoAt"), fields=_fields("knot", _REPO)),
+    "sh.tangled.knot.memberUpdate": Lexicon(record=_record("op subject"), fields=_fields("operation knot")),
+    "sh.tangled.spindle": Lexicon(record=_record("createdAt"), fields=_fields(_ACCOUNT)),
+    "sh.tangled.spindle.member": Lexicon(record=_record("subject instance createdAt"), fields=_fields(_ACCOUNT)),
+    "com.atproto.sync.subscribeRepos#identity": Lexicon(record=_record("did handle seq time"), fields=_fields("actor trust")),
+    "com.atproto.sync.subscribeRepos#account": Lexicon(
+        record=_record("did active status seq time"), fields=_fields("actor trust")
+    ),
+    # Its record is what the operator writes in router.yaml.
+    "router.schedule.fire": Lexicon(record=ANYTHING, fields=_fields("trigger"), triggers=("schedule",)),
+}
+#: What every template sees, whatever the event.
+ALWAYS: Mapping[str, Shape] = {
+    "event": values("source kind id nsid time"),
+    "rule": values("id name"),
+    "delivery": values("id"),
+}
