@@ -105,7 +105,8 @@ def bundled() -> list[str]:
 def nearest_bundled(name: str) -> str:
     """A hint for who named a ruleset that does not ship with the router."""
     known = bundled()
-    return nearest(name, [*known, *sorted({one.split("/")[0] for one in known})]) or f"Bundled are: {', '.join(known) or 'none'}."
+    folders = sorted({one.split("/")[0] for one in known})
+    return nearest(name, [*known, *folders]) or f"Bundled are: {', '.join(known) or 'none'}."
 
 
 def read(path: Path, problems: Problems) -> str | None:
@@ -144,9 +145,8 @@ def _bundled(entry: Entry, problems: Problems) -> Path | None:
     name = entry.text.removeprefix(BUNDLED)
     folder = bundled_folder()
     parts = name.split("/")
-    if all(parts) and not any(part.startswith(".") for part in parts):
-        if (folder / name).is_dir():
-            return folder / name
+    if all(parts) and not any(part.startswith(".") for part in parts) and (folder / name).is_dir():
+        return folder / name
     problems.error("R041", entry.place, f"No ruleset named `{name}` ships with the router.", nearest_bundled(name))
     return None
 

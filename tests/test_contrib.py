@@ -117,7 +117,7 @@ def test_the_plugin_is_silent_about_good_rules(project: Path, agent: Path) -> No
     done = plugin(agent)
     assert done.returncode == 0, done.stderr
     assert "1 file, 2 rules: no problems." in done.stdout
-    assert "4 tests: 4 passed." in done.stdout
+    assert re.search(r"(\d+) tests: \1 passed\.", done.stdout)
     assert not (agent / "annotations").exists()
 
 
