@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from router.config import Config
+    from router.core.problems import Problem
     from router.core.rulebook import Rulebook
     from router.core.rules import RuleText
 
@@ -122,10 +123,10 @@ def _tell(problems: Problems, output: str, least: Level, *, files: int, rules: i
             click.echo(github.command(problem))
     else:
         findings.problems(problems.found)
-        show.sentence(summary(problems.found, least, files=files, rules=rules), bold=True)
+        show.sentence(_summary(problems.found, least, files=files, rules=rules), bold=True)
 
 
-def summary(found: Sequence[Any], least: Level, *, files: int, rules: int) -> str:
+def _summary(found: Sequence[Problem], least: Level, *, files: int, rules: int) -> str:
     """One line of counts, which says why the exit code is what it is where that is not plain."""
     counts = {level: sum(problem.level is level for problem in found) for level in reversed(Level)}
     told = ", ".join(show.counted(count, level.name.lower()) for level, count in counts.items() if count)
