@@ -43,11 +43,12 @@ def surviving(
 
 
 def _noticed(mutant: Mutant, book: Rulebook, witnesses: Sequence[_Witness]) -> bool:
-    changed = _mutated(book, mutant)
+    changed = mutated(book, mutant)
     return any(witness.may_tell(book, mutant) and witness.fails(changed) for witness in witnesses)
 
 
-def _mutated(book: Rulebook, mutant: Mutant) -> Rulebook:
+def mutated(book: Rulebook, mutant: Mutant) -> Rulebook:
+    """The rules of a folder with one mutant among them."""
     new = {rule.id: rule for rule in mutant.rules}
     rules = tuple(new.get(rule.id, rule) for rule in mutant.ruleset.rules)
     changed = replace(mutant.ruleset, rules=rules)

@@ -132,7 +132,7 @@ def test_a_mapping_in_place_of_a_text_is_told_as_lines() -> None:
         "  -}",
         "  +x",
     ]
-    assert list(diff.options({"a": [1]}, {"a": []}, exact=False))[0] == "a"
+    assert list(diff.options({"a": [1]}, {"a": []}, exact=False)) == ["a", "  @@ -1,3 +1 @@", "  -[", "  -  1", "  -]", "  +[]"]
 
 
 def test_a_very_long_difference_is_cut() -> None:
