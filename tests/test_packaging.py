@@ -37,7 +37,7 @@ def test_the_wheel_holds_what_it_must_and_nothing_else(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     tops = {name.split("/")[0] for name in names if ".dist-info/" not in name}
     assert tops == {"router", "providers"}
-    for needed in ("router/demo/script.jsonl", "router/py.typed", "providers/webhook.py"):
+    for needed in ("router/demo/script.jsonl", "router/pages/R001.md", "router/py.typed", "providers/webhook.py"):
         assert needed in names
     bundled = {path.relative_to(ROOT / "rules").as_posix() for path in (ROOT / "rules").rglob("*") if path.is_file()}
     assert {name.removeprefix("router/bundled/") for name in names if name.startswith("router/bundled/")} == bundled
