@@ -1,4 +1,5 @@
-"""What is true of every event, whatever a rule says: a ref is a branch or a tag, only our own statuses have a status."""
+"""What is true of every event, whatever a rule says: a ref is a branch or a tag, only our own statuses have a status, and an
+event of a known nsid has the fields that its lexicon gives it."""
 
 from __future__ import annotations
 
@@ -7,78 +8,85 @@ from typing import TYPE_CHECKING
 
 from router.core.analysis import sets, texts
 from router.core.analysis.logic import PART, Each, Either, Fact, Formula, No, Present, Some
+from router.core.lexicons import KNOWN
 from router.core.rulebook import OWN_STATUS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
-_FIRE, _PUSH, _PULL = "router.schedule.fire", "sh.tangled.git.refUpdate", "sh.tangled.repo.pull"
-#: Fields of what a ref points to: an update that has one is a push.
+_FIRE, _PUSH = "router.schedule.fire", "sh.tangled.git.refUpdate"
+#: Fields of what a ref points to: an update of a ref that has one is a push, and one that deletes it has none.
 _POINTED = ("branch", "tag", "paths")
-#: What events of an nsid never have.
-_LACKS = {
-    _FIRE: ("repo", "owner", "knot", "actor", "operation", "branch", "tag", "ref", "target_branch", "paths", "workflow"),
-    _PUSH: ("target_branch", "workflow"),
-    _PULL: ("tag", "ref", "paths", "workflow"),
-    "sh.tangled.repo": ("trigger", "branch", "tag", "ref", "target_branch", "paths", "workflow"),
-    OWN_STATUS: ("trigger", "operation"),
-}
-#: The only trigger that events of an nsid have, where they have one.
-_TRIGGERS = {_FIRE: "schedule", _PUSH: "push", _PULL: "pull_request"}
+#: Fields that every event has, and those that go by another name in events.
+_ALWAYS, _CALLED = frozenset(("nsid", "source")), {"workflow": "workflows"}
 
 
 def about(*formulas: Formula) -> Formula:
     """The facts that bear on these formulas."""
-    return on(frozenset().union(*map(fields, formulas)))
-
-
-@lru_cache(maxsize=1024)
-def on(asked: frozenset[str]) -> Formula:
-    """The facts that bear on these fields."""
-    return Each(tuple(_facts(set(asked))))
-
-
-def fields(formula: Formula) -> frozenset[str]:
-    """The fields that a formula speaks of."""
-    if isinstance(formula, (Some, Present)):
-        return frozenset((formula.field.partition(PART)[0],))
-    if isinstance(formula, Fact):
-        return frozenset((formula.field.partition(PART)[0],) if formula.field else ())
-    if isinstance(formula, No):
-        return fields(formula.part)
-    return frozenset().union(*map(fields, formula.parts))
+    fields = frozenset().union(*map(_fields, formulas))
+    # Of an nsid that no rule names nothing can be proved: it might be any, and of most nothing is known.
+    named = frozenset[str]().union(*map(_nsids, formulas))
+    return Each(tuple(_known(fields, named)))
 
 
 def is_one_of(field: str, *words: str) -> Formula:
     return Some(field, sets.of_texts(texts.words(*words)))
 
 
-def _facts(asked: set[str]) -> Iterator[Formula]:
-    if {"branch", "tag"} <= asked:
+def _fields(formula: Formula) -> frozenset[str]:
+    """The fields that a formula speaks of."""
+    if isinstance(formula, (Some, Present)):
+        return frozenset((formula.field.partition(PART)[0],))
+    if isinstance(formula, Fact):
+        return frozenset((formula.field.partition(PART)[0],) if formula.field else ())
+    if isinstance(formula, No):
+        return _fields(formula.part)
+    return frozenset().union(*map(_fields, formula.parts))
+
+
+def _nsids(formula: Formula) -> frozenset[str]:
+    """The nsids that a formula names."""
+    if isinstance(formula, Some):
+        return formula.values.texts.listed() or frozenset() if formula.field == "nsid" else frozenset()
+    if isinstance(formula, No):
+        return _nsids(formula.part)
+    return frozenset().union(*map(_nsids, formula.parts)) if isinstance(formula, (Each, Either)) else frozenset()
+
+
+@lru_cache(maxsize=1024)
+def _known(fields: frozenset[str], named: frozenset[str]) -> tuple[Formula, ...]:
+    return tuple(_facts(set(fields), set(named)))
+
+
+def _facts(fields: set[str], named: set[str]) -> Iterator[Formula]:
+    if {"branch", "tag"} <= fields:
         yield Either((No(Present("branch")), No(Present("tag"))))
-    if "status" in asked:
-        yield Either((No(Present("status")), is_one_of("nsid", OWN_STATUS)))
-        asked = asked | {"nsid"}
-    if "source" in asked:
-        yield Either((No(is_one_of("source", "spindle")), is_one_of("nsid", OWN_STATUS)))
-        asked = asked | {"nsid"}
-    if "trigger" in asked and (found := tuple(No(Present(field)) for field in _LACKS[_FIRE] if field in asked)):
-        yield Either((No(is_one_of("trigger", "schedule")), Each(found)))
-    if "nsid" not in asked:
-        return
-    for nsid, lacking in _LACKS.items():
-        if found := tuple(No(Present(field)) for field in lacking if field in asked):
-            yield _where(nsid, found)
-    for nsid, trigger in _TRIGGERS.items():
-        if "trigger" in asked:
-            yield _where(nsid, (Either((No(Present("trigger")), is_one_of("trigger", trigger))),))
-    if "trigger" in asked:
-        pointed = tuple(No(Present(field)) for field in _POINTED if field in asked)
-        if pointed:
-            yield _where(_PUSH, (Either((Each(pointed), is_one_of("trigger", "push"))),))
-    if "operation" in asked and (gone := tuple(No(Present(field)) for field in ("trigger", *_POINTED) if field in asked)):
-        yield _where(_PUSH, (Either((No(is_one_of("operation", "delete")), Each(gone))),))
+    if "trigger" in fields:
+        yield _if(is_one_of("trigger", "schedule"), _lacking(_FIRE, fields - {"trigger"}))
+    if "status" in fields:
+        yield _if(Present("status"), [is_one_of("nsid", OWN_STATUS)])
+    if "source" in fields:
+        yield _if(is_one_of("source", "spindle"), [is_one_of("nsid", OWN_STATUS)])
+    for nsid in sorted(named & KNOWN.keys() | ({OWN_STATUS} if fields & {"status", "source"} else set())):
+        then = _lacking(nsid, fields)
+        if "trigger" in fields and (triggers := KNOWN[nsid].triggers):
+            then.append(Either((No(Present("trigger")), is_one_of("trigger", *triggers))))
+        yield _if(is_one_of("nsid", nsid), then)
+    if _PUSH in named:
+        pointed: list[Formula] = [No(Present(field)) for field in _POINTED if field in fields]
+        if "trigger" in fields and pointed:
+            yield _if(is_one_of("nsid", _PUSH), [Either((Each(tuple(pointed)), is_one_of("trigger", "push")))])
+        if "operation" in fields:
+            gone = [*pointed, *([No(Present("trigger"))] if "trigger" in fields else [])]
+            yield _if(Each((is_one_of("nsid", _PUSH), is_one_of("operation", "delete"))), gone)
 
 
-def _where(nsid: str, then: Sequence[Formula]) -> Formula:
-    return Either((No(is_one_of("nsid", nsid)), Each(tuple(then))))
+def _lacking(nsid: str, fields: set[str]) -> list[Formula]:
+    """That events of an nsid do not have those of the fields that its lexicon does not give them."""
+    had = KNOWN[nsid].fields
+    asked = (field for field in sorted(fields - _ALWAYS) if not field.startswith("$"))
+    return [No(Present(field)) for field in asked if _CALLED.get(field, field) not in had]
+
+
+def _if(this: Formula, then: list[Formula]) -> Formula:
+    return Either((No(this), Each(tuple(then))))
