@@ -44,7 +44,7 @@ def check(provider: str, model: type[BaseModel], given: Node, problems: Problems
         if (command := given.get(name)) is not None:
             _Argv(provider, command, problems).check()
     for name, script in marked(model, Script):
-        if (text := given.get(name)) is not None and text.kind == "text" and not render.is_template(text.raw):
+        if (text := given.get(name)) is not None and text.kind == "text":
             _script(text, given.get(script.env), problems)
 
 

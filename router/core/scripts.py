@@ -126,7 +126,9 @@ class _Scanner:
         command, depth = _Command(), 0
         while self.at < len(self.text):
             char = self.text[self.at]
-            if char == "#" and command.word is None:
+            if self.text.startswith("\\\n", self.at):
+                self.at += 2
+            elif char == "#" and command.word is None:
                 self._comment()
             elif char in " \t<>":
                 command.end_word()
@@ -170,7 +172,7 @@ class _Scanner:
         """One piece of a word."""
         char = self.text[self.at]
         if char == "\\":
-            word.known += self.text[self.at + 1 : self.at + 2].replace("\n", "")
+            word.known += self.text[self.at + 1 : self.at + 2]
             self.at += 2
         elif char == "'":
             word.known += self._until("'")
@@ -224,5 +226,4 @@ class _Scanner:
             self.at = named.end()
             word.used.append((named[0], start, bare))
         else:
-            self.at += following in tuple("0123456789@*#?$!-")
             word.known += "$"

@@ -164,6 +164,14 @@ def test_a_mistake_in_a_condition_is_told_alone() -> None:
     ]
 
 
+def test_a_mistake_in_the_defaults_is_told_alone() -> None:
+    """What the defaults would have bound every rule to is not known, so no rule is called open."""
+    problems = Problems()
+    text = "defaults: {when: {rpo: x}}\nrules: [{name: a, when: {trigger: push}, do: [{shell: {argv: [make]}}]}]\n"
+    rules.load([rules.RuleText("it", "it.yaml", text)], PROVIDERS, problems)
+    assert [found.code for found in problems.found] == ["R003"]
+
+
 # -- against events
 
 

@@ -161,10 +161,10 @@ async def test_input_is_given_and_ends(lent: Host, tmp_path: Path) -> None:
     ("when", "options", "code"),
     [
         ("trigger: push", "script: make", "R034"),
-        ("trigger: schedule", "script: 'make {{ branch }}'", "R014"),
-        ("trigger: schedule", "script: make, cwd: '/srv/{{ branch }}'", "R014"),
-        ("trigger: schedule", "argv: ['{{ branch }}']", "R035"),
-        ("trigger: schedule", "script: make $B, env: {B: '{{ branch }}'}", "R035"),
+        ("actor: '@alice.example'", "script: 'make {{ branch }}'", "R014"),
+        ("actor: '@alice.example'", "script: make, cwd: '/srv/{{ branch }}'", "R014"),
+        ("actor: '@alice.example'", "argv: ['{{ branch }}']", "R035"),
+        ("actor: '@alice.example'", "script: make $B, env: {B: '{{ branch }}'}", "R035"),
     ],
 )
 def test_rules_with_unsafe_commands_are_told(when: str, options: str, code: str) -> None:
