@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from router.core import document, grammar, identity, jsonpath, keys, steps, trust
+from router.core import document, grammar, identity, jsonpath, keys, mentions, steps, trust
 from router.core.conditions import AllOf, Condition
 from router.core.problems import Level, Problems, nearest
 from router.core.rulebook import Rule, Rulebook, Ruleset, Strategy
@@ -109,6 +109,7 @@ class _Reader:
         self.problems = problems
         self.vars: dict[str, Tree] = {}
         self.defaults: dict[str, Node] = {}
+        self.when_of_defaults: Node | None = None
         self.default_when: list[tuple[str, Condition]] = []
         self.scope = grammar.Scope(problems)
 
@@ -119,9 +120,9 @@ class _Reader:
         self.vars = self._vars(root)
         self.scope = grammar.Scope(self.problems, self.vars)
         self.defaults = self._defaults(root)
-        when = self.defaults.pop("when", None)
+        self.when_of_defaults = when = self.defaults.pop("when", None)
         self.default_when = grammar.fields(when, self.scope) if when is not None else []
-        return Ruleset(
+        ruleset = Ruleset(
             name=self.text.name,
             file=self.text.file,
             text=self.text.text,
@@ -129,6 +130,10 @@ class _Reader:
             vars=self.vars,
             rules=tuple(self._rules(root)),
         )
+        variables = root.get("vars")
+        if variables is not None and not self.problems.errors:
+            mentions.unused(variables, self.scope.used, self.problems)
+        return ruleset
 
     def _vars(self, root: Node) -> dict[str, Tree]:
         node = root.get("vars")
@@ -167,11 +172,11 @@ class _Reader:
             return
         given = self.defaults | {key: child for key, child in node.items() if key not in ("name", "when")}
         each, item_name = self._each(given)
-        known = steps.Known(names=(item_name,) if each else (), vars=self.vars)
+        known = steps.Known(names=(item_name,) if each else (), vars=self.vars, used=self.scope.used)
         read = steps.StepReader(self.providers, self.problems, known)
         mode, canary = keys.mode(given.get("mode"), self.problems)
         gates = keys.Gates(given, self.problems, read.renderer)
-        yield Rule(
+        rule = Rule(
             id=self._id(given.get("id"), name),
             name=name,
             ruleset=self.text.name,
@@ -195,6 +200,11 @@ class _Reader:
             active=keys.active(given.get("active"), self.problems),
             allow_untrusted=keys.flag(given.get("allow_untrusted"), self.problems, "`allow_untrusted`"),
         )
+        conditions = [when for when in (node.get("when"), self.when_of_defaults) if when is not None]
+        passages = mentions.Passages(read.templates, conditions, given.get("each"), given.get("where"))
+        mentions.check(rule, passages, self.vars, self.problems)
+        self.scope.used.update(mentions.used(read.templates, self.vars))
+        yield rule
 
     def _name(self, node: Node, names: dict[str, Node]) -> str | None:
         found = node.get("name")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from router.core import commands, document, grammar, keys, options, render
+from router.core import commands, document, grammar, keys, mentions, options, render
 from router.core.problems import nearest
 from router.core.rulebook import Step
 
@@ -36,19 +36,21 @@ STEP_ID = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What templates of one rule may name, beside ROOTS."""
+    """What templates of one rule may name, beside ROOTS. `used` gathers the variables that the file uses."""
 
     names: tuple[str, ...] = ()
     vars: Mapping[str, Tree] = field(default_factory=dict)
+    used: set[str] = field(default_factory=set)
 
 
 class StepReader:
-    """Reads the steps of one rule."""
+    """Reads the steps of one rule. `templates` are those that it has compiled."""
 
     def __init__(self, providers: Mapping[str, type[BaseModel]], problems: Problems, known: Known) -> None:
         self.providers = providers
         self.problems = problems
         self.known = known
+        self.templates: list[Node] = []
 
     def steps(self, node: Node | None, rule: Node) -> Iterator[Step]:
         """The steps of `do`, in order."""
@@ -171,7 +173,7 @@ class StepReader:
         known = tuple(info.alias or name for name, info in model.model_fields.items()) if model is not None else ()
         if node is None or not document.mapping(node, self.problems, "`allow`", known):
             return {}
-        scope = grammar.Scope(self.problems, self.known.vars)
+        scope = grammar.Scope(self.problems, self.known.vars, self.known.used)
         return {key: made for key, child in node.items() if (made := grammar.bound(child, scope)) is not None}
 
     def renderer(self, node: Node, what: str) -> Renderer | None:
@@ -192,10 +194,10 @@ class StepReader:
             render.compiled(node.raw)
             used = render.names(node.raw)
         except render.TemplateMistake as mistake:
-            # In a `|` block each line of the template is a line of the file.
-            place = replace(place, line=place.line + mistake.line, column=1, width=1) if node.block else place
+            place = mentions.line_of(node, mistake.line) if node.block else place
             self.problems.error("R012", place, str(mistake), mistake.hint)
             return False
+        self.templates.append(node)
         for name in sorted(used - ROOTS - set(self.known.names)):
             known = sorted((*ROOTS, *self.known.names))
             hint = nearest(name, known) or (

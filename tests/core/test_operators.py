@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from router.core import values
-from tests.core.conftest import ALICE, BOB, decide, event, load, pushed, with_when
+from tests.core.conftest import ALICE, BOB, decide, event, load, pushed, read, with_when
 
 ABSENT = object()
 
@@ -132,7 +132,7 @@ def test_what_makes_no_sense_is_told(asked: str, value: Any, said: str) -> None:
 def test_in_a_long_list(when: str, expected: bool) -> None:  # noqa: FBT001
     """`in` compares with a list of the file's `vars`; people and repos in it may be in any spelling."""
     lists = f'names: [main, dev], people: ["@alice.example", {BOB}], others: [{BOB}], repos: ["@alice.example/core"]'
-    rulebook = load(f"vars: {{{lists}}}\nrules:\n  - name: it\n    when: {{{when}}}\n    do: []\n")
+    rulebook, _ = read(f"vars: {{{lists}}}\nrules:\n  - name: it\n    when: {{{when}}}\n    do: []\n")
     assert decide(rulebook, pushed(record={"x": 1})) is expected
 
 

@@ -45,13 +45,14 @@ class Passages:
 
 @dataclass(frozen=True, slots=True)
 class _Subject:
-    """What names are taken from. `sentence` is what to say of one that is not there, up to the name; `skip` is how many parts
-    of a name lead to the shapes."""
+    """What names are taken from. `sentence` is what to say of one that is not there, up to the name, and `remedy` what to do
+    where no name is like it. `skip` is how many parts of a name lead to the shapes."""
 
     code: str
     sentence: str
     shapes: Sequence[Shape]
     skip: int = 1
+    remedy: str = ""
     fatal: bool = False
 
 
@@ -128,7 +129,8 @@ class _Check:
         if root in ALWAYS:
             return _Subject("R013", "No template has a name", [ALWAYS[root]], fatal=True)
         if root == "vars":
-            return _Subject("R031", "There is no variable", [shapes.shape_of(self.variables)], fatal=True)
+            variables = [shapes.shape_of(self.variables)]
+            return _Subject("R031", "There is no variable", variables, remedy="Add it to the file's `vars`.", fatal=True)
         if root == "record":
             return _Subject("R015", f"Events of {_listed(self.events.named, _MOST_NSIDS)} have no", self.records)
         if root in _FIELDS:
@@ -146,7 +148,8 @@ class _Check:
             return
         end = subject.skip + miss.at + 1
         report = self.problems.error if subject.fatal else self.problems.warning
-        report(subject.code, place(parts[:end]), f"{subject.sentence} `{_shown(parts[:end])}`.", _hint(parts[:end], miss))
+        hint = nearest(str(parts[end - 1]), miss.names) or subject.remedy or _hint(parts[:end], miss)
+        report(subject.code, place(parts[:end]), f"{subject.sentence} `{_shown(parts[:end])}`.", hint)
 
 
 def _items(each: str, records: Sequence[Shape]) -> Iterator[Shape]:
@@ -167,8 +170,8 @@ def _items(each: str, records: Sequence[Shape]) -> Iterator[Shape]:
 def _hint(parts: Sequence[Part], miss: Miss) -> str:
     *before, last = parts
     if miss.names:
-        listed = _listed(miss.names, _MOST_NAMES)
-        return nearest(str(last), miss.names) or (f"`{_shown(before)}` has {listed}." if before else f"They have {listed}.")
+        there = _listed([name for name in miss.names if name != "$type"], _MOST_NAMES)
+        return f"`{_shown(before)}` has {there}." if before else f"They have {there}."
     if miss.listed:
         return f"`{_shown(before)}` is a list: write `{_shown((*before, None if before[0] == '$' else 0, last))}`."
     return f"`{_shown(before)}` has no members."
@@ -187,7 +190,8 @@ def _step(part: Part) -> str:
 
 
 def _listed(names: Sequence[str], most: int) -> str:
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+    shown = [*names[:most], *([f"{len(names) - most} more"] if len(names) > most else [])]
+    return " and ".join([", ".join(shown[:-1]), shown[-1]] if len(shown) > 1 else shown)
 
 
 def _place(node: Node, parts: Sequence[Part], line: int) -> Place:
