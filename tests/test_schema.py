@@ -41,7 +41,13 @@ class Nested(Closed):
     inner: Inner
 
 
-SCHEMA = schema.rules_schema({"note": Note, "nested": Nested})
+class Quiet(Closed):
+    """Options that can all be left out."""
+
+    text: str = ""
+
+
+SCHEMA = schema.rules_schema({"note": Note, "nested": Nested, "quiet": Quiet})
 OF_THE_CORPUS = schema.rules_schema(PROVIDERS)
 INSTALLED = schema.rules_schema(plugins.OptionModels())
 
@@ -71,6 +77,7 @@ GOOD = [
     "rules: [{name: a, do: [{note: {text: hi, times: 2}, id: x, timeout: 1s, if_trust: [owner]}]}]\n",
     'rules: [{name: a, do: [{note: {text: hi, times: "{{ record.n }}", level: "{{ vars.level }}"}}]}]\n',
     "rules: [{name: a, do: [{nested: {inner: {key: x}}}]}]\n",
+    "rules: [{name: a, do: [{quiet: }]}]\n",
 ]
 BAD = [
     "strategy: last\nrules: []\n",
@@ -84,6 +91,7 @@ BAD = [
     "rules: [{name: a, do: [{note: {text: hi}, nested: {inner: {key: x}}}]}]\n",
     "rules: [{name: a, do: [{note: {txt: hi}}]}]\n",
     "rules: [{name: a, do: [{note: {}}]}]\n",
+    "rules: [{name: a, do: [{note: }]}]\n",
     "rules: [{name: a, do: [{nested: {inner: {kye: x}}}]}]\n",
 ]
 
@@ -106,7 +114,7 @@ def test_every_key_of_the_loader_is_described() -> None:
     assert list(SCHEMA["properties"]) == list(rules.FILE_KEYS)
     assert set(definitions["rule"]["properties"]) == set(rules.RULE_KEYS)
     assert set(definitions["condition"]["properties"]) == {*grammar.FIELDS, "any", "all", "not"}
-    assert set(definitions["step"]["properties"]) == {*steps.STEP_KEYS, "note", "nested"}
+    assert set(definitions["step"]["properties"]) == {*steps.STEP_KEYS, "note", "nested", "quiet"}
     assert all(definitions["rule"]["properties"].values())
     assert all(definitions["step"]["properties"].values())
 

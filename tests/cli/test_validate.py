@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import jsonschema
 import pytest
 
-from router.cli import progress
+from router.cli import progress, show
 from router.core.codes import CODES
 from router.core.problems import Level, Place, Problem
 
@@ -219,11 +219,12 @@ def test_problems_as_sarif(call: Call, folder: Path) -> None:
     """A code scanner gets a log of the published schema: what was found, where, and the page of each code."""
     (folder / "rules").mkdir()
     (folder / "rules/b d.yaml").write_text(BAD)
+    (folder / "rules/c.yaml").write_text(BAD)
     (folder / "note.yaml").write_text(FOUND["note"])
     run = sarif(call, "rules", "note.yaml")
     driver = run["tool"]["driver"]
     assert [rule["id"] for rule in driver["rules"]] == ["R003", "R010", "R062"]
-    assert [result["level"] for result in run["results"]] == ["note", "error", "error"]
+    assert [result["level"] for result in run["results"]] == ["note", *["error"] * 4]
     assert all(driver["rules"][result["ruleIndex"]]["id"] == result["ruleId"] for result in run["results"])
     assert driver["rules"][0]["help"]["markdown"].startswith("# R003: unknown key\n")
     assert run["columnKind"] == "unicodeCodePoints"
@@ -288,7 +289,7 @@ def test_a_terminal_tears_nothing(call: Call, folder: Path, monkeypatch: pytest.
     """Sentences are broken between words at the terminal's width, long lines shown in part; a pipe gets the same, unbroken."""
     on_a_terminal(monkeypatch)
     monkeypatch.setenv("NO_COLOR", "1")
-    bad = f"rules: [{{name: a, description: {'x' * 90}, when: {{branch: {{starts_with: 'x'}}}}, do: []}}]\n"
+    bad = f"rules: [{{name: a, description: {'x' * 90}, when: {{branch: {{starts_with: 'x'}}}}, do: []}}] # {'y' * 90}\n"
     (folder / "bad.yaml").write_text(bad)
     shown = call("validate", "bad.yaml").out.splitlines()
     with monkeypatch.context() as pipe:
@@ -299,6 +300,14 @@ def test_a_terminal_tears_nothing(call: Call, folder: Path, monkeypatch: pytest.
     assert " ".join(" ".join(shown[3:-1]).split()) == whole[3].strip()
     assert all(line.startswith("      ") for line in shown[4:-1])
     assert shown[1][shown[2].index("^") : shown[2].rindex("^") + 1] == "starts_with"
+
+
+def test_no_word_is_torn(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name with hyphens, or one that is longer than a line, can be copied from the terminal."""
+    on_a_terminal(monkeypatch)
+    name = "a-name-with-hyphens-" * 3
+    show.sentence(f"There is no file {name}, but there is {name * 2}.", "here: ")
+    assert capsys.readouterr().out == f"here: There is no file\n    {name}, but there is\n    {name * 2}.\n"
 
 
 @pytest.mark.parametrize("text", ["\u6f22\u5b57", "e\u0301e\u0301", "plain"])
