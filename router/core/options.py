@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 from types import UnionType
 from typing import TYPE_CHECKING, Any, Union, get_args, get_origin
 
@@ -117,12 +118,15 @@ def parse(model: type[BaseModel], tree: Tree) -> BaseModel:
         raise RenderError(f"After rendering, {where} is wrong: {first['msg']}.") from None
 
 
-def marked(model: type[BaseModel], marker: type[Any]) -> Iterator[tuple[str, Any]]:
+@lru_cache(maxsize=1024)
+def marked(model: type[BaseModel], marker: type[Any]) -> tuple[tuple[str, Any], ...]:
     """The (field name, marker) pairs of a model's top-level fields that bear `marker`, also where they may be None."""
-    for name, info in model.model_fields.items():
-        for mark in (*info.metadata, *_marks(info.annotation)):
-            if isinstance(mark, marker):
-                yield info.alias or name, mark
+    return tuple(
+        (info.alias or name, mark)
+        for name, info in model.model_fields.items()
+        for mark in (*info.metadata, *_marks(info.annotation))
+        if isinstance(mark, marker)
+    )
 
 
 def _marks(annotation: Any) -> Iterator[Any]:

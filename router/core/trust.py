@@ -8,20 +8,24 @@ as formulas, and the question is whether such an event can make a rule act. Wher
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from router.core import identity
 from router.core.analysis import facts, sets, texts
 from router.core.analysis.automata import TooHard
 from router.core.analysis.logic import PART, Each, No, Present, Some, possible
-from router.core.analysis.meaning import acts, meaning
+from router.core.analysis.meaning import acts, holds, meaning
+from router.core.conditions import AllOf, Asks
 from router.core.options import Exposes
+from router.core.problems import Place
 from router.core.rulebook import OWN_STATUS, Mode
 
 if TYPE_CHECKING:
     from router.core.analysis.logic import Formula
     from router.core.problems import Problems
     from router.core.rulebook import Rule, Step
+    from router.core.truth import Operator
 
 _FIRE, _PULL = "router.schedule.fire", "sh.tangled.repo.pull"
 _RISKS = {
@@ -33,6 +37,8 @@ _MEANT = "or write `allow_untrusted: true` if that is meant."
 _STRANGERS = sets.of_texts(texts.words("did:plc:strangerstrangerstranger", "did:web:stranger.invalid"))
 _REPO = ("repo", "owner")
 _REF = ("branch", "tag", "ref", "target_branch", "paths")
+#: Conditions on these tell most rules from what strangers do.
+_TELLING = ("nsid", "trigger", "operation", "trust")
 
 
 def _lacks(*fields: str) -> Formula:
@@ -48,7 +54,7 @@ _NOT_OURS = Each((No(_is("nsid", _FIRE, OWN_STATUS)), No(_is("source", "schedule
 _UNNAMED = No(Some("source", ~sets.of_texts(texts.words("jetstream", "knot"))))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Way:
     """One way in which a stranger may set off a rule, by any of `events`. In `accounts` there are strangers."""
 
@@ -88,7 +94,7 @@ _UNNAMED_PULLS = replace(_PULLS, events=tuple(Each((event, _UNNAMED)) for event 
 _REPOS = _Way(
     "What happens in anybody's repo",
     (Each((No(_is("trigger", "schedule")), No(_is("trust", "member")))),),
-    ("actor", "owner", f"repo{PART}owner", f"repo{PART}did"),
+    (f"repo{PART}did", "actor", "owner", f"repo{PART}owner"),
     f"Bound it with `repo`, `owner` or `actor`, {_MEANT}",
 )
 _RECORD = Each((_NOT_DELETED, _lacks("trigger", "workflow", *_REF)))
@@ -114,11 +120,12 @@ _WAYS = {
 
 def check(rule: Rule, problems: Problems) -> None:
     """Report each step of a rule that strangers may set off, and that puts something at risk."""
-    if rule.allow_untrusted or rule.mode is Mode.OFF:
+    risky = [(step, risk) for step in rule.steps if (risk := getattr(step.model, "exposes", Exposes.NOTHING)) in _WAYS]
+    if not risky or rule.allow_untrusted or rule.mode is Mode.OFF:
         return
-    for step in rule.steps:
-        risk = getattr(step.model, "exposes", Exposes.NOTHING)
-        way = next((way for way in _WAYS.get(risk, ()) if _open(rule, step, way)), None)
+    question = _Question(rule)
+    for step, risk in risky:
+        way = next((way for way in _WAYS[risk] if question.is_open(way, step)), None)
         if way is not None:
             sentence = f"{way.what} may match this rule, and `{step.provider}` {_RISKS[risk]}."
             problems.error("R034", step.place, sentence, _hint(rule, way))
@@ -130,18 +137,39 @@ def _hint(rule: Rule, way: _Way) -> str:
     return way.hint
 
 
-def _open(rule: Rule, step: Step, way: _Way) -> bool:
-    """Whether an event of this way may set off the step."""
-    taken = [_is("trust", *step.if_trust)] if step.if_trust else []
-    given = (_NOT_OURS, *(_stranger(rule, account) for account in way.accounts), *taken, acts(rule))
+class _Question:
+    """What strangers may do with one rule."""
+
+    def __init__(self, rule: Rule) -> None:
+        self.formula = acts(rule)
+        parts = rule.when.parts if isinstance(rule.when, AllOf) else ()
+        self.telling = tuple((part.field, part.operator) for part in parts if isinstance(part, Asks) and part.field in _TELLING)
+        self.handles = sorted({handle for test in rule.when.tests() for handle in identity.handles(test.operator)})
+
+    def is_open(self, way: _Way, step: Step) -> bool:
+        """Whether an event of this way may set off the step."""
+        events = _left(way, self.telling)
+        if not events:
+            return False
+        taken = [_is("trust", *step.if_trust)] if step.if_trust else []
+        given = (*map(self._stranger, way.accounts), *taken, self.formula)
+        return any(_may_be(event, *given) for event in events)
+
+    def _stranger(self, account: str) -> Formula:
+        """That an account is none that the rule names, neither by its handle nor by its DID."""
+        named = (meaning(identity.Account(identity.Who(handle=handle)), account, True) for handle in self.handles)  # noqa: FBT003
+        return Each((No(Some(account, ~_STRANGERS)), *map(No, named)))
+
+
+@lru_cache(maxsize=4096)
+def _left(way: _Way, telling: tuple[tuple[str, Operator], ...]) -> tuple[Formula, ...]:
+    """The events of a way that these conditions alone leave: many rules have the same, and most leave none."""
+    conditions = [holds(Asks(field, operator, Place())) for field, operator in telling]
+    return tuple(whole for event in way.events if _may_be(whole := Each((_NOT_OURS, event)), *conditions))
+
+
+def _may_be(*formulas: Formula) -> bool:
     try:
-        return any(possible(event, *given) for event in way.events)
+        return possible(*formulas)
     except TooHard:
         return False
-
-
-def _stranger(rule: Rule, account: str) -> Formula:
-    """That an account is none that the rule names, neither by its handle nor by its DID."""
-    handles = {handle for test in rule.when.tests() for handle in identity.handles(test.operator)}
-    named = (meaning(identity.Account(identity.Who(handle=handle)), account, True) for handle in sorted(handles))  # noqa: FBT003
-    return Each((No(Some(account, ~_STRANGERS)), *map(No, named)))
