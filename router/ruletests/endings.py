@@ -100,7 +100,8 @@ def _text(node: Node | None, problems: Problems) -> str:
 
 
 def differences(expected: Expectation | None, ending: Ending | None) -> Iterator[str]:
-    """One line for each thing that differs. `ending` is None for a delivery that was not played."""
+    """Each thing that differs, and under it what is expected and what came. `ending` is None for a delivery that was not
+    played."""
     if expected is None:
         return
     if ending is None:
@@ -108,11 +109,11 @@ def differences(expected: Expectation | None, ending: Ending | None) -> Iterator
         return
     made = len(ending.attempts)
     if expected.attempts not in (None, made):
-        yield f"attempts: expected {expected.attempts}, is {made}"
+        yield from ("attempts", f"  - {expected.attempts}", f"  + {made}")
     if expected.outcome not in ("", ending.state):
-        yield f"outcome: expected {expected.outcome}, is {ending.state}"
+        yield from ("outcome", f"  - {expected.outcome}", f"  + {ending.state}")
     if expected.reason not in ending.reason:
-        yield f"reason: expected one with {show(expected.reason, 200)}, is {show(ending.reason, 400)}"
+        yield from ("reason", f"  - one with {show(expected.reason, 200)}", f"  + {show(ending.reason, 400)}")
 
 
 def tale(ending: Ending) -> Iterator[str]:
