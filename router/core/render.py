@@ -42,6 +42,13 @@ FILTERS = frozenset(
     )
 )
 _GROWING = frozenset(("center", "expandtabs", "format", "format_map", "ljust", "replace", "rjust", "translate", "zfill"))
+_NOT_HERE: dict[type[nodes.Node], str] = {
+    nodes.Macro: "macro",
+    nodes.Import: "import",
+    nodes.FromImport: "import",
+    nodes.Include: "include",
+    nodes.Extends: "extends",
+}
 #: What Python's compiler and Jinja's parser say of it.
 _TOO_DEEP = (RecursionError, SyntaxError, MemoryError)
 _NESTED = "The template is nested too deeply."
@@ -122,8 +129,9 @@ def tree(options: Tree) -> Renderer:
     return lambda context: options  # noqa: ARG005 - as above
 
 
+@lru_cache(maxsize=256)
 def parse(text: str) -> nodes.Template:
-    """A template as a tree, checked. Raises TemplateMistake."""
+    """A template as a tree, checked. Raises TemplateMistake. Whoever asks for the same one soon gets the same tree."""
     try:
         parsed = environment().parse(text)
         _check(parsed)
@@ -138,24 +146,23 @@ def parse(text: str) -> nodes.Template:
 
 def _check(parsed: nodes.Template) -> None:
     """Refuse what is valid Jinja, and not available here. Raises TemplateMistake."""
-    for used in parsed.find_all((nodes.Filter, nodes.Test)):
-        word, there = ("filter", FILTERS) if isinstance(used, nodes.Filter) else ("test", environment().tests.keys())
-        if used.name not in there:
-            known = sorted(name for name in there if name.isidentifier())
-            hint = nearest(used.name, known) or f"{word.capitalize()}s are {', '.join(known)}."
-            raise TemplateMistake(f"There is no {word} `{used.name}`.", used.lineno, hint)
-    for loop in parsed.find_all(nodes.For):
-        if loop.recursive or any(isinstance(part, nodes.For) or part.find(nodes.For) for part in loop.body):
-            raise TemplateMistake("A loop in a loop is not available.", loop.lineno, "Use `each` on the rule for one of them.")
-    for kind, word in (
-        (nodes.Macro, "macro"),
-        (nodes.Import, "import"),
-        (nodes.FromImport, "import"),
-        (nodes.Include, "include"),
-        (nodes.Extends, "extends"),
-    ):
-        if (found := parsed.find(kind)) is not None:
-            raise TemplateMistake(f"`{word}` is not available in rules.", found.lineno, "Write the text out.")
+    for node in parsed.find_all(nodes.Node):
+        if isinstance(node, (nodes.Filter, nodes.Test)):
+            _check_name(node)
+        elif isinstance(node, nodes.For):
+            if node.recursive or any(isinstance(part, nodes.For) or part.find(nodes.For) for part in node.body):
+                hint = "Use `each` on the rule for one of them."
+                raise TemplateMistake("A loop in a loop is not available.", node.lineno, hint)
+        elif (word := _NOT_HERE.get(type(node))) is not None:
+            raise TemplateMistake(f"`{word}` is not available in rules.", node.lineno, "Write the text out.")
+
+
+def _check_name(used: nodes.Filter | nodes.Test) -> None:
+    word, there = ("filter", FILTERS) if isinstance(used, nodes.Filter) else ("test", environment().tests.keys())
+    if used.name not in there:
+        known = sorted(name for name in there if name.isidentifier())
+        hint = nearest(used.name, known) or f"{word.capitalize()}s are {', '.join(known)}."
+        raise TemplateMistake(f"There is no {word} `{used.name}`.", used.lineno, hint)
 
 
 def _hint(text: str) -> str:

@@ -146,9 +146,9 @@ def _taking(known: _Known, meeting: Sequence[_Known]) -> Sequence[_Known]:
     for other in meeting:
         if within(known.formula, other.formula):
             return (other,)
-    together = list(meeting) if 1 < len(meeting) <= _MOST_TOGETHER else []
-    if not _within_any(known, together):
+    if not 1 < len(meeting) <= _MOST_TOGETHER or not _within_any(known, meeting):
         return ()
+    together = list(meeting)
     for other in meeting:
         without = [one for one in together if one is not other]
         together = without if _within_any(known, without) else together

@@ -13,7 +13,7 @@ from router.core.identity import Repo
 from router.core.operators import AnyOf
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from router.core.analysis.logic import Formula
     from router.core.rulebook import Rule
@@ -87,13 +87,20 @@ def _earlier(
     free: Mapping[str, list[int]],
 ) -> list[int]:
     """The shortest list that some field gives, without those that another field rules out."""
-    shortest: list[int] | None = None
-    for field in filed:
-        if field in wish:
-            found = [one for word in wish[field] for one in filed[field].get(word, ())] + free[field]
-            shortest = found if shortest is None or len(found) < len(shortest) else shortest
-    candidates = range(position) if shortest is None else sorted(set(shortest))
+    best = min(
+        (field for field in filed if field in wish),
+        key=lambda field: _length(wish[field], filed[field], free[field]),
+        default=None,
+    )
+    if best is None:
+        candidates: Iterable[int] = range(position)
+    else:
+        candidates = sorted({*free[best], *(one for word in wish[best] for one in filed[best].get(word, ()))})
     return [one for one in candidates if _may_meet(wish, wants[one])]
+
+
+def _length(words: frozenset[str], filed: Mapping[str, list[int]], free: list[int]) -> int:
+    return len(free) + sum(len(filed.get(word, ())) for word in words)
 
 
 def _may_meet(one: Mapping[str, frozenset[str]], other: Mapping[str, frozenset[str]]) -> bool:
