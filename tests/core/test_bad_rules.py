@@ -2,45 +2,30 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from router.core import rules
-from router.core.analysis import analyse
 from router.core.codes import CODES
-from router.core.problems import Problem, Problems
+from router.core.problems import Problems
 from tests.core.conftest import PROVIDERS
+from tests.rules import corpus
 
-FOLDER = Path(__file__).parent.parent / "rules" / "bad"
-NAMES = sorted(path.stem for path in FOLDER.glob("*.yaml"))
-
-
-def problems_of(name: str) -> list[Problem]:
-    problems = Problems()
-    text = rules.RuleText("bad", f"{name}.yaml", (FOLDER / f"{name}.yaml").read_text(encoding="utf-8"))
-    rulebook = rules.load([text], PROVIDERS, problems)
-    assert bool(rulebook.rules) is not bool(problems.errors), "half a ruleset is another ruleset"
-    analyse(rulebook, problems)
-    return problems.found
-
-
-def line(found: Problem) -> str:
-    return f"{found.place.line}:{found.place.column} {found.code} {found.message} {found.hint}".rstrip()
+NAMES = corpus.names()
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_mistake_is_told_exactly(name: str) -> None:
-    """Every mistake has its place, its code, a sentence and what to write instead; nothing else is told."""
-    expected = (FOLDER / f"{name}.expected").read_text(encoding="utf-8").splitlines()
-    assert [line(found) for found in problems_of(name)] == expected
+def test_a_mistake_is_told_exactly(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is printed of a mistake is what stands beside it: its place, a caret, a code, a sentence and what to write instead;
+    `corpus.py` writes them anew."""
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert corpus.printed(name) == (corpus.FOLDER / f"{name}.expected").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_problems_are_sentences(name: str) -> None:
     """A message and its hint are printable sentences, and the place that they name is in the file."""
-    lines = (FOLDER / f"{name}.yaml").read_text(encoding="utf-8").splitlines()
-    for found in problems_of(name):
+    lines = (corpus.FOLDER / f"{name}.yaml").read_text(encoding="utf-8").splitlines()
+    for found in corpus.problems_of(name):
         assert str(found).isprintable()
         assert found.message.endswith(".")
         assert not found.hint or found.hint[-1] in ".?}]"
@@ -50,8 +35,8 @@ def test_problems_are_sentences(name: str) -> None:
 
 def test_every_expectation_has_its_file() -> None:
     """The corpus has no leftovers, and shows nearly every code that reading rules can find."""
-    assert sorted(path.stem for path in FOLDER.glob("*.expected")) == NAMES
-    shown = {found.code for name in NAMES for found in problems_of(name)}
+    assert sorted(path.stem for path in corpus.FOLDER.glob("*.expected")) == NAMES
+    shown = {found.code for name in NAMES for found in corpus.problems_of(name)}
     elsewhere = {"R040", "R041", "R042", "R050"}
     assert set(CODES) - shown == elsewhere, "those are about settings, folders and tests"
 
