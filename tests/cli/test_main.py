@@ -36,6 +36,7 @@ Verbs:
   plan        Say what other rules would have done with recorded events.
   routes      Print a line for each event and delivery, to keep as a golden.
   capture     Write a recorded event as a test, without the names in it.
+  rules       List, show and copy the rules that ship with the router.
   deliveries  List, show, retry and discard deliveries.
   events      List and show recorded events.
   sources     List the sources, and how far each has been heard.
