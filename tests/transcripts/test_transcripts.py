@@ -12,9 +12,6 @@ from tests.transcripts.terminal import COLOURED, FOLDER, PLAIN, played, transcri
 
 pytestmark = pytest.mark.e2e
 
-#: What a long line is made of that nobody wraps: JSON for programs, and rows of tables that `grep` needs whole.
-UNWRAPPED = re.compile(r'^\s*("|\{|\[|\S+  +\S+)')
-
 
 @pytest.mark.parametrize("ending", [PLAIN, COLOURED])
 @pytest.mark.parametrize("name", transcripts())
