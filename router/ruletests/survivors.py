@@ -61,6 +61,7 @@ class _Witness:
     def __init__(self, trial: Trial, book: Rulebook) -> None:
         self.trial = trial
         self.view = View(trial.event, trial.identities)
+        self._known: dict[str, bool | tuple[str, bool]] = {}
         self.holds = not self.fails(book)
 
     def fails(self, book: Rulebook) -> bool:
@@ -74,8 +75,15 @@ class _Witness:
         # Whether a rule is shown our own statuses depends on what it asks for, not only on whether it holds.
         if self.view.event.nsid == OWN_STATUS or {old.id, old.name} & self.trial.case.why_not.keys():
             return True
-        before, after = _answer(old.when, self.view), _answer(new.when, self.view)
+        before, after = self._before(old), _answer(new.when, self.view)
         return before != after or (before is True and old.when is new.when)
+
+    def _before(self, rule: Rule) -> bool | tuple[str, bool]:
+        """What the rule answers as it is: asked for each of its mutants, and the same each time."""
+        found = self._known.get(rule.id)
+        if found is None:
+            found = self._known[rule.id] = _answer(rule.when, self.view)
+        return found
 
 
 def _answer(condition: Condition, view: View) -> bool | tuple[str, bool]:

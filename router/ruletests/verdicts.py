@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -34,21 +35,25 @@ def judge(
     rulebook: Rulebook,
     identities: Mapping[str, str | None],
     ends: Endings = MappingProxyType({}),
-) -> list[str]:
+) -> Iterator[str]:
     """What is wrong with a plan, as lines; nothing where the case holds. `ends` are those of deliveries that were played, by
     their ids.
 
     Raises BadInput where the case names no rule of these.
     """
-    verdicts = {verdict.rule.id: verdict for verdict in match.explain(event, rulebook, identities)}
+
+    @cache
+    def verdicts() -> Mapping[str, match.RuleVerdict]:
+        # Explaining every rule costs far more than deciding, and most cases hold.
+        return {verdict.rule.id: verdict for verdict in match.explain(event, rulebook, identities)}
+
     view = View(event, identities)
-    lines = [f"`{trouble.rule}` cannot be decided: {trouble.sentence}" for trouble in made.troubles]
+    yield from (f"`{trouble.rule}` cannot be decided: {trouble.sentence}" for trouble in made.troubles)
     for reference, (field, place) in case.why_not.items():
-        lines += _why_not(verdicts[_rule(reference, rulebook, place).id], view, field)
+        yield from _why_not(verdicts()[_rule(reference, rulebook, place).id], view, field)
     if case.expect is not None:
         ends = {**_stillborn(made), **ends}
-        lines += _compare(case.expect, made, rulebook, ends, lambda rule: _unmatched(verdicts[rule.id], view))
-    return lines
+        yield from _compare(case.expect, made, rulebook, ends, lambda rule: _unmatched(rule, verdicts, view))
 
 
 def _stillborn(made: Plan) -> dict[str, endings.Ending]:
@@ -80,10 +85,10 @@ def _why_not(verdict: match.RuleVerdict, view: View, field: str) -> Iterator[str
         yield from (f"    {reasons.told(part)}" for part in settling)
 
 
-def _unmatched(verdict: match.RuleVerdict, view: View) -> Iterator[str]:
-    yield f"`{verdict.rule.name}` does not match:"
-    settling = [reasons.told(part) for part in reasons.settling(verdict.rule.when, view)]
-    for line in settling or [verdict.note or "its conditions hold"]:
+def _unmatched(rule: Rule, verdicts: Callable[[], Mapping[str, match.RuleVerdict]], view: View) -> Iterator[str]:
+    yield f"`{rule.name}` does not match:"
+    settling = [reasons.told(part) for part in reasons.settling(rule.when, view)]
+    for line in settling or [verdicts()[rule.id].note or "its conditions hold"]:
         yield f"    {line}"
 
 
