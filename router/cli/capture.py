@@ -46,7 +46,8 @@ def capture(
     as_it_is: bool,  # noqa: FBT001 - click passes flags by name
     config_file: Path | None,
 ) -> int:
-    """Write a recorded event (its number or id) as NAME.json, with NAME.test.yaml, a test of what the rules in DIR make of it.
+    """Write a recorded event (its number or id) as NAME.json, what the rules in DIR make of it as NAME.golden.yaml, and
+    NAME.test.yaml, a test of the two.
 
     Names, addresses, messages and secrets in it get stand-ins, save those that the rules themselves name. Exits with 1 where
     the rules make something else of it then: --keep says what they need. DIR is the first folder of rules that the
@@ -55,6 +56,7 @@ def capture(
     from router import config  # noqa: PLC0415 - verbs import what they use
     from router.cli.explain import recorded  # noqa: PLC0415 - as above
     from router.core.written import event_to  # noqa: PLC0415 - as above
+    from router.ruletests import golden  # noqa: PLC0415 - as above
     from router.scrub import Scrubber  # noqa: PLC0415 - as above
 
     settings = config.load(config_file, with_plugins=False)
@@ -71,7 +73,7 @@ def capture(
         told = {handle: did and scrubber.inline(did) for handle, did in who.items()}
     now = envelope.event_from(sent)
     made = plan.plan(now, book, told)
-    _write(files, json.dumps(sent, indent=2) + "\n", _test(name, now, made, told))
+    _write(files, (json.dumps(sent, indent=2) + "\n", golden.text(_case(name), made), _test(name, now, told)))
     if scrubber is not None:
         _tell(scrubber)
     return _compare(plan.plan(event, book, who), made, now, book, told)
@@ -94,10 +96,10 @@ def _entries(folder: Path) -> Sequence[library.Entry]:
     return library.on_command_line([str(path) for path in files])
 
 
-def _files(folder: Path, name: str) -> tuple[Path, Path]:
+def _files(folder: Path, name: str) -> Sequence[Path]:
     if _NAME.fullmatch(name) is None:
         raise BadInput("--name takes letters, digits, dots, hyphens and underscores: it becomes the names of files.")
-    files = folder / f"{name}.json", folder / f"{name}.test.yaml"
+    files = [folder / f"{name}{ending}" for ending in (".json", ".golden.yaml", ".test.yaml")]
     for file in files:
         if file.exists():
             raise BadInput(f"{file} is there already, and nothing is overwritten: choose another --name.")
@@ -121,26 +123,25 @@ def _texts(value: Tree) -> Iterator[str]:
         yield from _texts(child)
 
 
-def _test(name: str, event: Event, made: Plan, who: Mapping[str, str | None]) -> str:
+def _case(name: str) -> str:
+    return f"{name}, as it was captured"
+
+
+def _test(name: str, event: Event, who: Mapping[str, str | None]) -> str:
     """A test file. Values are written as JSON, which YAML reads as the same."""
     identities = {handle: did for handle, did in sorted(who.items()) if did is not None}
     lines = [
-        f"- name: {json.dumps(f'{name}, as it was captured')}",
+        f"# {event.nsid}, recorded at {match.moment(event.time):%Y-%m-%dT%H:%M:%SZ}. `router test` runs this.",
+        f"- name: {json.dumps(_case(name))}",
         f"  event: {json.dumps(f'{name}.json')}",
         *([f"  identities: {json.dumps(identities)}"] if identities else []),
-        "  expect:" if made.matched else "  expect: []",
+        f"  golden: {json.dumps(f'{name}.golden.yaml')}",
     ]
-    for rule in made.matched:
-        deliveries = [delivery for delivery in made.deliveries if delivery.rule == rule]
-        for delivery in deliveries:
-            lines += [f"    - rule: {rule}", f"      {delivery.provider}: {json.dumps(delivery.options)}", "      exact: true"]
-        lines += [] if deliveries else [f"    - rule: {rule}"]
-    about = f"# {event.nsid}, recorded at {match.moment(event.time):%Y-%m-%dT%H:%M:%SZ}. `router test` runs this."
-    return "\n".join([about, *lines]) + "\n"
+    return "\n".join(lines) + "\n"
 
 
-def _write(files: tuple[Path, Path], event: str, test: str) -> None:
-    for file, text in zip(files, (event, test), strict=True):
+def _write(files: Sequence[Path], texts: Sequence[str]) -> None:
+    for file, text in zip(files, texts, strict=True):
         with file.open("x", encoding="utf-8") as out:
             out.write(text)
         show.line(f"wrote {file}")

@@ -67,13 +67,13 @@ def test_a_captured_event_is_a_test_that_runs_at_once(call: Call, folder: Path) 
     code, out, err = call("capture", "1", "--keep", "knot")
     assert (code, err) == (0, "")
     assert out == (
-        "wrote rules/refUpdate-1.json\nwrote rules/refUpdate-1.test.yaml\n"
+        "wrote rules/refUpdate-1.json\nwrote rules/refUpdate-1.golden.yaml\nwrote rules/refUpdate-1.test.yaml\n"
         "Replaced: 3 accounts, 1 text; 1 secret redacted. Read the event before you publish it.\n"
         "Kept, as the rules or --keep name them: knot.acme.dev.\n"
     )
-    event = (folder / "rules/refUpdate-1.json").read_text()
+    written = [(folder / f"rules/refUpdate-1{ending}").read_text() for ending in (".json", ".golden.yaml")]
     for name in (ALICE, BOB, REPO, "Zoe", "hunter2"):
-        assert name not in event
+        assert not [text for text in written if name in text]
     test = (folder / "rules/refUpdate-1.test.yaml").read_text()
     assert ALICE not in test
     assert '"alice.acme.dev": "did:plc:' in test
@@ -111,7 +111,8 @@ def test_keys_paths_and_values_can_be_kept(call: Call, folder: Path, keep: str) 
 
 def test_an_event_can_be_kept_as_it_is(call: Call, folder: Path) -> None:
     """--no-scrub writes what was recorded, as `router events show` has it."""
-    assert call("capture", "1", "--no-scrub").out == "wrote rules/refUpdate-1.json\nwrote rules/refUpdate-1.test.yaml\n"
+    endings = ("json", "golden.yaml", "test.yaml")
+    assert call("capture", "1", "--no-scrub").out == "".join(f"wrote rules/refUpdate-1.{ending}\n" for ending in endings)
     written = json.loads((folder / "rules/refUpdate-1.json").read_text())
     assert written["record"] == PUSH
     assert call("test", "rules").code == 0
