@@ -60,6 +60,21 @@ class Nfa:
         """Where a character leads."""
         return self.closure(frozenset(target for state in states for chars, target in self.moves[state] if holds(chars, char)))
 
+    def shortest(self) -> str:
+        """A shortest text that it accepts; printable where that can be. Empty where it accepts none."""
+        front, seen = [(state, "") for state in self.closure(frozenset((0,)))], set(self.closure(frozenset((0,))))
+        while front:
+            following: list[tuple[int, str]] = []
+            for state, text in front:
+                if state == self.end:
+                    return text
+                for chars, target in self.moves[state]:
+                    for reached in self.closure(frozenset((target,))) - seen if chars else ():
+                        seen.add(reached)
+                        following.append((reached, text + nice(chars)))
+            front = following
+        return ""
+
     def edges(self) -> set[int]:
         """The characters at which its character sets begin, or have just ended."""
         return {edge for moves in self.moves for chars, _ in moves for low, high in chars for edge in (low, high + 1)}
@@ -67,6 +82,11 @@ class Nfa:
 
 def holds(chars: Chars, char: int) -> bool:
     return any(low <= char <= high for low, high in chars)
+
+
+def nice(chars: Chars) -> str:
+    """One of the characters, a letter where there is one."""
+    return next((char for char in "ab1-" if holds(chars, ord(char))), chr(chars[0][0]))
 
 
 def complement(chars: Chars, within: Chars = ANY) -> Chars:

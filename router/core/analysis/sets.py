@@ -77,7 +77,7 @@ class Values:
 
     def empty(self) -> bool:
         """Raises TooHard."""
-        return not self.numbers and self.others.empty and texts.example(self.texts) is None
+        return not self.numbers and self.others.empty and texts.is_empty(self.texts)
 
 
 EVERYTHING = Values(texts.ALL, EVERY_NUMBER, Others(but=True))
