@@ -38,6 +38,7 @@ def finder(path: str) -> Callable[[Tree], list[Tree]]:
     return _walker(parts) if parts is not None else _general(path)
 
 
+@lru_cache(maxsize=16384)
 def plain_parts(path: str) -> tuple[str | int | None, ...] | None:
     """The steps of a plain path (None for `[*]`), or None where the path is not plain. `$` alone has no steps."""
     if not path.startswith("$"):

@@ -24,7 +24,7 @@ class Lexicon:
     """What the events of one nsid may have. `triggers` are the values of their field `trigger`."""
 
     record: Shape
-    fields: Mapping[str, Shape]
+    fields: dict[str, Shape]
     triggers: tuple[str, ...] = ()
 
 
@@ -32,7 +32,7 @@ def _record(names: str, **members: Shape) -> Shape:
     return {**values(names), **members, "$type": VALUE}
 
 
-def _fields(names: str, repo: str = "", **members: Shape) -> Mapping[str, Shape]:
+def _fields(names: str, repo: str = "", **members: Shape) -> dict[str, Shape]:
     """Named fields; `repo` are the members of the one of that name, whose owner is a field, too."""
     made = {**values(names), **members}
     if repo:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from router.core.shapes import Miss, Part, Shape
 
 #: Names that a hint lists, and nsids that a sentence does.
-_MOST_NAMES, _MOST_NSIDS = 16, 3
+_MOST_NAMES, _MOST_WHOSE = 16, 3
 #: What only some events have. `workflow` is there where an `each` names its items so.
 _FIELDS = frozenset(name for lexicon in KNOWN.values() for name in lexicon.fields) | {"workflow"}
 
@@ -45,12 +45,13 @@ class Passages:
 
 @dataclass(frozen=True, slots=True)
 class _Subject:
-    """What names are taken from. `sentence` is what to say of one that is not there, up to the name, and `remedy` what to do
-    where no name is like it. `skip` is how many parts of a name lead to the shapes."""
+    """What names are taken from. `sentence` is what to say of one that is not there, up to the name, with `whose` in it;
+    `remedy` is what to do where no name is like it; `skip` is how many parts of a name lead to the shapes."""
 
     code: str
     sentence: str
     shapes: Sequence[Shape]
+    whose: Sequence[str] = ()
     skip: int = 1
     remedy: str = ""
     fatal: bool = False
@@ -91,7 +92,7 @@ class _Check:
 
     def run(self) -> None:
         passages = self.passages
-        of_records = _Subject("R026", f"Records of {_listed(self.events.named, _MOST_NSIDS)} have no", self.records)
+        of_records = _Subject("R026", "Records of {} have no", self.records, self.events.named)
         for node in passages.conditions:
             self._paths(node, of_records)
         if self.rule.each is not None and passages.each is not None:
@@ -132,15 +133,14 @@ class _Check:
             variables = [shapes.shape_of(self.variables)]
             return _Subject("R031", "There is no variable", variables, remedy="Add it to the file's `vars`.", fatal=True)
         if root == "record":
-            return _Subject("R015", f"Events of {_listed(self.events.named, _MOST_NSIDS)} have no", self.records)
+            return _Subject("R015", "Events of {} have no", self.records, self.events.named)
         if root in _FIELDS:
-            nsids = self.events.triggered
-            fields = [KNOWN[nsid].fields for nsid in nsids]
-            return _Subject("R015", f"Events of {_listed(nsids, _MOST_NSIDS)} have no", fields, skip=0)
+            fields = [KNOWN[nsid].fields for nsid in self.events.triggered]
+            return _Subject("R015", "Events of {} have no", fields, self.events.triggered, skip=0)
         return None
 
     def _items(self, code: str, each: Node) -> _Subject:
-        return _Subject(code, f"Items of `{each.raw}` have no", list(_items(each.raw, self.records)))
+        return _Subject(code, "Items of {} have no", list(_items(each.raw, self.records)), (f"`{each.raw}`",))
 
     def _judge(self, subject: _Subject, parts: Sequence[Part], place: Callable[[Sequence[Part]], Place]) -> None:
         miss = shapes.missing(subject.shapes, parts[subject.skip :])
@@ -148,8 +148,9 @@ class _Check:
             return
         end = subject.skip + miss.at + 1
         report = self.problems.error if subject.fatal else self.problems.warning
+        sentence = subject.sentence.format(_listed(subject.whose, _MOST_WHOSE))
         hint = nearest(str(parts[end - 1]), miss.names) or subject.remedy or _hint(parts[:end], miss)
-        report(subject.code, place(parts[:end]), f"{subject.sentence} `{_shown(parts[:end])}`.", hint)
+        report(subject.code, place(parts[:end]), f"{sentence} `{_shown(parts[:end])}`.", hint)
 
 
 def _items(each: str, records: Sequence[Shape]) -> Iterator[Shape]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, TypeAlias
@@ -22,7 +21,7 @@ class Leaf(Enum):
 
 VALUE, ANYTHING = Leaf.VALUE, Leaf.ANYTHING
 #: A mapping has these members and no others; a list of one shape is a list of such items.
-Shape: TypeAlias = "Leaf | list[Shape] | Mapping[str, Shape]"
+Shape: TypeAlias = "Leaf | list[Shape] | dict[str, Shape]"
 #: A step of a way: the name of a member, the position of an item, or None for every item.
 Part: TypeAlias = str | int | None
 
@@ -75,7 +74,7 @@ def _missing(shape: Shape, parts: Sequence[Part]) -> Miss | None:
     for at, part in enumerate(parts):
         inner = _step(shape, part)
         if inner is None:
-            return Miss(at, tuple(shape) if isinstance(shape, Mapping) else (), listed=isinstance(shape, list))
+            return Miss(at, tuple(shape) if isinstance(shape, dict) else (), listed=isinstance(shape, list))
         shape = inner
     return None
 
@@ -83,7 +82,7 @@ def _missing(shape: Shape, parts: Sequence[Part]) -> Miss | None:
 def _step(shape: Shape, part: Part) -> Shape | None:
     if isinstance(shape, list):
         return None if isinstance(part, str) else shape[0]
-    if isinstance(shape, Mapping):
+    if isinstance(shape, dict):
         return shape.get(part) if isinstance(part, str) else None
     # A text has characters, which have positions.
     return ANYTHING if shape is ANYTHING or isinstance(part, int) else None
