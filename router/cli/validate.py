@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from typing import TYPE_CHECKING
 
 import click
@@ -92,11 +93,16 @@ def _config(file: Path | None, problems: Problems) -> Config | None:
 
 def _checked(texts: Sequence[RuleText], problems: Problems) -> Rulebook:
     """The rules, read and thought about."""
-    with progress(None, "reading rules") as step:
-        book = rules.load(texts, plugins.OptionModels(), problems, step)
-    with progress(len(book.rules), "comparing rules") as step:
-        analyse(book, problems, step)
-    return book
+    # All of it is kept until the end, and the collector would look through ten thousand rules again and again.
+    gc.disable()
+    try:
+        with progress(None, "reading rules") as step:
+            book = rules.load(texts, plugins.OptionModels(), problems, step)
+        with progress(len(book.rules), "comparing rules") as step:
+            analyse(book, problems, step)
+        return book
+    finally:
+        gc.enable()
 
 
 def _check_settings(config: Config, book: Rulebook, problems: Problems) -> None:
