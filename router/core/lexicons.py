@@ -44,7 +44,6 @@ _CLONE: Shape = values("skip depth submodules tags")
 #: The item of `each: workflows`.
 WORKFLOW_ITEM: Shape = {name: {"clone": _CLONE, "options": ANYTHING}.get(name, VALUE) for name in WORKFLOW}
 _BLOB: Shape = {**values("$type mimeType size"), "ref": values("$link")}
-_PAIRS: Shape = [values("key value")]
 _PUSHED = "ref newSha oldSha"
 _ACCOUNT = "operation actor trust"
 _REF = "ref branch tag sha old_sha"
@@ -74,7 +73,7 @@ KNOWN: Mapping[str, Lexicon] = {
                 "repo": values("knot did repoDid repo defaultBranch"),
                 "push": values(_PUSHED),
                 "pullRequest": values("action sourceBranch targetBranch sourceSha pull"),
-                "manual": {**values("sha ref"), "inputs": _PAIRS},
+                "manual": {**values("sha ref"), "inputs": [values("key value")]},
             },
             workflows=[{**values("name engine raw"), "clone": _CLONE}],
         ),
@@ -92,17 +91,6 @@ KNOWN: Mapping[str, Lexicon] = {
             paths=[VALUE],
             workflows=[values("name")],
         ),
-    ),
-    "sh.tangled.ci.pipeline": Lexicon(
-        record=_record(
-            "id repo commit sourceRepo createdAt",
-            trigger={
-                **values(f"$type {_PUSHED} action sourceBranch targetBranch sourceSha sourceRepo pull sha"),
-                "inputs": _PAIRS,
-            },
-            workflows=[values("id name status startedAt finishedAt error")],
-        ),
-        fields=_fields(_ACCOUNT),
     ),
     "sh.tangled.repo": Lexicon(
         record=_record(
