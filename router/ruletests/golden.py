@@ -23,10 +23,8 @@ if TYPE_CHECKING:
 
 #: Lines of a difference that are shown.
 _MOST_LINES = 60
-#: Text that no version of YAML takes for anything else.
-_WORD = re.compile(r"(?!(?:y|n|yes|no|on|off|true|false|null)\Z)[a-z_][a-z0-9_]*(?:[./-][a-z0-9_]+)*", re.IGNORECASE)
-#: Lines that a literal block keeps as they are.
-_LINES = re.compile(r"(?:[!-~](?:[ -~]*[!-~])?\n+)+(?:[!-~](?:[ -~]*[!-~])?)?")
+#: Text that is written bare, if PyYAML agrees: it quotes words like `on`.
+_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:[./-][A-Za-z0-9_]+)*")
 
 
 def text(name: str, made: Plan) -> str:
@@ -89,7 +87,7 @@ class _Dumper(yaml.SafeDumper):
 def _text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
     # Half of a character is nothing that a file can hold.
     whole = value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    style = None if _WORD.fullmatch(whole) else "|" if _LINES.fullmatch(whole) else '"'
+    style = None if _WORD.fullmatch(whole) else "|" if "\n" in whole else '"'
     return dumper.represent_scalar("tag:yaml.org,2002:str", whole, style=style)
 
 

@@ -88,6 +88,7 @@ def test_a_rule_that_takes_everything_is_not_asked_to_pass_anything_over(judge: 
     assert [gap for gap in gaps(judge, both, rules % "all") if "rest" in gap] == []
     assert [gap for gap in gaps(judge, both, rules % "first") if "rest" in gap] == ["4:5 the rule `rest` is never passed over"]
     assert gaps(judge, both + case("b"), rules % "first") == []
+    assert gaps(judge, both, "strategy: first\nrules: [{name: rest, do: []}]\n") == []
 
 
 def test_steps_are_taken_and_where_trust_decides_skipped(judge: Judge) -> None:

@@ -160,6 +160,11 @@ def test_lines_of_a_text_are_lines_of_the_golden() -> None:
     assert "message: |\n        one\n\n        two: 2\n" in text
 
 
+def test_a_long_line_stays_one() -> None:
+    """A word that is added to a long text changes one line of the golden."""
+    assert f'message: "{"word " * 100}"\n' in text_of(options={"message": "word " * 100})
+
+
 def test_a_plan_that_differs_from_its_golden_fails_the_case(judge: Judge, tmp_path: Path) -> None:
     """The finding shows the lines that differ, and the file is left alone until it is asked for."""
     judge(CASE)

@@ -91,6 +91,19 @@ def test_every_way_to_weaken_an_operator_is_a_mutant(condition: str) -> None:
     assert rest == [f"5:{what}" for what in CONDITIONS[condition][1]]
 
 
+def test_a_mutant_does_what_it_says() -> None:
+    """The bound that is told is the one that is gone or moved; the other is as it was."""
+    one = asked("$.n: {gt: 1, lte: 5}")
+    told = {mutant.what: [str(test) for test in mutant.rules[0].when.tests()] for mutant in mutants.of(one)}
+    assert told == {
+        "$.n: gt 1 and lte 5 → any $.n": [],
+        "$.n: without gt 1": ["$.n: lte 5"],
+        "$.n: without lte 5": ["$.n: gt 1"],
+        "$.n: gt 1 → gte 1": ["$.n: gte 1 and lte 5"],
+        "$.n: lte 5 → lt 5": ["$.n: gt 1 and lt 5"],
+    }
+
+
 @pytest.mark.parametrize("condition", CONDITIONS)
 def test_every_part_of_an_operator_is_a_piece(condition: str) -> None:
     """Each alternative, and each side of `paths`, is told with the place where it is written."""

@@ -62,7 +62,30 @@ def test_a_mutant_that_no_test_notices_is_told(judge: Judge) -> None:
 
 def test_a_test_that_fails_anyway_notices_nothing(judge: Judge) -> None:
     """Only from passing to failing is a notice."""
-    assert len(left(judge, case("refs/heads/x", BUILT))) == 4
+    assert len(left(judge, case("refs/heads/main", "[{rule: build, note: {text: other}}]"))) == 4
+
+
+ELSE = """\
+rules:
+  - name: sizes
+    when: {trigger: push}
+    active: {between: ["08:00", "20:00"]}
+    each: $.meta.sizes
+    where: {$: 1}
+    do: [{note: {text: a}, if_trust: owner}]
+"""
+NOON = "- {name: noon, event: push.json, trust: owner, now: 2026-11-23T12:00:00Z, expect: [{rule: sizes}]}\n"
+NIGHT = "- {name: night, event: push.json, trust: owner, now: 2026-11-23T23:00:00Z, expect: []}\n"
+OTHER = "- {name: member, event: push.json, trust: member, now: 2026-11-23T12:00:00Z, expect: []}\n"
+
+
+def test_what_else_decides_must_be_noticed(judge: Judge) -> None:
+    """A case at night, one of another's, and an item that is passed over each notice what they are about."""
+    hours, trust, items = "active → at any time", "if_trust: owner → any trust", "where: $: 1 → any item"
+    assert left(judge, NIGHT, ELSE) == ['trigger: "push" → any trigger', items, trust]
+    assert left(judge, NOON, ELSE) == ['trigger: "push" → any trigger', hours, trust]
+    assert left(judge, NOON + OTHER, ELSE) == ['trigger: "push" → any trigger', hours]
+    assert left(judge, NOON + OTHER + NIGHT, ELSE) == ['trigger: "push" → any trigger']
 
 
 def test_the_right_reason_is_noticed(judge: Judge) -> None:
@@ -123,10 +146,10 @@ rules:
 
 def test_our_own_statuses_are_told_by_who_asks_for_them(judge: Judge) -> None:
     """A rule that no longer asks for a status is not shown our own: that is noticed, though its conditions still hold."""
-    rules = "rules:\n  - {name: broken, when: {source: spindle, status: failed}, do: []}\n"
-    event = "{nsid: sh.tangled.pipeline.status, source: spindle, fields: {status: failed}, record: {}}"
+    rules = "rules:\n  - {name: broken, when: {source: spindle, branch: main}, do: []}\n"
+    event = "{nsid: sh.tangled.pipeline.status, source: spindle, fields: {branch: main}, record: {}}"
     found = left(judge, f"- {{name: a, event: {event}, expect: [{{rule: broken}}]}}\n", rules)
-    assert found == ['source: "spindle" → any source', 'status: "failed" → any status']
+    assert found == ['branch: "main" → any branch']
 
 
 def test_a_step_is_called_for_each_mutant() -> None:
