@@ -242,7 +242,11 @@ def _delivery_of(build: Mapping[str, Any]) -> Any:
 def _sample(status: int) -> Any:
     """What Buildkite answers with a status, as far as it is read here."""
     if status == 201:
-        return {"id": "00000000-0000-4000-8000-000000000000", "number": 1, "web_url": "https://buildkite.com/acme/core/builds/1"}
+        return {
+            "id": "00000000-0000-4000-8000-000000000000",
+            "number": 1,
+            "web_url": "https://buildkite.com/acme/core/builds/1",
+        }
     return [] if status == 200 else {"message": "Not this time."}
 
 

@@ -83,9 +83,7 @@ def _pair(paths: Sequence[str], other: str, settings: Config) -> tuple[Pair, str
     return differences.Pair(old, new), found.whose
 
 
-def _events(
-    file: str | None, since: str | None, settings: Config, unread: Unread
-) -> tuple[Iterable[Recorded], int | None]:
+def _events(file: str | None, since: str | None, settings: Config, unread: Unread) -> tuple[Iterable[Recorded], int | None]:
     """The events, and how many there are as far as that is known."""
     from router.cli import recorded  # noqa: PLC0415 - verbs import what they use
 
