@@ -65,7 +65,7 @@ def _parts(node: nodes.Node) -> tuple[Part, ...] | None:
         else:
             return None
         node = node.node
-    return (node.name, *reversed(parts)) if node.ctx == "load" else None
+    return (node.name, *reversed(parts))
 
 
 def _within(node: nodes.Node) -> Iterator[nodes.Node]:

@@ -15,7 +15,6 @@ from router.core.chains import chains
 from router.core.kinds import kinds
 from router.core.lexicons import ALWAYS, KNOWN, WORKFLOW_ITEM
 from router.core.problems import nearest
-from router.core.shapes import ANYTHING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -46,7 +45,7 @@ class Passages:
 @dataclass(frozen=True, slots=True)
 class _Subject:
     """What names are taken from. `sentence` is what to say of one that is not there, up to the name, with `whose` in it;
-    `remedy` is what to do where no name is like it; `skip` is how many parts of a name lead to the shapes."""
+    `remedy` is what to do where no first part is like it; `skip` is how many parts of a name lead to the shapes."""
 
     code: str
     sentence: str
@@ -149,7 +148,8 @@ class _Check:
         end = subject.skip + miss.at + 1
         report = self.problems.error if subject.fatal else self.problems.warning
         sentence = subject.sentence.format(_listed(subject.whose, _MOST_WHOSE))
-        hint = nearest(str(parts[end - 1]), miss.names) or subject.remedy or _hint(parts[:end], miss)
+        remedy = subject.remedy if miss.at == 0 else ""
+        hint = nearest(str(parts[end - 1]), miss.names) or remedy or _hint(parts[:end], miss)
         report(subject.code, place(parts[:end]), f"{sentence} `{_shown(parts[:end])}`.", hint)
 
 
@@ -159,13 +159,9 @@ def _items(each: str, records: Sequence[Shape]) -> Iterator[Shape]:
         yield WORKFLOW_ITEM
         return
     parts = jsonpath.plain_parts(each)
-    for record in records if parts is not None else ():
-        found = shapes.along(record, parts or ())
-        if isinstance(found, list):
-            # One list means its items; several are items themselves.
-            yield ANYTHING if None in (parts or ()) else found[0]
-        elif found is not None:
-            yield found
+    if parts is not None:
+        ends = (shapes.along(record, parts) for record in records)
+        yield from (end[0] if isinstance(end, list) else end for end in ends if end is not None)
 
 
 def _hint(parts: Sequence[Part], miss: Miss) -> str:

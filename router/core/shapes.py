@@ -41,10 +41,10 @@ def values(names: str) -> dict[str, Shape]:
 
 
 def shape_of(value: Tree) -> Shape:
-    """The shape of a value that is written out. Its lists are not looked into: their items may differ."""
+    """The shape of a value that is written out. Items of its lists are not looked into: they may differ."""
     if isinstance(value, dict):
         return {key: shape_of(member) for key, member in value.items()}
-    return ANYTHING if isinstance(value, list) else VALUE
+    return [ANYTHING] if isinstance(value, list) else VALUE
 
 
 def missing(shapes: Sequence[Shape], parts: Sequence[Part]) -> Miss | None:

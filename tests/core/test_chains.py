@@ -78,6 +78,7 @@ def test_a_template_cannot_be_rendered_without_what_is_sure(text: str) -> None:
         "{% if record.nope is defined %}{{ record.nope.b }}{% endif %}",
         "{{ record.nope.b if record.nope is defined and record.nope.b is defined else '' }}",
         "{% if 'nope' in record %}{{ record.nope.b }}{% endif %}",
+        "{{ '' if record.nope is undefined else record.nope.b }}",
         "{{ '' if 'nope' not in record else record.nope.b }}",
         "{{ [record.nope, branch] | select('defined') | first }}",
     ],

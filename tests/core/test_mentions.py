@@ -135,6 +135,7 @@ def test_a_name_is_told_where_all_nsids_are_known(when: dict[str, Any]) -> None:
         {"nsid": "sh.tangled.*"},
         {"nsid": "sh.tangled.repo{,.pull}"},
         {"nsid": [PULL, "sh.tangled.repo.issue"]},
+        {"nsid": [PULL, "sh.tangled.git.*"]},
         {"nsid": {"not": PULL}},
         {"nsid": {"exists": True}},
         {"nsid": "router.schedule.fire"},
@@ -186,6 +187,14 @@ def test_a_name_that_one_nsid_has_is_right() -> None:
     """A rule may be for several kinds of events, of which one has the name."""
     when = {"nsid": [PULL, STATUS], "$.title": {"exists": True}}
     assert told(when, "{{ record.title }} {{ record.exitCode }} {{ status }} {{ target_branch }}") == []
+
+
+def test_the_kind_that_has_most_of_a_name_is_the_one_that_was_meant() -> None:
+    """Where several kinds of events lack a name, it is told where the last of them lacks it, with the names that are there."""
+    when = {"nsid": [STATUS, PULL, PIPELINE]}
+    (found,) = problems_of({"when": when, "do": [{"note": {"text": "{{ record.target.brnch }}"}}]})
+    assert found.message.endswith(" have no `record.target.brnch`.")
+    assert found.hint == "Did you mean `branch`?"
 
 
 def test_the_defaults_say_which_nsid_it_is() -> None:
@@ -319,6 +328,7 @@ def test_mistakes_keep_quiet_about_variables() -> None:
     [
         ("{{ vars.a.b.c }}", ["There is no variable `vars.a.b.c`."]),
         ("{{ vars.a.x.c }}", ["There is no variable `vars.a.x`."]),
+        ("{{ vars.list.name }}", ["There is no variable `vars.list.name`."]),
         ("{{ vars.list[0].anything }} {{ vars.a[branch].b }} {{ vars.text[0] }} {{ vars.a.get('x') }}", []),
         ("{{ vars.x | default('') }} {{ vars.y is defined }} {{ vars.y }}", []),
     ],
