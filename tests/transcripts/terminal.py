@@ -24,6 +24,8 @@ FOLDER = Path(__file__).parent
 ROOT = FOLDER.parent.parent
 PLAIN, COLOURED = ".txt", ".colour.txt"
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
+#: A file of events is known by where it is and when it was written.
+_REPLAY = re.compile(r"replay-[0-9a-f]{8}")
 _VERSION = re.compile(r"(tangled-router )\d+\.\d+\.\d+( \(Python \d+\.\d+\.\d+\))?")
 
 
@@ -47,6 +49,7 @@ def _typed(command: str, folder: Path, *, coloured: bool) -> list[str]:
     code, shown = _run(command, folder, coloured=coloured)
     text = _MOMENT.sub("2026-11-23T12:00:00Z", shown.replace("\r\n", "\n"))
     text = _VERSION.sub(r"\g<1>0.1.0", text)
+    text = _REPLAY.sub("replay-0123abcd", text)
     pictures = {number: chr(0x2400 + number) for number in range(32) if number != 10}
     return [*text.translate(pictures).splitlines(), *([f"[exit {code}]"] if code else [])]
 

@@ -25,7 +25,7 @@ def test_every_verb_has_a_transcript() -> None:
     """No verb is left out."""
     typed = "".join((FOLDER / f"{name}{PLAIN}").read_text(encoding="utf-8") for name in transcripts())
     used = set(re.findall(r"^\$ router (\w+)", typed, re.MULTILINE))
-    assert used == set(VERBS)
+    assert set(VERBS) <= used
 
 
 def test_without_colour_there_is_none() -> None:
