@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from jinja2 import TemplateSyntaxError, meta
 
 from router.core import render
 from router.core.errors import RenderError
@@ -253,3 +254,44 @@ def test_any_text_compiles_or_is_a_mistake(text: str) -> None:
     with contextlib.suppress(render.TemplateMistake, RenderError):
         render.names(text)
         render.compiled(text)({"a": "x", "b": [1]})
+
+
+EXPRESSIONS = [
+    "a",
+    " a ",
+    "a, b",
+    "b.c",
+    "a ~ '}}' ~ b",
+    "b | tojson",
+    "{'x': {'y': 1}}",
+    "none",
+    "not a",
+    "a\n ",
+    "range(3) | list",
+    "missing | default('-')",
+    "[a] | join",
+]
+PARTS = st.one_of(
+    st.sampled_from(["x", " ", "\n", "\r\n", "}}", "{", "%}", "\n  y", ""]),
+    st.builds(
+        lambda left, source, right: "{{" + left + source + right + "}}",
+        st.sampled_from(["", "-", " ", "- "]),
+        st.sampled_from(EXPRESSIONS),
+        st.sampled_from(["", "-", " ", " -"]),
+    ),
+)
+
+
+@given(st.lists(PARTS, min_size=1, max_size=5).map("".join))
+def test_expressions_one_by_one_come_to_what_the_template_does(text: str) -> None:
+    """A template without statements is rendered in parts, and no blank, line or value is another one for it."""
+    try:
+        whole = render.environment().from_string(text)
+    except TemplateSyntaxError:
+        with pytest.raises(render.TemplateMistake):
+            render.compiled(text)
+        return
+    context = {"a": "one", "b": {"c": 2.5}}
+    said = render.compiled("~" + text)(context)
+    assert said == "~" + whole.render(context)
+    assert render.names(text) == meta.find_undeclared_variables(render.environment().parse(text)) - {"range"}
