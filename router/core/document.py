@@ -243,8 +243,12 @@ class _Builder:
         self.aliases_left -= 1
         target = self.anchors.get(event.anchor or "")
         self.aliasing.update(open_node for open_node, _ in self.stack)
-        if self.aliases_left < 0 or target is None or target in self.aliasing:
-            sentence = f"The alias `*{event.anchor}` is one too many, unknown, or stands for something with an alias in it."
+        if target is None:
+            sentence = f"Nothing in this file is named `&{event.anchor}`, so `*{event.anchor}` is no alias of it."
+            self._refuse(event, sentence, f'A text that begins with a star needs quotes: "*{event.anchor}".')
+            return False
+        if self.aliases_left < 0 or target in self.aliasing:
+            sentence = f"The alias `*{event.anchor}` is one too many, or stands for something with an alias in it."
             self._refuse(event, sentence, "Write it out.")
             return False
         self._add(target, None, adopt=False)

@@ -70,7 +70,7 @@ def test_the_first_key_of_the_block_is_the_provider(raw: str, expected: object) 
         ("tack: {a: {}, a: {}}", "Line 1: The key `a` is written twice."),
         (
             "a: &x 1\ntack: {b: {c: *x}}",
-            "Line 2: The alias `*x` is one too many, unknown, or stands for something with an alias in it.",
+            "Line 2: The alias `*x` is one too many, or stands for something with an alias in it.",
         ),
         ("tack:\n  b: {c: 012}", "Line 2: `012` is 12 to some YAML readers and 10 to others."),
         ("tack: {b: !x {}}", "Line 1: The tag `!x` is not used here."),
