@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from router.core.analysis import facts
+from router.core.analysis import facts, texts
 from router.core.analysis.automata import TooHard
 from router.core.analysis.gaps import keys_with_gaps
 from router.core.analysis.logic import Each, Either, implies, instance, possible
@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 #: Earlier rules that together may leave a rule nothing: more are not put together.
 _MOST_TOGETHER = 6
 #: Questions about pairs of rules in one ruleset, so that an answer comes in seconds whatever the rules are.
-_MOST_QUESTIONS = 60_000
+_MOST_QUESTIONS = 12_000
+#: Steps of automata, in all.
+_MOST_STEPS = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,11 @@ class _Known:
 
 def analyse(book: Rulebook, problems: Problems, step: Callable[[], object] = lambda: None) -> None:
     """Report what can be known of these rules before any event. `step` is called once for each rule."""
+    with texts.effort.limited(_MOST_STEPS):
+        _analyse(book, problems, step)
+
+
+def _analyse(book: Rulebook, problems: Problems, step: Callable[[], object]) -> None:
     for ruleset in book.rulesets:
         alive: list[_Known] = []
         for rule in ruleset.rules:

@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import math
 import sys
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
@@ -22,6 +24,31 @@ if TYPE_CHECKING:
 _MOST_STEPS = 3000
 #: Characters that read well in an example, the best first.
 _NICE = "xabcdefghijklmnopqrstuvwyz0123456789-_."
+
+
+class Effort:
+    """Steps of automata that one analysis may take in all, so that no rule file keeps anybody waiting for long."""
+
+    def __init__(self) -> None:
+        self.left = math.inf
+
+    @contextmanager
+    def limited(self, steps: int) -> Iterator[None]:
+        """Within, searches are given up once they have taken so many steps in all."""
+        self.left = steps
+        try:
+            yield
+        finally:
+            self.left = math.inf
+
+    def take(self, steps: int) -> None:
+        """Raises TooHard where there are none left."""
+        self.left -= steps
+        if self.left < 0:
+            raise TooHard
+
+
+effort = Effort()
 
 
 class Texts:
@@ -223,6 +250,7 @@ class _Search:
 
     def __init__(self, texts: Texts) -> None:
         self.texts = texts
+        effort.take(1)
         self.leaves: Sequence[Texts] = tuple(dict.fromkeys(texts.leaves()))
         self.machines = [_automaton(_tree(leaf)) for leaf in self.leaves]
         self.chars = _chars(self.machines)
@@ -230,7 +258,9 @@ class _Search:
     def has_guess(self) -> bool:
         """Whether a shortest text of one leaf is in the set, as it mostly is: found in no time, where a search takes long."""
         for machine in self.machines:
+            effort.take(len(machine.moves))
             text = machine.shortest()
+            effort.take(len(text) * len(self.machines))
             states = tuple(machine.closure(frozenset((0,))) for machine in self.machines)
             for char in text:
                 states = tuple(one.after(state, ord(char)) for one, state in zip(self.machines, states, strict=True))
@@ -248,6 +278,7 @@ class _Search:
                     return text
                 for char in self.chars:
                     steps += 1
+                    effort.take(len(self.machines))
                     if steps > _MOST_STEPS:
                         raise TooHard
                     after = tuple(machine.after(state, ord(char)) for machine, state in zip(self.machines, states, strict=True))

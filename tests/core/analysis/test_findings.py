@@ -163,3 +163,15 @@ def test_thousands_of_rules_for_as_many_repos_are_not_asked_in_pairs(monkeypatch
     rules = [when(repo=f"@alice.example/r{number}", branch=f"b{number % 7}*") for number in range(300)]
     assert found(*rules) == []
     assert len(asked) == 300
+
+
+def test_an_analysis_takes_so_many_steps_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rules that would take minutes to compare are not decided, and nothing else is limited by that."""
+    from router.core.analysis import findings, texts  # noqa: PLC0415 - patched here only
+
+    rules = [when(branch="*[xy]*/seldom-seen"), when(branch="seldom*/*[dxz]*")]
+    monkeypatch.setattr(findings, "_MOST_STEPS", 3)
+    assert found(*rules) == []
+    assert texts.effort.left > 1_000_000
+    monkeypatch.undo()
+    assert found(*rules) == ["R062 r0"]
