@@ -10,9 +10,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Sequence
+
     import aiohttp
 
-    from router.core.model import Micros
+    from router.core.model import LogLine, Micros
 
 
 class Clock(Protocol):
@@ -35,6 +37,25 @@ class SystemClock:
         await asyncio.sleep(seconds)
 
 
+class Scribe(Protocol):
+    """Keeps what a delivery says while it is made."""
+
+    def write(self, delivery: str, lines: Sequence[LogLine]) -> None:
+        """Append these lines to the delivery's log. Returns at once; what is over the limit of one log is left out."""
+
+    def once(self, kind: str, key: str, seconds: float) -> Awaitable[bool]:
+        """Whether this is the first time; remembered, by the store, for so long."""
+
+
+class Deaf:
+    """Keeps nothing: a router that tells nobody, and tests."""
+
+    def write(self, delivery: str, lines: Sequence[LogLine]) -> None: ...
+
+    async def once(self, kind: str, key: str, seconds: float) -> bool:
+        return True
+
+
 @dataclass(frozen=True, slots=True)
 class Host:
     """Handed to every source and provider when it is opened.
@@ -46,3 +67,4 @@ class Host:
     http: aiohttp.ClientSession
     clock: Clock = field(default_factory=SystemClock)
     rng: random.Random = field(default_factory=random.Random)
+    scribe: Scribe = field(default_factory=Deaf)

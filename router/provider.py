@@ -9,13 +9,14 @@ registration (entry-point group `router.providers`) and a contract that mypy che
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
 from pydantic import BaseModel
 
-from router.core.model import Delivery, Receipt, Report, Tree
+from router.core.errors import RouterError
+from router.core.model import Delivery, LogLine, Receipt, Report, Tree
 from router.core.options import Bounded, Command, Exposes, Script, Verbatim
 from router.host import Host
 from router.secret import Secret, SecretMissing
@@ -23,15 +24,20 @@ from router.settings import Closed, Duration
 
 __all__ = [
     "Bounded",
+    "Cancels",
     "Closed",
     "Command",
     "Duration",
     "Exposes",
     "Follows",
+    "Hears",
     "Host",
+    "Logs",
+    "News",
     "Plugin",
     "Provider",
     "Reconciles",
+    "Refused",
     "Script",
     "Secret",
     "SecretMissing",
@@ -75,6 +81,50 @@ class Follows(Protocol):
     async def poll(self, receipts: Sequence[tuple[str, Receipt]], /) -> Sequence[Report]:
         """The present status of each (delivery id, receipt) that has news worth telling. Raises Transient as a whole, and
         leaves out what it could not learn."""
+
+
+@runtime_checkable
+class Cancels(Protocol):
+    """A provider whose effects can be stopped."""
+
+    async def cancel(self, receipt: Receipt, /) -> bool:
+        """Stop it. True where the other side agreed, or it is stopping already; False where it is over, so that its own end is
+        the truth. Raises Transient where that cannot be told now."""
+
+
+@runtime_checkable
+class Logs(Protocol):
+    """A provider that can be asked what its effects say. One that hears it itself, as it runs, writes to `host.scribe`."""
+
+    async def logs(self, receipt: Receipt, /) -> Sequence[LogLine]:
+        """Everything said so far, in order: a step's lines follow its start, and its end comes last. Asked again while it
+        runs: what was returned once comes first again, and unchanged. Raises Transient where there is no answer now."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class News:
+    """What a webhook told: the report, and, of an effect that goes on after it was over, what makes that new run a new one.
+
+    `receipt` is that of the effect that the webhook speaks of; it may be ahead of our own. `rerun` is empty, or the same text
+    for the same further run, however often it is told.
+    """
+
+    report: Report
+    receipt: Receipt
+    rerun: str = ""
+
+
+@runtime_checkable
+class Hears(Protocol):
+    """A provider that the other side calls, at `POST /webhooks/<name of the provider>`."""
+
+    async def receive(self, headers: Mapping[str, str], body: bytes, /) -> Sequence[News]:
+        """What the webhook tells of deliveries of ours; nothing, where it speaks of something else. Header names are in lower
+        case. Raises Refused for one that the other side did not send, and BadInput for one that cannot be read."""
+
+
+class Refused(RouterError):
+    """A webhook that cannot be shown to come from the other side."""
 
 
 @dataclass(frozen=True, slots=True)

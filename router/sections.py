@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,7 @@ from router.core import identity, options
 from router.core.errors import BadInput
 from router.core.problems import Place
 from router.library import Entry
+from router.secret import Secret
 from router.settings import Closed, Duration
 
 DEFAULT_FILE = "router.yaml"
@@ -28,6 +30,25 @@ def _pins(pins: dict[str, str]) -> dict[str, str]:
         if identity.DID.fullmatch(did) is None:
             raise ValueError(f"`{did}` is not a DID")
     return made
+
+
+def _hostname(text: str) -> str:
+    host = text.lower()
+    if identity.HOST.fullmatch(host) is None:
+        raise ValueError("write a host name, like spindle.example.com, without https://")
+    return host
+
+
+def _did(text: str) -> str:
+    if identity.DID.fullmatch(text) is None:
+        raise ValueError("write a DID, like did:plc:ewvi7nxzyoun6zhxrhs64oiz")
+    return text
+
+
+def _networks(networks: list[str]) -> list[str]:
+    for text in networks:
+        ipaddress.ip_network(text)
+    return networks
 
 
 class StoreSection(Closed):
@@ -54,6 +75,39 @@ class DeliverySection(Closed):
     shutdown: Duration = 20.0
 
 
+class SpindleSection(Closed):
+    """What makes the router a Tangled spindle: repos choose it by its `hostname`, and their owners are the `owner` of the spindle or
+    its members. `listen` is where peers reach it; a proxy in front of it ends TLS."""
+
+    hostname: Annotated[str, AfterValidator(_hostname)] = Field(
+        description="The public host name, with its port if it has one: what repos name as their spindle."
+    )
+    owner: Annotated[str, AfterValidator(_did)] = Field(description="The DID of the account that registered the spindle.")
+    listen: str = Field("127.0.0.1:8080", pattern=r"^[^\s/]*:[0-9]{1,5}$", description="Address and port to serve on.")
+    jetstream: list[str] = Field(
+        default_factory=lambda: ["wss://jetstream1.us-west.bsky.network", "wss://jetstream2.us-east.bsky.network"],
+        description="Where the records of accounts are heard, the first that answers.",
+    )
+    plc: str = Field("https://plc.directory", pattern=r"^https?://[^\s/?#]+/?$", description="The directory of did:plc.")
+    dev: bool = Field(default=False, description="Speak http and ws to knots and to did:web: for a network on this machine.")
+    reconcile: Duration = Field(300.0, description="How often the records of the owner and of members are listed.")
+    unmatched: Literal["report", "silent"] = Field(
+        "report", description="Whether a push that no rule acts on says so in Tangled; `silent` lists repos that are not told."
+    )
+    silent: list[str] = Field(
+        default_factory=list, description="DIDs of repos, or owner/name, for which nothing unmatched is told."
+    )
+    secrets_key: Secret | None = Field(None, description="32 bytes in base64, which the repos' secrets are encrypted with.")
+    motd: str = Field("This is a Tangled spindle.\n", max_length=4096, description="What `/` says.")
+
+
+class EgressSection(Closed):
+    """Where strangers may send us: addresses that records, DID documents and handles name are called only if they are public.
+    `allow` are networks that may be called although they are not."""
+
+    allow: Annotated[list[str], AfterValidator(_networks)] = Field(default_factory=list)
+
+
 class LogSection(Closed):
     """`auto` is for people on a terminal, and JSON lines elsewhere."""
 
@@ -66,6 +120,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "identity": IdentitySection,
     "delivery": DeliverySection,
     "log": LogSection,
+    "egress": EgressSection,
 }
 
 
@@ -90,6 +145,9 @@ class Config:
     identity: IdentitySection = field(default_factory=IdentitySection)
     delivery: DeliverySection = field(default_factory=DeliverySection)
     log: LogSection = field(default_factory=LogSection)
+    egress: EgressSection = field(default_factory=EgressSection)
+    #: None where the router is no spindle.
+    spindle: SpindleSection | None = None
 
     @property
     def store_path(self) -> Path:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -225,6 +225,76 @@ class Report:
     url: str = ""
     error: str = ""
     exit_code: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogLine:
+    """One line of what a delivery says: a step begins (`text` is its title), says something, or ends.
+
+    `step` counts from 0 within the delivery. `text` has no newline at its end and may have ANSI sequences: it is a stranger's.
+    """
+
+    step: int
+    part: Literal["start", "said", "end"]
+    text: str = ""
+    at: Micros = 0
+    stream: Literal["stdout", "stderr"] = "stdout"
+    system: bool = False
+    command: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workflow:
+    """A pipeline's workflow and what it has come to. `status` is None until something was told. `error` is for people.
+
+    `started` is when it first ran, `finished` when it ended: None before.
+    """
+
+    name: str
+    status: Status | None = None
+    at: Micros = 0
+    started: Micros | None = None
+    finished: Micros | None = None
+    error: str = ""
+    exit_code: int | None = None
+    url: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pipeline:
+    """One run of one commit of a repo, as Tangled shows it.
+
+    `id` is a TID. `key` is what makes two triggers one: they are of the same repo, kind, ref and commit. `repo` is the repo's
+    DID, or `owner/name` of a repo that has none; `record` is what happened in the shape of `sh.tangled.pipeline`, the trigger in
+    `triggerMetadata`. `source_repo` is the DID of the fork that was checked out, else empty. `created` is in nanoseconds and
+    grows from each to the next. `names` are (knot, rkey) under which others announced the same run.
+    """
+
+    id: str
+    key: str
+    knot: str
+    repo: str
+    owner: str
+    name: str
+    kind: str
+    sha: str
+    record: Mapping[str, Tree]
+    source_repo: str = ""
+    actor: str = ""
+    created: int = 0
+    workflows: tuple[Workflow, ...] = ()
+    names: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordChange:
+    """A record of an account was written, or (`record` is None) deleted. `rev` is of the commit, '' where a listing gave none."""
+
+    did: str
+    collection: str
+    rkey: str
+    rev: str = ""
+    record: Mapping[str, Tree] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

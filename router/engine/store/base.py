@@ -10,12 +10,30 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from router.core.model import Delivery, Entry, Event, Micros, Outcome, Plan, Receipt, State, Status, Tree
+from router.core.model import (
+    Delivery,
+    Entry,
+    Event,
+    LogLine,
+    Micros,
+    Outcome,
+    Pipeline,
+    Plan,
+    Receipt,
+    RecordChange,
+    State,
+    Status,
+    Tree,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arrival:
-    """One thing heard, with what was decided of it. `keep` asks to record an event that led to nothing."""
+    """One thing heard, with what was decided of it. `keep` asks to record an event that led to nothing.
+
+    `records` are mirrored with it, and `pipeline` is the run that it makes, with the workflows that nobody runs; its others are
+    those of the plan's deliveries.
+    """
 
     source: str
     cursor: int | None = None
@@ -24,6 +42,8 @@ class Arrival:
     keep: bool = False
     bad: str | None = None
     frame: bytes = b""
+    records: Sequence[RecordChange] = ()
+    pipeline: Pipeline | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,6 +146,41 @@ class EventRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Announcement:
+    """One frame of the spindle's `/events`. `created` is its cursor, in nanoseconds; `event` is a record without `$type`."""
+
+    created: int
+    nsid: str
+    rkey: str
+    event: Mapping[str, Tree]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """A delivery's part in a pipeline: who does it, and how far it is. `run` counts its rebuilds and retries from 0."""
+
+    delivery: str
+    run: int
+    workflow: str
+    provider: str
+    state: State
+    status: Status | None
+    receipt: Receipt | None
+    options: Tree
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SealedSecret:
+    """A repo's secret as it is kept: `sealed` is encrypted."""
+
+    repo: str
+    key: str
+    sealed: bytes
+    created: Micros
+    creator: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SourceRow:
     """What is remembered of a source by name."""
 
@@ -216,6 +271,87 @@ class Store(Protocol):
         """How many events were heard at `since` or later."""
 
     async def event(self, number_or_id: str) -> EventRow | None: ...
+
+    # --- the spindle's
+
+    async def records(self, collection: str) -> Sequence[RecordChange]:
+        """All mirrored records of a collection, by did and rkey."""
+
+    async def mirror(self, changes: Sequence[RecordChange], now: Micros) -> None:
+        """Write and delete mirrored records, outside of any event (a listing). One whose `rev` is older than what is known of the
+        record changes nothing; an empty `rev` always counts."""
+
+    async def pipeline(self, name: str, knot: str = "") -> Pipeline | None:
+        """A run with its workflows, by its TID, or by the name that a knot gave it."""
+
+    async def pipeline_of(self, key: str) -> Pipeline | None:
+        """The run that triggers of this key led to."""
+
+    async def pipelines(
+        self,
+        repo: str,
+        *,
+        commits: Sequence[str] = (),
+        kinds: Sequence[str] = (),
+        before: int | None = None,
+        limit: int = 50,
+    ) -> tuple[Sequence[Pipeline], int]:
+        """A repo's runs, newest first, and how many there are in all after `before` (a `created`) is applied. With `commits`, the
+        newest of each commit alone, whatever the limit."""
+
+    async def name_pipeline(self, pipeline: str, knot: str, rkey: str, now: Micros) -> bool:
+        """Remember that a knot announced this run by another name, and announce its statuses under it; whether it was news."""
+
+    async def announcements(self, after: int, limit: int = 100) -> Sequence[Announcement]:
+        """What was announced after this cursor (nanoseconds), in order."""
+
+    async def last_announced(self) -> int:
+        """The newest announcement's cursor, 0 where there is none."""
+
+    async def announce_again(self, pipeline: str, now: Micros) -> int:
+        """The present statuses of a run once more, under new rkeys: an appview may have heard them before it knew the run. How
+        many there were."""
+
+    async def runs(self, pipeline: str) -> Sequence[Run]:
+        """The deliveries that report to a run, in order."""
+
+    async def run_of(self, delivery: str) -> Run | None:
+        """One delivery, whether or not it belongs to a pipeline."""
+
+    async def by_receipt(self, provider: str, receipt: str) -> Sequence[str]:
+        """The ids of the deliveries whose receipt has this id."""
+
+    async def rerun(self, delivery: str, receipt: Receipt | None, key: str, now: Micros) -> bool:
+        """What was over goes on: the delivery becomes part of a new pipeline of the same commit, with its statuses from the
+        beginning (and this receipt). False where it is not over, or `key` was seen already."""
+
+    async def ask_cancel(self, pipeline: str, workflows: Sequence[str], why: str, now: Micros) -> Sequence[str]:
+        """Nobody wants these workflows (none: all) any more. What waits is discarded and cancelled at once; what is under way is
+        marked, for `to_cancel`. Returns the names of the workflows that are not over."""
+
+    async def to_cancel(self, provider: str, limit: int = 100) -> Sequence[Run]:
+        """Deliveries of this provider that were made, are not over, and are not wanted any more; oldest first."""
+
+    async def write_log(self, delivery: str, run: int, first: int, lines: Sequence[LogLine]) -> None:
+        """Keep these lines as number `first` and following of that run; what is there already stays."""
+
+    async def log(self, delivery: str, run: int, after: int = 0, limit: int = 1000) -> Sequence[LogLine]:
+        """The kept lines whose number is at least `after`, in order."""
+
+    async def use(self, kind: str, key: str, until: Micros, now: Micros) -> bool:
+        """Whether this is the first time; remembered until `until`."""
+
+    async def secrets(self, repo: str) -> Sequence[SealedSecret]:
+        """A repo's secrets, by key."""
+
+    async def add_secret(self, secret: SealedSecret) -> bool:
+        """False where there is one of this key already."""
+
+    async def remove_secret(self, repo: str, key: str) -> bool:
+        """False where there is none of this key."""
+
+    async def refused(self, since: Micros) -> Mapping[str, int]:
+        """How many events were refused since then, by reason."""
 
     async def sources(self) -> Sequence[SourceRow]: ...
 

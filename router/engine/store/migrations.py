@@ -22,7 +22,11 @@ def m0002_verdicts_before(db: Database) -> None:
     _run(db, "0002.sql")
 
 
-STEPS = (m0001_first, m0002_verdicts_before)
+def m0003_spindle(db: Database) -> None:
+    _run(db, "0003.sql")
+
+
+STEPS = (m0001_first, m0002_verdicts_before, m0003_spindle)
 migrations = Migrations("router")
 for step in STEPS:
     migrations()(step)
