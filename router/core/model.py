@@ -264,7 +264,7 @@ class Workflow:
 class Pipeline:
     """One run of one commit of a repo, as Tangled shows it.
 
-    `id` is a TID. `key` is what makes two triggers one: they are of the same repo, kind, ref and commit. `repo` is the repo's
+    `id` is a TID. `key` is what makes two triggers one: the repo, kind, ref and commit that they share. `repo` is its
     DID, or `owner/name` of a repo that has none; `record` is what happened in the shape of `sh.tangled.pipeline`, the trigger in
     `triggerMetadata`. `source_repo` is the DID of the fork that was checked out, else empty. `created` is in nanoseconds and
     grows from each to the next. `names` are (knot, rkey) under which others announced the same run.
@@ -288,7 +288,7 @@ class Pipeline:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordChange:
-    """A record of an account was written, or (`record` is None) deleted. `rev` is of the commit, '' where a listing gave none."""
+    """A record of an account was written or, where `record` is None, deleted. `rev` is of the commit, '' in a listing."""
 
     did: str
     collection: str

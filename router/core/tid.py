@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from router.core.model import Micros
 
-_DIGITS = {letter: value for value, letter in enumerate("234567abcdefghijklmnopqrstuvwxyz")}
+_LETTERS = "234567abcdefghijklmnopqrstuvwxyz"
+_DIGITS = {letter: value for value, letter in enumerate(_LETTERS)}
 #: 13 digits of 5 bits are 65 bits, of which the first two are zero: hence the shorter choice for the first letter.
 _TID = re.compile(r"[2-7a-j][2-7a-z]{12}")
 
@@ -21,3 +22,9 @@ def micros(text: object) -> Micros | None:
     for letter in text:
         number = number << 5 | _DIGITS[letter]
     return number >> 10
+
+
+def make(at: Micros, maker: int) -> str:
+    """The TID of a moment. `maker` (10 bits) tells apart those who make one at the same moment."""
+    number = (max(0, at) & (1 << 53) - 1) << 10 | maker & 1023
+    return "".join(_LETTERS[number >> shift & 31] for shift in range(60, -1, -5))

@@ -6,9 +6,9 @@ from dataclasses import asdict, dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from router.core.model import Delivery, Entry, Event, Micros, Plan, State, Tree
+from router.core.model import Delivery, Entry, Event, Micros, Pipeline, Plan, State, Tree
 from router.engine.crash import crash_point
-from router.engine.store import gates, journal, sql
+from router.engine.store import gates, journal, mirror, pipelines, sql
 from router.engine.store.base import Accepted, Arrival
 from router.engine.store.rows import LARGEST, as_json, delivery_columns, event_columns, text
 
@@ -39,6 +39,7 @@ class _Known:
 
 
 def _one(db: sqlite3.Connection, arrival: Arrival, now: Micros) -> Accepted:
+    mirror.write(db, arrival.records, now)
     event, plan = arrival.event, arrival.plan
     if event is None or plan is None:
         return Accepted(fresh=True)
@@ -47,10 +48,10 @@ def _one(db: sqlite3.Connection, arrival: Arrival, now: Micros) -> Accepted:
     if known is None:
         if not (arrival.keep or plan.deliveries):
             return Accepted(fresh=True)
-        return _enter(db, plan, _insert(db, "events", {**columns, "heard": now}), now)
+        return _enter(db, plan, _insert(db, "events", {**columns, "heard": now}), now, arrival.pipeline)
     if not known.undecided:
         return Accepted(fresh=False)
-    return _enter_again(db, event, plan, known.number, now)
+    return _enter_again(db, event, plan, known.number, now, arrival.pipeline)
 
 
 def _known(db: sqlite3.Connection, origin: str, event_id: str) -> _Known | None:
@@ -58,13 +59,15 @@ def _known(db: sqlite3.Connection, origin: str, event_id: str) -> _Known | None:
     return None if found is None else _Known(found["number"], bool(found["undecided"]))
 
 
-def _enter_again(db: sqlite3.Connection, event: Event, plan: Plan, number: int, now: Micros) -> Accepted:
+def _enter_again(
+    db: sqlite3.Connection, event: Event, plan: Plan, number: int, now: Micros, pipeline: Pipeline | None
+) -> Accepted:
     """An event whose plan lacked something: what it lacked then. It is fresh where that made a difference."""
     columns = event_columns(event) | _plan_columns(plan)
-    changed = {key: columns[key] for key in ("repo", "fields", "matched", "troubles", "undecided")}
+    changed = {key: columns[key] for key in ("repo", "fields", "matched", "troubles", "undecided", "refused")}
     assignments = ", ".join(f"{name} = :{name}" for name in changed)
     db.execute(f"UPDATE events SET {assignments} WHERE number = :number", {**changed, "number": number})  # noqa: S608
-    entered = _enter(db, plan, number, now)
+    entered = _enter(db, plan, number, now, pipeline)
     if entered.ready or entered.entries or not changed["undecided"]:
         return entered
     return Accepted(fresh=False)
@@ -78,26 +81,33 @@ def _plan_columns(plan: Plan) -> dict[str, Any]:
     }
 
 
-def _enter(db: sqlite3.Connection, plan: Plan, event: int, now: Micros) -> Accepted:
-    """The plan's deliveries into the outbox, those that are not there yet, and what is to be told of them."""
+def _enter(db: sqlite3.Connection, plan: Plan, event: int, now: Micros, pipeline: Pipeline | None) -> Accepted:
+    """The plan's deliveries into the outbox, those that are not there yet, and what is to be told of them.
+
+    Two triggers of one run may come at the same time: the second makes nothing, and neither do its deliveries.
+    """
+    if pipeline is not None and not pipelines.begin(db, pipeline, event, now):
+        return Accepted(fresh=False)
     live: set[str] = set()
     told: list[Entry] = []
     ready = False
     for delivery in plan.deliveries:
         if db.execute("SELECT 1 FROM deliveries WHERE id = ?", (delivery.id,)).fetchone():
             continue
-        admission = _deliver(db, delivery, event, now)
+        admission = _deliver(db, delivery, event, now, pipeline.id if pipeline is not None else None)
         told += admission.told
         ready = ready or admission.state is State.READY
         if admission.state in (State.READY, State.DEAD):
             live.add(delivery.id)
-    told += journal.tell(db, (entry for entry in plan.entries if entry.delivery in live))
+    told += journal.tell(db, (entry for entry in plan.entries if entry.delivery in live), now)
     return Accepted(fresh=True, ready=ready, entries=tuple(told))
 
 
-def _deliver(db: sqlite3.Connection, delivery: Delivery[Tree], event: int, now: Micros) -> gates.Admission:
+def _deliver(
+    db: sqlite3.Connection, delivery: Delivery[Tree], event: int, now: Micros, pipeline: str | None
+) -> gates.Admission:
     admission = gates.admit(db, delivery, event, now)
-    columns = delivery_columns(delivery)
+    columns = delivery_columns(delivery) | {"pipeline": pipeline if delivery.subject.workflow else None}
     columns |= {"event": event, "state": admission.state, "reason": text(admission.reason), "due": admission.due}
     _insert(db, "deliveries", {**columns, "created": now, "updated": now})
     return admission

@@ -167,6 +167,8 @@ class Run:
     status: Status | None
     receipt: Receipt | None
     options: Tree
+    #: Why it is to be cancelled; empty where nobody asked.
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -278,8 +280,8 @@ class Store(Protocol):
         """All mirrored records of a collection, by did and rkey."""
 
     async def mirror(self, changes: Sequence[RecordChange], now: Micros) -> None:
-        """Write and delete mirrored records, outside of any event (a listing). One whose `rev` is older than what is known of the
-        record changes nothing; an empty `rev` always counts."""
+        """Write and delete mirrored records, outside of any event (a listing). One whose `rev` is older than what is known of
+        the record changes nothing; an empty `rev` always counts."""
 
     async def pipeline(self, name: str, knot: str = "") -> Pipeline | None:
         """A run with its workflows, by its TID, or by the name that a knot gave it."""
@@ -296,8 +298,8 @@ class Store(Protocol):
         before: int | None = None,
         limit: int = 50,
     ) -> tuple[Sequence[Pipeline], int]:
-        """A repo's runs, newest first, and how many there are in all after `before` (a `created`) is applied. With `commits`, the
-        newest of each commit alone, whatever the limit."""
+        """A repo's runs, newest first, and how many there are in all after `before` (a `created`) is applied. With `commits`,
+        the newest of each commit alone, whatever the limit."""
 
     async def name_pipeline(self, pipeline: str, knot: str, rkey: str, now: Micros) -> bool:
         """Remember that a knot announced this run by another name, and announce its statuses under it; whether it was news."""
@@ -326,11 +328,12 @@ class Store(Protocol):
         beginning (and this receipt). False where it is not over, or `key` was seen already."""
 
     async def ask_cancel(self, pipeline: str, workflows: Sequence[str], why: str, now: Micros) -> Sequence[str]:
-        """Nobody wants these workflows (none: all) any more. What waits is discarded and cancelled at once; what is under way is
-        marked, for `to_cancel`. Returns the names of the workflows that are not over."""
+        """Nobody wants these workflows (none: all) any more. What waits is discarded and cancelled at once; what is under way
+        is marked, for `to_cancel`. Returns the names of the workflows that are not over."""
 
     async def to_cancel(self, provider: str, limit: int = 100) -> Sequence[Run]:
-        """Deliveries of this provider that were made, are not over, and are not wanted any more; oldest first."""
+        """Deliveries of this provider that are under way (claimed, or made), not over, and not wanted any more, oldest
+        first."""
 
     async def write_log(self, delivery: str, run: int, first: int, lines: Sequence[LogLine]) -> None:
         """Keep these lines as number `first` and following of that run; what is there already stays."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from router.core.combine import is_news
 from router.core.model import Entry, Status
-from router.engine.store import sql
+from router.engine.store import pipelines, sql
 from router.engine.store.base import OpenReceipt, Told
 from router.engine.store.rows import entry_of, event_of, integer, receipt_of, text
 
@@ -17,24 +18,17 @@ if TYPE_CHECKING:
     from router.core.model import Micros
 
 
-def is_news(before: Status | None, after: Status) -> bool:
-    """Whether a workflow that was `before` may be told to be `after`: a final status never leaves, running never goes back to
-    pending, and what is known already is no news."""
-    if before is None:
-        return True
-    return not before.final and after != before and after is not Status.PENDING
-
-
-def tell(db: sqlite3.Connection, entries: Iterable[Entry]) -> list[Entry]:
-    """Append those that are news, and return them as they stand in the journal."""
-    return [told for entry in entries if (told := _append(db, entry)) is not None]
+def tell(db: sqlite3.Connection, entries: Iterable[Entry], now: Micros) -> list[Entry]:
+    """Append those that are news, and return them as they stand in the journal. What that makes of their pipelines is
+    announced."""
+    return [told for entry in entries if (told := _append(db, entry, now)) is not None]
 
 
 def cancel(db: sqlite3.Connection, delivery: str, workflow: str, why: str, now: Micros) -> list[Entry]:
     """A delivery that will never be made says so, unless it is over already or never told anything."""
     if not workflow:
         return []
-    return tell(db, [Entry(delivery=delivery, workflow=workflow, status=Status.CANCELLED, at=now, error=why)])
+    return tell(db, [Entry(delivery=delivery, workflow=workflow, status=Status.CANCELLED, at=now, error=why)], now)
 
 
 def journal(db: sqlite3.Connection, after: int, limit: int) -> list[Told]:
@@ -71,7 +65,7 @@ def _told(row: sqlite3.Row) -> Told:
     )
 
 
-def _append(db: sqlite3.Connection, entry: Entry) -> Entry | None:
+def _append(db: sqlite3.Connection, entry: Entry, now: Micros) -> Entry | None:
     """Nothing is told of a delivery that the store does not know. Readers order a workflow's statuses by `at`, so it grows."""
     workflow = text(entry.workflow)
     last = _last(db, entry.delivery, workflow)
@@ -80,10 +74,12 @@ def _append(db: sqlite3.Connection, entry: Entry) -> Entry | None:
     code = None if entry.exit_code is None else integer(entry.exit_code)
     told = replace(entry, workflow=workflow, at=max(integer(entry.at), (last["at"] or 0) + 1), exit_code=code)
     db.execute(
-        "INSERT INTO statuses (delivery, workflow, status, at, error, exit_code, url) VALUES (?, ?, ?, ?, ?, ?, ?)",
-        (told.delivery, workflow, told.status, told.at, text(told.error), told.exit_code, text(told.url)),
+        "INSERT INTO statuses (delivery, workflow, run, status, at, error, exit_code, url) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        (told.delivery, workflow, last["run"], told.status, told.at, text(told.error), told.exit_code, text(told.url)),
     )
     db.execute("UPDATE deliveries SET status = ? WHERE id = ? AND workflow = ?", (told.status, told.delivery, workflow))
+    if last["pipeline"] is not None:
+        pipelines.combine(db, last["pipeline"], workflow, now)
     return told
 
 

@@ -106,3 +106,11 @@ def cursor(db: sqlite3.Connection, source: str) -> int | None:
     """How far a source has been heard; None where it never was."""
     found = db.execute("SELECT cursor FROM sources WHERE name = ?", (text(source),)).fetchone()
     return None if found is None else found["cursor"]
+
+
+def refused(db: sqlite3.Connection, since: Micros) -> dict[str, int]:
+    """See Store.refused."""
+    wanted = (
+        "SELECT refused, count(*) AS events FROM events WHERE refused != '' AND heard >= ? GROUP BY refused ORDER BY 2 DESC"
+    )
+    return {row["refused"]: row["events"] for row in db.execute(wanted, (since,))}

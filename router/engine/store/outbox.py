@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from router.core.model import Micros, Outcome, State
 from router.engine.crash import crash_point
-from router.engine.store import journal, sql
+from router.engine.store import journal, runs, sql
 from router.engine.store.base import Claim
 from router.engine.store.rows import delivery_of, integer, receipt_json, text
 
@@ -23,7 +23,8 @@ WHERE number = :number
 """
 _SETTLED = """
 UPDATE deliveries
-SET state = :state, reason = :reason, due = :due, receipt = coalesce(:receipt, receipt), tries = tries - :uncounted,
+SET state = :state, reason = :reason, due = :due, receipt = coalesce(:receipt, receipt),
+    receipt_id = coalesce(:receipt_id, receipt_id), tries = tries - :uncounted,
     failed_at = :failed_at, owner = '', session = '', lease_until = 0, updated = :now
 WHERE id = :id AND owner = :owner AND attempt = :attempt AND state = 'claimed'
 """
@@ -80,6 +81,7 @@ def settle(db: sqlite3.Connection, held: Claim, outcome: Outcome, now: Micros) -
         "reason": reason,
         "due": integer(outcome.due),
         "receipt": receipt_json(outcome.receipt) if outcome.receipt else None,
+        "receipt_id": text(outcome.receipt.id) if outcome.receipt else None,
         "uncounted": int(not outcome.counts),
         "failed_at": _failed_at(held, outcome, now),
         "now": now,
@@ -90,7 +92,7 @@ def settle(db: sqlite3.Connection, held: Claim, outcome: Outcome, now: Micros) -
     if db.execute(_SETTLED, values).rowcount == 0:
         return False
     db.execute(_ENDED, (now, outcome.state, reason, text(outcome.response), delivery.id, delivery.attempt))
-    journal.tell(db, outcome.entries)
+    journal.tell(db, outcome.entries, now)
     crash_point("in_settle")
     return True
 
@@ -126,14 +128,18 @@ def next_due(db: sqlite3.Connection, now: Micros) -> Micros | None:
 
 
 def retry(db: sqlite3.Connection, ids: Sequence[str], now: Micros) -> list[str]:
-    """See Store.retry. What could not be rendered has no options to be made with, so it cannot be tried again."""
+    """See Store.retry. What could not be rendered has no options to be made with, so it cannot be tried again. What was told
+    to be over begins again, in a pipeline of its own."""
     again = """
         UPDATE deliveries
         SET state = CASE WHEN state = 'verify' OR failed_at > 0 THEN 'verify' ELSE 'ready' END,
             due = :now, tries = 0, asked = 1, reason = '', updated = :now
         WHERE id = :id AND planned = 'ready' AND state IN ('dead', 'discarded', 'ready', 'verify')
     """
-    return [one for one in dict.fromkeys(ids) if db.execute(again, {"now": now, "id": text(one)}).rowcount]
+    changed = [one for one in dict.fromkeys(ids) if db.execute(again, {"now": now, "id": text(one)}).rowcount]
+    for one in changed:
+        runs.reopen(db, one, now)
+    return changed
 
 
 def discard(db: sqlite3.Connection, ids: Sequence[str], reason: str, now: Micros) -> list[str]:

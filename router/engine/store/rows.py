@@ -67,6 +67,7 @@ def event_columns(event: Event) -> dict[str, Any]:
         "repo": text(repo_of(event)),
         "record": as_json(event.record),
         "fields": as_json(event.fields),
+        "refused": text(str(event.fields.get("refused", ""))),
     }
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import secrets
+import secrets as chance
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from router.core.errors import StoreError
 from router.engine.crash import crash_point
-from router.engine.store import connection, journal, lists, outbox
+from router.engine.store import connection, journal, lists, logs, mirror, once, outbox, pipelines, runs, sealed
 from router.engine.store.arrivals import accept
 from router.engine.store.facts import facts, remember
 from router.engine.store.lock import Lock
@@ -18,14 +18,17 @@ from router.engine.store.writer import PATIENCE, Work, Writer
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from router.core.model import Entry, Event, Micros, Outcome, State, Tree
+    from router.core.model import Entry, Event, LogLine, Micros, Outcome, Pipeline, Receipt, RecordChange, State, Tree
     from router.engine.store.base import (
         Accepted,
+        Announcement,
         Arrival,
         Claim,
         DeliveryRow,
         EventRow,
         OpenReceipt,
+        Run,
+        SealedSecret,
         SourceRow,
         Store,
         Told,
@@ -72,7 +75,7 @@ class SqliteStore:
         self._writer = writer
         self._lock = lock
         self._read_only = read_only
-        self._session = secrets.token_hex(8)
+        self._session = chance.token_hex(8)
 
     async def close(self) -> None:
         try:
@@ -100,7 +103,7 @@ class SqliteStore:
         return await self._read(partial(outbox.next_due, now=now))
 
     async def tell(self, entries: Sequence[Entry], now: Micros) -> Sequence[Entry]:
-        return await self._write(partial(journal.tell, entries=entries))
+        return await self._write(partial(journal.tell, entries=entries, now=now))
 
     async def journal(self, after: int, limit: int = 200) -> Sequence[Told]:
         return await self._read(partial(journal.journal, after=after, limit=limit))
@@ -148,6 +151,81 @@ class SqliteStore:
 
     async def event(self, number_or_id: str) -> EventRow | None:
         return await self._read(partial(lists.event, number_or_id=number_or_id))
+
+    async def records(self, collection: str) -> Sequence[RecordChange]:
+        return await self._read(partial(mirror.records, collection=collection))
+
+    async def mirror(self, changes: Sequence[RecordChange], now: Micros) -> None:
+        await self._write(partial(mirror.write, changes=changes, now=now))
+
+    async def pipeline(self, name: str, knot: str = "") -> Pipeline | None:
+        return await self._read(partial(pipelines.pipeline, name=name, knot=knot))
+
+    async def pipeline_of(self, key: str) -> Pipeline | None:
+        return await self._read(partial(pipelines.pipeline_of, key=key))
+
+    async def pipelines(
+        self,
+        repo: str,
+        *,
+        commits: Sequence[str] = (),
+        kinds: Sequence[str] = (),
+        before: int | None = None,
+        limit: int = 50,
+    ) -> tuple[Sequence[Pipeline], int]:
+        wanted = partial(pipelines.pipelines, repo=repo, commits=commits, kinds=kinds, before=before, limit=limit)
+        return await self._read(wanted)
+
+    async def name_pipeline(self, pipeline: str, knot: str, rkey: str, now: Micros) -> bool:
+        return await self._write(partial(pipelines.name_pipeline, pipeline=pipeline, knot=knot, rkey=rkey, now=now))
+
+    async def announcements(self, after: int, limit: int = 100) -> Sequence[Announcement]:
+        return await self._read(partial(pipelines.announcements, after=after, limit=limit))
+
+    async def last_announced(self) -> int:
+        return await self._read(pipelines.last_announced)
+
+    async def announce_again(self, pipeline: str, now: Micros) -> int:
+        return await self._write(partial(pipelines.announce_again, pipeline=pipeline, now=now))
+
+    async def runs(self, pipeline: str) -> Sequence[Run]:
+        return await self._read(partial(runs.runs, pipeline=pipeline))
+
+    async def run_of(self, delivery: str) -> Run | None:
+        return await self._read(partial(runs.run_of, delivery=delivery))
+
+    async def by_receipt(self, provider: str, receipt: str) -> Sequence[str]:
+        return await self._read(partial(runs.by_receipt, provider=provider, receipt=receipt))
+
+    async def rerun(self, delivery: str, receipt: Receipt | None, key: str, now: Micros) -> bool:
+        return await self._write(partial(runs.rerun, delivery=delivery, receipt=receipt, key=key, now=now))
+
+    async def ask_cancel(self, pipeline: str, workflows: Sequence[str], why: str, now: Micros) -> Sequence[str]:
+        return await self._write(partial(runs.ask_cancel, pipeline=pipeline, names=workflows, why=why, now=now))
+
+    async def to_cancel(self, provider: str, limit: int = 100) -> Sequence[Run]:
+        return await self._read(partial(runs.to_cancel, provider=provider, limit=limit))
+
+    async def write_log(self, delivery: str, run: int, first: int, lines: Sequence[LogLine]) -> None:
+        await self._write(partial(logs.write_log, delivery=delivery, run=run, first=first, lines=lines))
+
+    async def log(self, delivery: str, run: int, after: int = 0, limit: int = 1000) -> Sequence[LogLine]:
+        return await self._read(partial(logs.log, delivery=delivery, run=run, after=after, limit=limit))
+
+    async def use(self, kind: str, key: str, until: Micros, now: Micros) -> bool:
+        return await self._write(partial(once.use, kind=kind, key=key, until=until, now=now))
+
+    async def secrets(self, repo: str) -> Sequence[SealedSecret]:
+        return await self._read(partial(sealed.secrets, repo=repo))
+
+    async def add_secret(self, secret: SealedSecret) -> bool:
+        return await self._write(partial(sealed.add_secret, secret=secret))
+
+    async def remove_secret(self, repo: str, key: str) -> bool:
+        return await self._write(partial(sealed.remove_secret, repo=repo, key=key))
+
+    async def refused(self, since: Micros) -> Mapping[str, int]:
+        return await self._read(partial(lists.refused, since=since))
 
     async def sources(self) -> Sequence[SourceRow]:
         return await self._read(lists.sources)

@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from router.core.combine import is_news
 from router.core.model import Entry, Receipt, Status, Subject
 from router.engine.store.arrivals import accept as accept_now
 from router.engine.store.connection import MEMORY, open_writing
-from router.engine.store.journal import is_news, journal, tell
+from router.engine.store.journal import journal, tell
 from router.engine.store.rows import LARGEST
 from tests.engine.store.parts import NOW, accept, arrival, claim, delivery, done, event, row
 
@@ -47,7 +48,7 @@ def test_a_journal_is_always_readable_in_order(batches: list[list[Entry]]) -> No
     the numbers grow, and what `tell` returned is what the journal holds."""
     db = open_writing(MEMORY)
     accept_now(db, [arrival("e1", delivery("d1", workflow="ci")), arrival("e2", delivery("d2", "e2", workflow="ci"))], NOW)
-    told = [one for batch in batches for one in tell(db, batch)]
+    told = [one for batch in batches for one in tell(db, batch, NOW)]
     rows = journal(db, 2, 1000)
     everything = journal(db, 0, 1000)
     db.close()
