@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from router.core.errors import RouterError, StoreError
 from router.core.model import Plan, Trouble
@@ -20,7 +20,7 @@ from router.engine.store.base import Arrival
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from router.core.model import Event, Heard
+    from router.core.model import Event, Heard, Pipeline, RecordChange
     from router.core.rulebook import Rulebook
     from router.engine.bell import Bell
     from router.engine.directory import Directory
@@ -37,6 +37,43 @@ DEEPEST = 4
 RESTART = 60.0
 
 
+class Spindle(Protocol):
+    """What a spindle makes of what is heard, before rules see it."""
+
+    def passes(self, event: Event) -> bool:
+        """Whether the event is any of our business."""
+
+    def records(self, event: Event) -> Sequence[RecordChange]:
+        """What is to be mirrored of it."""
+
+    def holds(self, event: Event) -> str:
+        """Why rules must wait: it is a trigger, and what it asks for is not known yet. Empty where they need not."""
+
+    def pipeline(self, event: Event, plan: Plan) -> Pipeline | None:
+        """The run that the event and its plan are."""
+
+    def stored(self, arrivals: Sequence[Arrival]) -> None:
+        """These are committed."""
+
+
+class Plain:
+    """A router that is no spindle."""
+
+    def passes(self, event: Event) -> bool:
+        return True
+
+    def records(self, event: Event) -> Sequence[RecordChange]:
+        return ()
+
+    def holds(self, event: Event) -> str:
+        return ""
+
+    def pipeline(self, event: Event, plan: Plan) -> Pipeline | None:
+        return None
+
+    def stored(self, arrivals: Sequence[Arrival]) -> None: ...
+
+
 class Intake:
     """Shared by all sources. `rulebook` may be exchanged between two events."""
 
@@ -50,6 +87,7 @@ class Intake:
         bell: Bell,
         record: str = "wanted",
     ) -> None:
+        self.spindle: Spindle = Plain()
         self.store = store
         self.rulebook = rulebook
         self.directory = directory
@@ -110,9 +148,13 @@ class Intake:
             sentence = f"An event that {event.depth} of our own statuses led to is not looked at: a rule feeds itself."
             self.observer.fault("loop guard", sentence)
             return Arrival(source=source, cursor=cursor)
+        if not self.spindle.passes(event):
+            return Arrival(source=source, cursor=cursor)
+        records = self.spindle.records(event)
         event, made = await self._planned(event)
         keep = bool(made.matched or made.troubles) or self.record == "all" or (self.record == "wanted" and made.wanted)
-        return Arrival(source=source, cursor=cursor, event=event, plan=made, keep=keep)
+        pipeline = self.spindle.pipeline(event, made)
+        return Arrival(source=source, cursor=cursor, event=event, plan=made, keep=keep, records=records, pipeline=pipeline)
 
     async def _planned(self, event: Event) -> tuple[Event, Plan]:
         """The event, with what is known of it, and its plan.
@@ -121,6 +163,8 @@ class Intake:
         undecided, and planned again, at the latest by the version that has the bug no more.
         """
         try:
+            if why := self.spindle.holds(event):
+                return event, Plan(troubles=(Trouble(rule="", sentence=why, undecided=True),), wanted=True)
             if self.rulebook.candidates(event.nsid):
                 event = await self.directory.complete(event)
             return event, plan(event, self.rulebook, self.directory.identities)
@@ -134,7 +178,9 @@ class Intake:
         while waiting:
             batch = waiting[:BATCH]
             del waiting[: len(batch)]
-            self._tell(batch, await self.store.accept(batch, self.clock.now()))
+            results = await self.store.accept(batch, self.clock.now())
+            self.spindle.stored(batch)
+            self._tell(batch, results)
 
     def _tell(self, batch: Sequence[Arrival], results: Sequence[Accepted]) -> None:
         for arrival, result in zip(batch, results, strict=True):
@@ -148,6 +194,10 @@ class Intake:
         heard_own = any(arrival.source == Echo.name for arrival in batch)
         if heard_own or any(result.ready or result.entries for result in results):
             self.bell.ring()
+
+    async def conclude(self, event: Event) -> None:
+        """An event that was held, now with what was missing."""
+        await self._commit([await self._arrival(event.source, event, None)])
 
     async def plan_again(self) -> None:
         """Every event that a rule could not be decided for, once more: something that was missing may be known now."""

@@ -38,17 +38,18 @@ WHERE pipeline = :pipeline AND name = :name
 
 
 def begin(db: sqlite3.Connection, pipeline: Pipeline, event: int, now: Micros) -> bool:
-    """A new run, announced, with those of its workflows that are over already. False where its key is taken by another event;
-    the same event's again changes nothing."""
-    taken = db.execute("SELECT event FROM pipelines WHERE key = ?", (text(pipeline.key),)).fetchone()
-    if taken is not None:
-        return bool(taken["event"] == event)
-    created = _next(db, now)
-    columns = {name: text(getattr(pipeline, name)) for name in _TEXTS}
-    db.execute(_INSERT, {**columns, "event": event, "record": as_json(pipeline.record), "created": created})
-    for knot, rkey in pipeline.names:
-        db.execute("INSERT OR IGNORE INTO pipeline_names VALUES (?, ?, ?)", (text(knot), text(rkey), pipeline.id))
-    _announce(db, PIPELINE, pipeline.id, pipeline.id, pipeline.record, created)
+    """A new run, announced, with those of its workflows that are over already. False where its key or its id is taken by another
+    event's; the same event's again only adds to it."""
+    taken = db.execute("SELECT id, event FROM pipelines WHERE key = ? OR id = ?", (text(pipeline.key), pipeline.id)).fetchall()
+    if not taken:
+        created = _next(db, now)
+        columns = {name: text(getattr(pipeline, name)) for name in _TEXTS}
+        db.execute(_INSERT, {**columns, "event": event, "record": as_json(pipeline.record), "created": created})
+        for knot, rkey in pipeline.names:
+            db.execute("INSERT OR IGNORE INTO pipeline_names VALUES (?, ?, ?)", (text(knot), text(rkey), pipeline.id))
+        _announce(db, PIPELINE, pipeline.id, pipeline.id, pipeline.record, created)
+    elif [(row["id"], row["event"]) for row in taken] != [(pipeline.id, event)]:
+        return False
     for position, workflow in enumerate(pipeline.workflows):
         _add_workflow(db, pipeline.id, workflow.name, position)
         if workflow.status is not None:
