@@ -90,6 +90,7 @@ def _enter(db: sqlite3.Connection, plan: Plan, event: int, now: Micros, pipeline
         return Accepted(fresh=False)
     live: set[str] = set()
     told: list[Entry] = []
+    skipped: list[tuple[Delivery[Tree], str]] = []
     ready = False
     for delivery in plan.deliveries:
         if db.execute("SELECT 1 FROM deliveries WHERE id = ?", (delivery.id,)).fetchone():
@@ -99,7 +100,12 @@ def _enter(db: sqlite3.Connection, plan: Plan, event: int, now: Micros, pipeline
         ready = ready or admission.state is State.READY
         if admission.state in (State.READY, State.DEAD):
             live.add(delivery.id)
+        elif admission.state is State.SKIPPED:
+            skipped.append((delivery, admission.reason))
     told += journal.tell(db, (entry for entry in plan.entries if entry.delivery in live), now)
+    for delivery, why in skipped:
+        if pipeline is not None and delivery.subject.workflow:
+            pipelines.skip(db, pipeline.id, delivery.subject.workflow, why, now)
     return Accepted(fresh=True, ready=ready, entries=tuple(told))
 
 

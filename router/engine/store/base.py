@@ -284,10 +284,10 @@ class Store(Protocol):
         the record changes nothing; an empty `rev` always counts."""
 
     async def pipeline(self, name: str, knot: str = "") -> Pipeline | None:
-        """A run with its workflows, by its TID, or by the name that a knot gave it."""
+        """A run with its workflows, by its TID, or by the name that a knot gave it. None where it has no workflow."""
 
     async def pipeline_of(self, key: str) -> Pipeline | None:
-        """The run that triggers of this key led to."""
+        """The run that triggers of this key led to, shown or not."""
 
     async def pipelines(
         self,

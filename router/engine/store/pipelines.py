@@ -38,23 +38,30 @@ WHERE pipeline = :pipeline AND name = :name
 
 
 def begin(db: sqlite3.Connection, pipeline: Pipeline, event: int, now: Micros) -> bool:
-    """A new run, announced, with those of its workflows that are over already. False where its key or its id is taken by another
-    event's; the same event's again only adds to it."""
+    """A new run, with those of its workflows that are over already. One without workflows is remembered, and not shown. False
+    where its key or its id is taken by another event's; the same event's again only adds to it."""
     taken = db.execute("SELECT id, event FROM pipelines WHERE key = ? OR id = ?", (text(pipeline.key), pipeline.id)).fetchall()
     if not taken:
-        created = _next(db, now)
         columns = {name: text(getattr(pipeline, name)) for name in _TEXTS}
-        db.execute(_INSERT, {**columns, "event": event, "record": as_json(pipeline.record), "created": created})
+        db.execute(_INSERT, {**columns, "event": event, "record": as_json(pipeline.record), "created": _next(db, now)})
         for knot, rkey in pipeline.names:
             db.execute("INSERT OR IGNORE INTO pipeline_names VALUES (?, ?, ?)", (text(knot), text(rkey), pipeline.id))
-        _announce(db, PIPELINE, pipeline.id, pipeline.id, pipeline.record, created)
     elif [(row["id"], row["event"]) for row in taken] != [(pipeline.id, event)]:
         return False
+    if pipeline.workflows:
+        _announce(db, PIPELINE, pipeline.id, pipeline.id, pipeline.record, _next(db, now))
     for position, workflow in enumerate(pipeline.workflows):
         _add_workflow(db, pipeline.id, workflow.name, position)
         if workflow.status is not None:
             _tell(db, pipeline.id, workflow, now)
     return True
+
+
+def skip(db: sqlite3.Connection, pipeline: str, workflow: str, why: str, now: Micros) -> None:
+    """A delivery that was to report to a workflow is not made: where no other does, the workflow is over."""
+    others = db.execute(sql.text("workflow_parts"), {"pipeline": pipeline, "workflow": workflow}).fetchall()
+    if not others:
+        _tell(db, pipeline, Workflow(name=workflow, status=Status.CANCELLED, at=now, error=why), now)
 
 
 def combine(db: sqlite3.Connection, pipeline: str, workflow: str, now: Micros) -> None:
@@ -167,7 +174,8 @@ def pipeline(db: sqlite3.Connection, name: str, knot: str = "") -> Pipeline | No
     if row is None and knot:
         named = "SELECT p.* FROM pipelines AS p JOIN pipeline_names AS n ON n.pipeline = p.id WHERE n.knot = ? AND n.rkey = ?"
         row = db.execute(named, (text(knot), text(name))).fetchone()
-    return None if row is None else _of(db, row)
+    found = None if row is None else _of(db, row)
+    return found if found is not None and found.workflows else None
 
 
 def pipeline_of(db: sqlite3.Connection, key: str) -> Pipeline | None:

@@ -3,6 +3,7 @@ SELECT p.*, count(*) OVER () AS total
 FROM pipelines AS p
 WHERE
     p.repo = :repo
+    AND EXISTS (SELECT 1 FROM workflows AS w WHERE w.pipeline = p.id)
     AND (:before IS NULL OR p.created < :before)
     AND (:kinds IS NULL OR p.kind IN (SELECT value FROM json_each(:kinds)))
     AND (
@@ -14,6 +15,7 @@ WHERE
                 FROM pipelines AS o
                 WHERE
                     o.repo = p.repo AND o.sha = p.sha AND o.created > p.created
+                    AND EXISTS (SELECT 1 FROM workflows AS w WHERE w.pipeline = o.id)
                     AND (:before IS NULL OR o.created < :before)
                     AND (:kinds IS NULL OR o.kind IN (SELECT value FROM json_each(:kinds)))
             )
