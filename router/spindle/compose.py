@@ -46,7 +46,7 @@ def pipeline(event: Event, plan: Plan, closest: Callable[[], str], now: Micros, 
     owner, name = str(repo.get("owner", "")), str(repo.get("name", ""))
     return Pipeline(
         id=str(named["id"]),
-        key=key(event),
+        key=str(named["key"]),
         knot=str(named["knot"]),
         repo=str(repo.get("did") or f"{owner}/{name}"),
         owner=owner,

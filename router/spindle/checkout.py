@@ -1,0 +1,49 @@
+"""The workflow files of a trigger's commit, as far as they run for it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from router.core.members import workflows
+from router.core.when import Occasion, compiled
+
+if TYPE_CHECKING:
+    from router.core.model import Event, Tree
+    from router.spindle.files import Files
+    from router.spindle.roster import Repo, Roster
+
+
+class Checkout:
+    """Asks a knot for the files, and each file whether it runs."""
+
+    def __init__(self, files: Files, roster: Roster) -> None:
+        self.files = files
+        self.roster = roster
+
+    async def into(self, event: Event, repo: Repo, *, only: frozenset[str] = frozenset()) -> Event:
+        """The event with `workflows`, and with the commit and the default branch where the knot tells them. `only` names those
+        that are wanted; empty for all. Raises RouterError where the knot has no answer."""
+        fields = dict(event.fields)
+        url = self.roster.knot_url(repo.knot)
+        found = await self.files.fetch(url, (repo.did, repo.owner, repo.name), str(fields.get("sha", "")))
+        fields["sha"] = found.commit or fields["sha"]
+        if found.default_branch:
+            fields["repo"] = {**fields["repo"], "default_branch": found.default_branch}
+        occasion = Occasion(
+            kind=str(fields.get("trigger", "")),
+            branch=str(fields.get("branch", "")),
+            tag=str(fields.get("tag", "")),
+            target_branch=str(fields.get("target_branch", "")),
+            action=str(fields.get("action", "")),
+            paths=fields.get("paths"),
+        )
+        run: list[dict[str, Tree]] = []
+        for name, text in found.files:
+            if only and name not in only:
+                continue
+            one = compiled(name, text, occasion)
+            if one.runs:
+                run.append({"name": name, "engine": one.engine, "clone": one.clone, "raw": text})
+        fields["workflows"] = workflows(run) or []
+        return replace(event, fields=fields)
