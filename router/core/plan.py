@@ -86,7 +86,14 @@ class _Maker:
         for position, item in self._items():
             for step in self.rule.steps:
                 if not step.if_trust or self.view.event.fields.get("trust") in step.if_trust:
-                    yield self._delivery(step, position, item)
+                    made = self._delivery(step, position, item)
+                    if self._asked_for(made.subject.workflow):
+                        yield made
+
+    def _asked_for(self, workflow: str) -> bool:
+        """Whoever asks for a run by hand may ask for some of its workflows: `only` names them."""
+        only = self.view.event.fields.get("only")
+        return not only or not workflow or workflow in only
 
     def _items(self) -> Iterator[tuple[int, Tree]]:
         """One unnamed item, or those of `each` for which `where` holds."""
