@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from router.core.conditions import Asks
 from router.core.model import Trouble
-from router.core.rulebook import OWN_STATUS, Mode, Strategy, asks_for_statuses
+from router.core.rulebook import OWN_STATUS, Mode, Strategy, Unmatched, asks_for_statuses
 from router.core.truth import Unevaluable, attempt
 from router.core.view import View
 
@@ -84,6 +84,13 @@ def _speaks_of(rule: Rule, view: View) -> bool:
     if any(test.field in ("nsid", "source") for test in tests):
         return True
     return all(view.values(test.field) for test in tests if not test.field.startswith("$"))
+
+
+def keeps_silent(event: Event, rulebook: Rulebook, identities: Identities) -> bool:
+    """Whether every ruleset that is about such an event wants it not to be told that none of its rules acts."""
+    view = View(event, identities)
+    about = [ruleset for ruleset, rules in rulebook.candidates(event.nsid) if any(_speaks_of(rule, view) for rule in rules)]
+    return bool(about) and all(ruleset.unmatched is Unmatched.SILENT for ruleset in about)
 
 
 def moment(time: Micros) -> datetime:

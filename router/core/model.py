@@ -264,8 +264,8 @@ class Workflow:
 class Pipeline:
     """One run of one commit of a repo, as Tangled shows it.
 
-    `id` is a TID. `key` is what makes two triggers one: the repo, kind, ref and commit that they share. `repo` is its
-    DID, or `owner/name` of a repo that has none; `record` is what happened in the shape of `sh.tangled.pipeline`, the trigger in
+    `id` is a TID. `key` is what makes two triggers one: the repo, kind, ref and commit that they share. `repo` is its DID, or
+    `owner/name` of one that has none; `record` is what happened in the shape of `sh.tangled.pipeline`, the trigger in
     `triggerMetadata`. `source_repo` is the DID of the fork that was checked out, else empty. `created` is in nanoseconds and
     grows from each to the next. `names` are (knot, rkey) under which others announced the same run.
     """

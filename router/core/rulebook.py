@@ -110,6 +110,13 @@ class Rule:
     allow_untrusted: bool = False
 
 
+class Unmatched(StrEnum):
+    """Whether a push that no rule of a ruleset acts on says so in Tangled."""
+
+    REPORT = "report"
+    SILENT = "silent"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ruleset:
     """One file. `text` is what it says: two rulesets of one name and one text decide alike."""
@@ -120,6 +127,7 @@ class Ruleset:
     strategy: Strategy
     vars: Mapping[str, Tree]
     rules: tuple[Rule, ...]
+    unmatched: Unmatched = Unmatched.REPORT
 
 
 class Rulebook:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from router.core import document, grammar, identity, jsonpath, keys, mentions, steps, trust
 from router.core.conditions import AllOf, Condition
 from router.core.problems import Level, Problems, nearest
-from router.core.rulebook import Rule, Rulebook, Ruleset, Strategy
+from router.core.rulebook import Rule, Rulebook, Ruleset, Strategy, Unmatched
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from router.core.model import Tree
     from router.core.render import Renderer
 
-FILE_KEYS = ("strategy", "defaults", "vars", "rules")
+FILE_KEYS = ("strategy", "unmatched", "defaults", "vars", "rules")
 DEFAULTABLE = (
     "when",
     "do",
@@ -127,6 +127,7 @@ class _Reader:
             file=self.text.file,
             text=self.text.text,
             strategy=keys.word(root.get("strategy"), Strategy, Strategy.ALL, self.problems, "`strategy`"),
+            unmatched=keys.word(root.get("unmatched"), Unmatched, Unmatched.REPORT, self.problems, "`unmatched`"),
             vars=self.vars,
             rules=tuple(self._rules(root)),
         )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from router.core import keys, rules
 from router.core.model import Busy
-from router.core.rulebook import Mode, Strategy
+from router.core.rulebook import Mode, Strategy, Unmatched
 from router.schema import conditions, options
 from router.schema.values import (
     CLOCK,
@@ -43,6 +43,10 @@ def rules_schema(providers: Mapping[str, type[BaseModel]]) -> Schema:
     known = _rule()
     file = {
         "strategy": {"enum": [word.value for word in Strategy], "description": "`first`: the first rule that matches wins."},
+        "unmatched": {
+            "enum": [word.value for word in Unmatched],
+            "description": "`silent`: a push that none of these rules acts on does not say so in Tangled.",
+        },
         "defaults": closed({key: known[key] for key in rules.DEFAULTABLE}),
         "vars": {"type": "object"},
         "rules": {"type": "array", "items": {"$ref": "#/$defs/rule"}},

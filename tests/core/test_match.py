@@ -239,3 +239,22 @@ def test_an_event_of_another_nsid_is_explained_too() -> None:
     failed = verdict.verdict.failed()
     assert failed is not None
     assert failed.text == f'nsid: "{PUSH}"'
+
+
+def test_a_ruleset_may_keep_silent_about_what_it_does_not_match() -> None:
+    """Where every ruleset that is about such pushes says so; one that is about something else has no say."""
+
+    def silent(*texts: str) -> bool:
+        problems = Problems()
+        given = [rules.RuleText(str(number), f"{number}.yaml", text) for number, text in enumerate(texts)]
+        rulebook = rules.load(given, PROVIDERS, problems)
+        assert problems.errors == []
+        return match.keeps_silent(pushed(), rulebook, WHO)
+
+    quiet = "unmatched: silent\nrules: [{name: a, when: {trigger: push, branch: other}, do: []}]"
+    loud = "rules: [{name: b, when: {trigger: push, branch: another}, do: []}]"
+    elsewhere = "rules: [{name: c, when: {trigger: schedule}, do: []}]"
+    assert silent(quiet)
+    assert silent(quiet, elsewhere)
+    assert not silent(quiet, loud)
+    assert not silent(elsewhere)
