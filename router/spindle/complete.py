@@ -11,7 +11,7 @@ from router.core.wire import PIPELINE, pipeline_uri
 from router.spindle import compose, trust
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from router.core.model import Event, Tree
     from router.engine.store.base import Store
@@ -47,7 +47,7 @@ class Completer:
         event = self.named(event)
         knot = str(event.fields.get("knot", "")) if event.kind == "knot" else repo.knot
         if why := await self.roster.verdict(repo, knot):
-            return await self._shown(refused(event, why))
+            return await self.shown(refused(event, why))
         if _skips(event):
             return refused(event, "The push asks for no CI (skip-ci).")
         if event.nsid in (PULL, PULL_STATUS):
@@ -56,7 +56,7 @@ class Completer:
 
     async def given_up(self, event: Event, why: str) -> Event:
         """An event whose peers never told what it lacks."""
-        return await self._shown(refused(self.named(event), f"It was given up after a day: {why}"))
+        return await self.shown(refused(self.named(event), f"It was given up after a day: {why}"))
 
     def named(self, event: Event) -> Event:
         """The event with its repo as the roster knows it, whichever generation tells of it."""
@@ -76,7 +76,7 @@ class Completer:
         key = compose.key(event)
         if event.nsid != PIPELINE:
             event = await self.checkout.into(event, repo)
-        return await self._shown(event, key)
+        return await self.shown(event, key)
 
     async def _pull(self, event: Event, repo: Repo) -> Event:
         found = await self.pulls.round(event)
@@ -102,7 +102,7 @@ class Completer:
         key = compose.key(event)
         if not found.source_repo:
             event = await self.checkout.into(event, repo)
-        return await self._shown(event, key)
+        return await self.shown(event, key)
 
     async def _taken(self, event: Event) -> Event | None:
         """The event refused, if the run that it asks for is another's already."""
@@ -114,8 +114,9 @@ class Completer:
             await self.store.name_pipeline(existing.id, str(event.fields.get("knot", "")), rkey, self.clock.now())
         return refused(event, f"It tells again of what made the pipeline {existing.id}.")
 
-    async def _shown(self, event: Event, key: str = "") -> Event:
-        """With the name of the run that it makes, and with what makes it one: a tag's own sha may have given way to its commit's."""
+    async def shown(self, event: Event, key: str = "") -> Event:
+        """With the name of the run that it makes, and with the key that makes it one: by now, a tag's sha may have given way to
+        its commit's."""
         key = key or compose.key(event)
         name = await self._name(event, key)
         knot = str((event.fields.get("repo") or {}).get("knot") or event.fields.get("knot") or "")

@@ -50,5 +50,5 @@ def test_who_pushed_was_let_in_by_the_knot(actor: str, word: str) -> None:
 )
 @pytest.mark.parity(35)
 def test_strangers_and_forks_need_approval(author: str, fork: bool, answer: tuple[str, bool]) -> None:  # noqa: FBT001
-    """A fork never starts by itself, whoever its author is; neither does what a member of the spindle asks of another's repo."""
+    """A fork never starts by itself, whoever wrote it; neither does what a member of the spindle asks of another's repo."""
     assert trust.of_pull(author, ALICE, REPO, People(), fork=fork) == answer
