@@ -25,9 +25,11 @@ from router.sections import (
     SECTIONS,
     Config,
     DeliverySection,
+    EgressSection,
     IdentitySection,
     LogSection,
     SourceConfig,
+    SpindleSection,
     StoreSection,
 )
 
@@ -94,6 +96,8 @@ class _Reader:
             identity=self._section("identity", IdentitySection),
             delivery=self._section("delivery", DeliverySection),
             log=self._section("log", LogSection),
+            egress=self._section("egress", EgressSection),
+            spindle=self._spindle(),
             rules=tuple(self._rules()),
             sources=tuple(self._sources()) if with_plugins else (),
             providers=self._providers() if with_plugins else {},
@@ -113,6 +117,16 @@ class _Reader:
         written = document.tree(node, self.problems) if node is not None else {}
         made = self._checked(model, written, node, f"`{name}`")
         return (model.model_validate({**written, **given}) if given else made) if made is not None else model()
+
+    def _spindle(self) -> SpindleSection | None:
+        """There is one as soon as anything says something of it."""
+        node, given = self._get("spindle"), self.environment.get("spindle", {})
+        if node is None and not given:
+            return None
+        if node is not None and not document.mapping(node, self.problems, "`spindle`"):
+            return None
+        written = document.tree(node, self.problems) if node is not None else {}
+        return self._checked(SpindleSection, {**written, **given}, node, "`spindle`")
 
     def _checked(self, model: type[SectionT], tree: Any, node: Node | None, what: str) -> SectionT | None:
         """The model, or None with its problems told where they stand."""

@@ -48,7 +48,8 @@ def read(
         if name in known:
             section, key = known[name]
             value = _value(sections[section], key, environ[name])
-            wrong = list(options.complaints(sections[section], {key: value}, lambda _text: False))
+            complaints = options.complaints(sections[section], {key: value}, lambda _text: False)
+            wrong = [complaint for complaint in complaints if complaint.loc and complaint.loc[0] == key]
             for complaint in wrong:
                 problems.error("R040", Place(ENVIRONMENT, path=name), f"{name} is wrong: {complaint.sentence}.")
             if not wrong:

@@ -68,3 +68,9 @@ class Host:
     clock: Clock = field(default_factory=SystemClock)
     rng: random.Random = field(default_factory=random.Random)
     scribe: Scribe = field(default_factory=Deaf)
+    #: For what strangers name: it connects to public addresses alone. The same as `http` where nobody is a stranger: in tests.
+    guarded: aiohttp.ClientSession | None = None
+
+    @property
+    def outside(self) -> aiohttp.ClientSession:
+        return self.guarded or self.http

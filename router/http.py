@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import ipaddress
 import sys
 from importlib.metadata import PackageNotFoundError, version
 from types import SimpleNamespace
+from typing import Any
 
 import aiohttp
 
 from router.core.errors import RouterError
+from router.egress import Egress, EgressRefused, GuardedResolver
 
 #: Seconds. A request that needs longer says so itself; a stuck peer must not hold a lane for ever.
 TIMEOUT = aiohttp.ClientTimeout(total=60, sock_connect=10, sock_read=30)
@@ -43,6 +46,29 @@ def open_session(connector: aiohttp.BaseConnector | None = None) -> aiohttp.Clie
         trace_configs=[guard],
         trust_env=False,
     )
+
+
+def open_outside(egress: Egress) -> aiohttp.ClientSession:
+    """A session for whatever strangers name: it connects to public addresses alone. Raises EgressRefused for others."""
+    return open_session(_Guarded(egress))
+
+
+class _Guarded(aiohttp.TCPConnector):
+    """Every address passes the guard, also one that stands in the URL itself."""
+
+    def __init__(self, egress: Egress) -> None:
+        super().__init__(limit=0, ttl_dns_cache=60, resolver=GuardedResolver(egress))
+        self.egress = egress
+
+    async def connect(self, req: aiohttp.ClientRequest, traces: list[Any], timeout: aiohttp.ClientTimeout) -> Any:
+        host = req.url.raw_host or ""
+        try:
+            literal = str(ipaddress.ip_address(host.partition("%")[0]))
+        except ValueError:
+            literal = ""
+        if literal and (why := self.egress.refusal(literal)):
+            raise EgressRefused(f"{host} is not called: {why}.")
+        return await super().connect(req, traces, timeout)
 
 
 async def _refuse(

@@ -76,7 +76,7 @@ class DeliverySection(Closed):
 
 
 class SpindleSection(Closed):
-    """What makes the router a Tangled spindle: repos choose it by its `hostname`, and their owners are the `owner` of the spindle or
+    """What makes the router a Tangled spindle: repos choose it by its `hostname`, and their owners are the spindle's `owner` or
     its members. `listen` is where peers reach it; a proxy in front of it ends TLS."""
 
     hostname: Annotated[str, AfterValidator(_hostname)] = Field(
@@ -121,6 +121,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "delivery": DeliverySection,
     "log": LogSection,
     "egress": EgressSection,
+    "spindle": SpindleSection,
 }
 
 

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from router.core.rulebook import Rule, Rulebook, Ruleset
     from router.core.truth import Identities
 
+#: What is said of a rule that a stranger's pull request would set off.
+WAITS = "It waits for approval: somebody who may push has to run it."
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 #: A year before the calendar ends, so that no time zone leads out of it.
 _LAST = (datetime(9999, 1, 1, tzinfo=UTC) - _EPOCH) // timedelta(microseconds=1)
@@ -54,6 +56,9 @@ def select(view: View, rulebook: Rulebook) -> Selection:
     Under `first`, a rule that cannot be decided *now* ends its ruleset: what comes after it must not win by accident. One
     that cannot be evaluated at all (text compared with a number) is passed over, and told.
     """
+    if why := refusal(view.event):
+        return Selection(troubles=(Trouble(rule="", sentence=why),), wanted=True)
+    waits = view.event.fields.get("approval") == "needed"
     chosen: list[tuple[Ruleset, Rule]] = []
     troubles: list[Trouble] = []
     candidates = rulebook.candidates(view.event.nsid)
@@ -67,12 +72,24 @@ def select(view: View, rulebook: Rulebook) -> Selection:
                 if first and doubt.undecided:
                     break
                 continue
-            if held:
+            if held and waits and not names_trust(rule):
+                troubles.append(Trouble(rule=rule.id, sentence=WAITS))
+            elif held:
                 chosen.append((ruleset, rule))
                 if first:
                     break
     wanted = bool(chosen) or any(_speaks_of(rule, view) for _, rules in candidates for rule in rules)
     return Selection(tuple(chosen), tuple(troubles), wanted=wanted)
+
+
+def refusal(event: Event) -> str:
+    """Why no rule sees the event; empty where they do."""
+    return str(event.fields.get("refused") or "")
+
+
+def names_trust(rule: Rule) -> bool:
+    """Whether a rule thinks of who set the event off. Any other is not shown what a stranger asks for until it is approved."""
+    return any(test.field == "trust" for test in rule.when.tests())
 
 
 def _speaks_of(rule: Rule, view: View) -> bool:
@@ -135,10 +152,14 @@ def why(event: Event, rule: Rule, identities: Identities) -> Sequence[str]:
 def _note(rule: Rule, verdict: Verdict, event: Event, ended_by: str) -> str:
     if rule.mode is Mode.OFF:
         return "the rule is off"
+    if why := refusal(event):
+        return f"no rule sees the event: {why}"
     if not verdict.held:
         return ""
     if event.nsid == OWN_STATUS and not asks_for_statuses(rule):
         return "our own statuses are shown only to rules that ask for `status`, `source` or `nsid`"
     if not is_active(rule, event.time):
         return "the rule is not active at this time of the day"
+    if event.fields.get("approval") == "needed" and not names_trust(rule):
+        return WAITS
     return f"`{ended_by}` comes first" if ended_by else ""

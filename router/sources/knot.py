@@ -59,7 +59,9 @@ class Knot:
 
     finite = False
 
-    def __init__(self, name: str, settings: Settings, host: Host, observer: Observer) -> None:
+    def __init__(self, name: str, settings: Settings, host: Host, observer: Observer, *, outside: bool = False) -> None:
+        """`outside` says that a stranger named the knot."""
+        self.outside = outside
         self.name = name
         self.host = host
         self.observer = observer
@@ -82,7 +84,7 @@ class Knot:
         self._cursor = self._first() if cursor is None else cursor
         if cursor is None:
             yield Heard(cursor=self._cursor)
-        line = Line(self.name, self.host, self.observer, self._url)
+        line = Line(self.name, self.host, self.observer, self._url, outside=self.outside)
         async with aclosing(line.messages()) as messages:  # type: ignore[type-var]
             async for message in messages:
                 heard = understand(message, self._parse)

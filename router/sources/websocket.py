@@ -63,7 +63,17 @@ class _Ended:
 class Line:
     """One peer's websocket. `address` is asked before each dial, with the number of dials in a row that came to nothing."""
 
-    def __init__(self, name: str, host: Host, observer: Observer, address: Callable[[int], str], limit: int = LIMIT) -> None:
+    def __init__(
+        self,
+        name: str,
+        host: Host,
+        observer: Observer,
+        address: Callable[[int], str],
+        limit: int = LIMIT,
+        *,
+        outside: bool = False,
+    ) -> None:
+        self.session = host.outside if outside else host.http
         self.name = name
         self.host = host
         self.observer = observer
@@ -114,7 +124,7 @@ class Line:
 
     async def _dial(self, url: str) -> WebSocket:
         async with asyncio.timeout(DIAL_WITHIN):
-            return await self.host.http.ws_connect(
+            return await self.session.ws_connect(
                 url,
                 autoping=False,
                 autoclose=False,

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from router.core.members import workflows
-from router.core.when import Occasion, compiled
+from router.core.when import Occasion, compile_file
 
 if TYPE_CHECKING:
     from router.core.model import Event, Tree
@@ -22,12 +22,11 @@ class Checkout:
         self.roster = roster
 
     async def into(self, event: Event, repo: Repo, *, only: frozenset[str] = frozenset()) -> Event:
-        """The event with `workflows`, and with the commit and the default branch where the knot tells them. `only` names those
-        that are wanted; empty for all. Raises RouterError where the knot has no answer."""
+        """The event with `workflows`, and with the default branch where the knot tells it. `only` names those that are wanted;
+        empty for all. Raises RouterError where the knot has no answer."""
         fields = dict(event.fields)
         url = self.roster.knot_url(repo.knot)
         found = await self.files.fetch(url, (repo.did, repo.owner, repo.name), str(fields.get("sha", "")))
-        fields["sha"] = found.commit or fields["sha"]
         if found.default_branch:
             fields["repo"] = {**fields["repo"], "default_branch": found.default_branch}
         occasion = Occasion(
@@ -39,11 +38,14 @@ class Checkout:
             paths=fields.get("paths"),
         )
         run: list[dict[str, Tree]] = []
+        faults: list[dict[str, Tree]] = []
         for name, text in found.files:
             if only and name not in only:
                 continue
-            one = compiled(name, text, occasion)
-            if one.runs:
+            one = compile_file(name, text, occasion)
+            if one.fault:
+                faults.append({"name": name, "fault": one.fault})
+            elif one.runs:
                 run.append({"name": name, "engine": one.engine, "clone": one.clone, "raw": text})
-        fields["workflows"] = workflows(run) or []
+        fields["workflows"] = [*(workflows(run) or []), *faults]
         return replace(event, fields=fields)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
+from functools import partial
 from typing import TYPE_CHECKING
 
 from router.core.errors import RouterError
@@ -184,7 +185,7 @@ class Triggers:
             elif len(self._tasks) < LANES:
                 seen.add(repo)
                 self._tasks[repo] = task = group.create_task(self._work(row), name=f"trigger {row.number}")
-                task.add_done_callback(lambda _task, repo=repo: self._done(repo))
+                task.add_done_callback(partial(self._done, repo))
         return min(waits)
 
     def _due_at(self, row: EventRow, compiled: Collection[str]) -> Micros | None:
@@ -198,7 +199,7 @@ class Triggers:
     def _run_of(self, event: Event) -> str:
         return compose.key(self.completer.named(event))
 
-    def _done(self, repo: str) -> None:
+    def _done(self, repo: str, _task: asyncio.Task[None]) -> None:
         del self._tasks[repo]
         self._woken.set()
 

@@ -1,0 +1,65 @@
+"""Why no rule acts on a push, in one sentence for whoever looks at the commit in Tangled.
+
+Anybody may read it. So of the rule that came closest it shows the name, the field that kept it from acting and what the push
+has there; what the operator wrote is shown of fields that say which part of a repo is meant, never of lists of repos and people.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from router.core.match import refusal
+from router.core.problems import printable
+from router.core.view import View
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from router.core.conditions import Verdict
+    from router.core.model import Event
+    from router.core.rulebook import Rule, Rulebook
+    from router.core.truth import Identities
+
+LONGEST = 300
+#: Fields that tell what kind of thing a rule is about: one that is about something else did not come close.
+_KINDS = ("nsid", "source", "trigger", "operation", "status")
+_SHOWN = ("branch", "tag", "ref", "target_branch", "paths", "action", "workflow", "trigger")
+_WORDS = {"push": "push", "pull_request": "pull request", "manual": "manual run"}
+
+
+def closest(event: Event, rulebook: Rulebook, identities: Identities) -> str:
+    """A sentence of at most 300 characters, printable."""
+    if why := refusal(event):
+        return printable(why)[:LONGEST]
+    what = _WORDS.get(str(event.fields.get("trigger")), "event")
+    found = min(_candidates(event, rulebook, identities), key=lambda one: one[:2], default=None)
+    if found is None:
+        return f"No rule of this router is about such a {what}."
+    _, _, rule, leaf = found
+    return printable(f"No rule acts on this {what}. Closest is `{rule.id}`: {_failed(leaf)}.")[:LONGEST]
+
+
+def _candidates(event: Event, rulebook: Rulebook, identities: Identities) -> Iterator[tuple[int, int, Rule, Verdict]]:
+    """Rules with how many of their conditions fail and hold (fewer and more are closer), and the first that fails."""
+    view = View(event, identities)
+    for _, rules in rulebook.candidates(event.nsid):
+        for rule in rules:
+            verdict = rule.when.answer(view)
+            failed = verdict.failed()
+            leaves = list(verdict.leaves())
+            if failed is None or any(leaf.held is not True and _field(leaf) in _KINDS for leaf in leaves):
+                continue
+            missed = sum(leaf.held is not True for leaf in leaves)
+            yield missed, -len(leaves), rule, next((leaf for leaf in failed.leaves() if leaf.held is not True), failed)
+
+
+def _field(leaf: Verdict) -> str:
+    return leaf.text.partition(":")[0]
+
+
+def _failed(leaf: Verdict) -> str:
+    field = _field(leaf)
+    saw = f", and is {leaf.saw}" if leaf.saw else ", and there is none"
+    if field in _SHOWN:
+        return f"it asks for {leaf.text}{saw}"
+    return f"`{field}` is not what it asks for"

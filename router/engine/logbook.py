@@ -1,0 +1,89 @@
+"""What a workflow says, from its first line to its last: as the store keeps it, or else as its provider tells it."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from router.core.errors import RouterError
+from router.core.model import LogLine
+from router.provider import Logs
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping, Sequence
+
+    from router.engine.bell import Bell
+    from router.engine.dispatch import Guest
+    from router.engine.store.base import Run, Store
+    from router.host import Clock
+
+#: Seconds between two looks at a workflow that runs, and microseconds for which an answer of a provider serves all who watch.
+EVERY, FRESH = 3.0, 2_500_000
+PAGE = 1000
+
+
+class Logbook:
+    """Several may follow one workflow: its provider is asked once for all of them."""
+
+    def __init__(self, store: Store, guests: Mapping[str, Guest], bell: Bell, clock: Clock) -> None:
+        self.store = store
+        self.guests = guests
+        self.bell = bell
+        self.clock = clock
+        self._asked: dict[tuple[str, int], tuple[int, asyncio.Task[Sequence[LogLine]]]] = {}
+
+    async def follow(self, pipeline: str, workflow: str) -> AsyncIterator[LogLine]:
+        """Every line, and those to come; ends when the workflow is over and everything was said."""
+        said: dict[str, int] = {}
+        first: dict[str, int] = {}
+        steps = 0
+        while True:
+            over = await self._over(pipeline, workflow)
+            for run in await self.store.runs(pipeline):
+                if run.workflow != workflow:
+                    continue
+                offset = first.setdefault(run.delivery, steps)
+                lines = await self._lines(run, said.get(run.delivery, 0), over=over)
+                said[run.delivery] = said.get(run.delivery, 0) + len(lines)
+                for line in lines:
+                    steps = max(steps, offset + line.step + 1)
+                    yield replace(line, step=offset + line.step)
+            if over:
+                return
+            await self.clock.sleep(EVERY)
+
+    async def _over(self, pipeline: str, workflow: str) -> bool:
+        found = await self.store.pipeline(pipeline)
+        one = next((one for one in found.workflows if one.name == workflow), None) if found is not None else None
+        return one is None or (one.status is not None and one.status.final)
+
+    async def _lines(self, run: Run, after: int, *, over: bool) -> Sequence[LogLine]:
+        """Those from number `after` on."""
+        kept: list[LogLine] = []
+        while page := await self.store.log(run.delivery, run.run, after + len(kept), PAGE):
+            kept += page
+        guest = self.guests.get(run.provider)
+        if kept or guest is None or run.receipt is None or not isinstance(guest.provider, Logs):
+            return kept
+        try:
+            lines = await self._ask(run, guest.provider)
+        except RouterError as error:
+            return (
+                [LogLine(step=0, part="said", text=f"[the log cannot be read: {error}]", system=True)]
+                if over and not after
+                else []
+            )
+        if over and lines:
+            await self.store.write_log(run.delivery, run.run, 0, lines)
+        return lines[after:]
+
+    async def _ask(self, run: Run, provider: Logs) -> Sequence[LogLine]:
+        key, now = (run.delivery, run.run), self.clock.now()
+        asked = self._asked.get(key)
+        if asked is None or (asked[1].done() and asked[0] + FRESH <= now):
+            assert run.receipt is not None  # noqa: S101 - seen by the caller
+            asked = now, asyncio.ensure_future(provider.logs(run.receipt))
+            self._asked = {name: one for name, one in self._asked.items() if one[0] + FRESH > now or not one[1].done()}
+            self._asked[key] = asked
+        return await asyncio.shield(asked[1])

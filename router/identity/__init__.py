@@ -1,0 +1,1 @@
+"""Who a DID is: documents, keys, handles."""

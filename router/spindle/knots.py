@@ -1,0 +1,86 @@
+"""Lines to knots: one is opened with the first repo of ours that lives there, and closed with the last."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from router.sources.knot import Knot, Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
+    from router.engine.intake import Intake
+    from router.host import Host
+    from router.observe import Observer
+    from router.spindle.roster import Roster
+
+#: Lines at once. Strangers cannot open any: only repos of members count.
+MOST = 1000
+
+
+def source_name(knot: str) -> str:
+    """No source in router.yaml can have it: it has a colon."""
+    return f"knot:{knot}"
+
+
+class Knots:
+    """`configured` are hosts that the operator listens to anyway; `opened` is told the name of each source."""
+
+    def __init__(
+        self,
+        roster: Roster,
+        intake: Intake,
+        host: Host,
+        observer: Observer,
+        configured: Collection[str],
+        opened: Callable[[str], object],
+    ) -> None:
+        self.roster = roster
+        self.intake = intake
+        self.host = host
+        self.observer = observer
+        self.configured = frozenset(configured)
+        self.opened = opened
+        self._lines: dict[str, asyncio.Task[None]] = {}
+
+    @property
+    def lines(self) -> frozenset[str]:
+        """Hosts that are listened to now."""
+        return frozenset(self._lines)
+
+    async def run(self) -> None:
+        """For ever."""
+        changed = asyncio.Event()
+        self.roster.watchers.append(changed.set)
+        try:
+            while True:
+                changed.clear()
+                await self.look()
+                await changed.wait()
+        finally:
+            await self._close(self._lines)
+
+    async def look(self) -> None:
+        """Open and close what the roster says, and leave the others alone."""
+        wanted = sorted(self.roster.knots - self.configured)
+        if len(wanted) > MOST:
+            self.observer.fault("roster", f"Only {MOST} of {len(wanted)} knots are listened to.", None)
+        await self._close(set(self._lines) - set(wanted[:MOST]))
+        for knot in wanted[:MOST]:
+            if knot not in self._lines:
+                self._lines[knot] = self._open(knot)
+
+    def _open(self, knot: str) -> asyncio.Task[None]:
+        name = source_name(knot)
+        self.opened(name)
+        source = Knot(
+            name, Settings(host=self.roster.knot_url(knot).removeprefix("https://")), self.host, self.observer, outside=True
+        )
+        return asyncio.create_task(self.intake.listen(source), name=f"source {name}")
+
+    async def _close(self, knots: Collection[str]) -> None:
+        closing = [self._lines.pop(knot) for knot in list(knots)]
+        for task in closing:
+            task.cancel()
+        await asyncio.gather(*closing, return_exceptions=True)
