@@ -28,6 +28,7 @@ __all__ = [
     "Closed",
     "Command",
     "Duration",
+    "EndsWithItsAttempt",
     "Exposes",
     "Follows",
     "Hears",
@@ -90,6 +91,13 @@ class Cancels(Protocol):
     async def cancel(self, receipt: Receipt, /) -> bool:
         """Stop it. True where the other side agreed, or it is stopping already; False where it is over, so that its own end is
         the truth. Raises Transient where that cannot be told now."""
+
+
+@runtime_checkable
+class EndsWithItsAttempt(Protocol):
+    """A provider whose effects are over when `deliver` is, however it ends: cancelling the attempt cancels them."""
+
+    ends_with_its_attempt: bool
 
 
 @runtime_checkable

@@ -1,7 +1,7 @@
 """Why no rule acts on a push, in one sentence for whoever looks at the commit in Tangled.
 
 Anybody may read it. So of the rule that came closest it shows the name, the field that kept it from acting and what the push
-has there; what the operator wrote is shown of fields that say which part of a repo is meant, never of lists of repos and people.
+has there; what the operator wrote is shown of fields that say which part of a repo is meant, never of repos and people.
 """
 
 from __future__ import annotations

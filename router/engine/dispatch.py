@@ -17,7 +17,7 @@ from router.core.errors import Ambiguous, Permanent, RenderError, RouterError, T
 from router.core.model import Delivery, Entry, Outcome, Receipt, State, Status
 from router.core.retry import judge
 from router.engine.crash import crash_point
-from router.provider import AnyPlugin, Provider, Reconciles
+from router.provider import AnyPlugin, EndsWithItsAttempt, Provider, Reconciles
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -71,6 +71,8 @@ class Dispatch:
         self.each = each
         self.lease = lease
         self._running: dict[asyncio.Task[None], Delivery[Tree]] = {}
+        #: Why those were cancelled that are being ended.
+        self._unwanted: dict[str, str] = {}
         self._swept = host.clock.now()
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -87,6 +89,16 @@ class Dispatch:
                 task.add_done_callback(self._done)
             if not claims:
                 await self._rest(rung, now)
+
+    def cancel(self, delivery: str, why: str) -> bool:
+        """End an attempt that is under way, where its provider acts on this machine: whether there was one."""
+        for task, running in self._running.items():
+            guest = self.guests.get(running.provider)
+            if running.id == delivery and guest is not None and isinstance(guest.provider, EndsWithItsAttempt):
+                self._unwanted[delivery] = why
+                task.cancel()
+                return True
+        return False
 
     async def finish(self, seconds: float) -> None:
         """Give what is under way so long to end, and leave the rest to its lease: the next start looks it up."""
@@ -130,7 +142,14 @@ class Dispatch:
             self.observer.fault("dispatch", "A delivery could not be settled; its lease will run out.", error)
 
     async def deliver(self, claim: Claim) -> None:
-        outcome = await self._outcome(claim)
+        try:
+            outcome = await self._outcome(claim)
+        except asyncio.CancelledError:
+            why = self._unwanted.pop(claim.delivery.id, None)
+            if why is None:
+                raise
+            receipt = Receipt(id=claim.delivery.id, status=Status.CANCELLED, error=why)
+            outcome = replace(_made(receipt), entries=_entries(claim.delivery, _made(receipt), self.host.clock.now()))
         if await self.store.settle(claim, outcome, self.host.clock.now()):
             self.observer.attempted(claim.delivery, outcome)
             for entry in outcome.entries:

@@ -1,7 +1,7 @@
 """Whether a repo is whose its record says: anybody may write any `repoDid` into a record of their own.
 
-Its knot has to agree (`sh.tangled.repo.describeRepo`), and so has the DID document of the repo where it names a knot. Knots
-that are too old to be asked, and repos that have no DID, pass on the record's word: there the knot names the owner in each event.
+Its knot has to agree (`sh.tangled.repo.describeRepo`), and so has the repo's DID document where it names a knot. Knots that
+are too old to be asked, and repos that have no DID, pass on the record's word: there the knot names the owner in each event.
 """
 
 from __future__ import annotations

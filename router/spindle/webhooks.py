@@ -1,0 +1,73 @@
+"""Webhooks of CIs: what they tell of deliveries of ours is in the journal before they are answered."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from router.core.errors import BadInput, RouterError
+from router.core.model import Entry
+from router.provider import Hears, Refused
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from router.engine.bell import Bell
+    from router.engine.dispatch import Guest
+    from router.engine.store.base import Store
+    from router.host import Clock
+    from router.observe import Observer
+    from router.provider import News
+
+
+class Webhooks:
+    """One for all providers that are called."""
+
+    def __init__(self, store: Store, guests: Mapping[str, Guest], bell: Bell, clock: Clock, observer: Observer) -> None:
+        self.store = store
+        self.guests = guests
+        self.bell = bell
+        self.clock = clock
+        self.observer = observer
+
+    async def receive(self, name: str, headers: Mapping[str, str], body: bytes) -> tuple[int, str]:
+        """The status and the text of the answer. 2xx says that everything is stored."""
+        guest = self.guests.get(name)
+        if guest is None or not isinstance(guest.provider, Hears):
+            return 503, f"There is no provider {name} here that hears webhooks.\n"
+        try:
+            told = await guest.provider.receive({key.lower(): value for key, value in headers.items()}, body)
+        except Refused as error:
+            self.observer.fault(f"webhook {name}", f"Refused: {error}", None)
+            return 401, f"{error}\n"
+        except BadInput as error:
+            return 400, f"{error}\n"
+        except RouterError as error:
+            return 503, f"{error}\n"
+        for news in told:
+            await self._tell(name, news)
+        return 200, "ok\n"
+
+    async def _tell(self, name: str, news: News) -> None:
+        """What is said of a delivery that we made for this provider, at the place where we made it. Others' builds may bear the
+        id of one: whoever may start builds may write meta-data."""
+        run = await self.store.run_of(news.report.delivery)
+        if run is None or run.provider != name:
+            return
+        if run.receipt is not None and run.receipt.id != news.receipt.id and not news.rerun:
+            return
+        now = self.clock.now()
+        if news.rerun:
+            await self.store.rerun(run.delivery, news.receipt, news.rerun, now)
+        report = news.report
+        entry = Entry(
+            delivery=report.delivery,
+            workflow=run.workflow,
+            status=report.status,
+            at=report.at,
+            error=report.error,
+            exit_code=report.exit_code,
+            url=report.url,
+        )
+        for told in await self.store.tell([entry], now):
+            self.observer.reported(told)
+            self.bell.ring()
