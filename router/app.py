@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 from router import plugins
 from router.core.errors import BadInput
+from router.core.members import canonical_host
+from router.egress import Egress
 from router.engine.bell import Bell
 from router.engine.directory import Directory
 from router.engine.dispatch import Dispatch, Guest
@@ -21,7 +23,7 @@ from router.engine.follow import Follow
 from router.engine.intake import Intake
 from router.engine.store.sqlite import open_store
 from router.host import Host, SystemClock
-from router.http import open_session
+from router.http import open_outside, open_session
 from router.provider import Follows
 from router.sources.knot import Knot
 from router.web import admin
@@ -30,11 +32,14 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterator, Sequence
     from typing import Any
 
+    from pydantic import BaseModel
+
     from router.config import Config
     from router.core.rulebook import Rulebook
     from router.engine.store.base import Store
     from router.observe import Observer
     from router.sources.base import Source
+    from router.spindle.spindle import Spindle
 
 #: Seconds after which events that could not be decided are planned again even if nothing new is known to be known.
 PLAN_AGAIN = 600.0
@@ -53,7 +58,8 @@ async def run(config: Config, rulebook: Rulebook, observer: Observer, *, stop: a
         store = await open_store(config.store_path)
         opened.push_async_callback(store.close)
         http = await opened.enter_async_context(open_session())
-        router = _Router(config, rulebook, observer, store, Host(http, SystemClock()))
+        outside = await opened.enter_async_context(open_outside(Egress(config.egress.allow)))
+        router = _Router(config, rulebook, observer, store, Host(http, SystemClock(), guarded=outside))
         try:
             await router.run(stop, drain=drain)
         except BaseExceptionGroup as group:
@@ -81,10 +87,31 @@ class _Router:
             lease=config.delivery.lease,
         )
         self.learned = asyncio.Event()
+        self.spindle = self._spindle()
+
+    def _spindle(self) -> Spindle | None:
+        if self.config.spindle is None:
+            return None
+        from router.spindle.spindle import Spindle  # noqa: PLC0415 - a router that is none pays nothing for it
+
+        knots = [_knot_of(source.settings) for source in self.config.sources if source.kind == "knot"]
+        return Spindle(
+            self.config.spindle,
+            self.store,
+            self.intake,
+            self.dispatch,
+            self.guests,
+            self.host,
+            self.bell,
+            self.observer,
+            knots,
+        )
 
     async def run(self, stop: asyncio.Event, *, drain: bool) -> None:
         await self.store.recover(self.host.clock.now())
         await self.directory.load()
+        if self.spindle is not None:
+            await self.spindle.load()
         await self._resolve(stop)
         try:
             await self._together(self._sources(), stop, drain=drain)
@@ -95,10 +122,14 @@ class _Router:
     async def _together(self, sources: Sequence[Source], stop: asyncio.Event, *, drain: bool) -> None:
         async with asyncio.TaskGroup() as group:
             telling = [group.create_task(job) for job in self._background(stop)]
+            if self.spindle is not None:
+                telling += [group.create_task(job, name=name) for name, job in self.spindle.telling()]
             hearing = [
                 group.create_task(self.intake.listen(source, again=not drain), name=f"source {source.name}")
                 for source in sources
             ]
+            if self.spindle is not None:
+                hearing += [group.create_task(job, name=name) for name, job in self.spindle.jobs()]
             echo = group.create_task(self.intake.listen(Echo(self.store, self.bell)), name="source spindle")
             delivering = group.create_task(self.dispatch.run(stop), name="dispatch")
             if drain:
@@ -189,6 +220,10 @@ def _guests(config: Config, rulebook: Rulebook, host: Host) -> Iterator[Guest]:
                 raise
             continue
         yield Guest(name, plugin, plugin.open(settings, host))
+
+
+def _knot_of(settings: BaseModel) -> str:
+    return canonical_host(getattr(settings, "host", "")) or ""
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:

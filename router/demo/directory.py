@@ -18,12 +18,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """An account with a handle and a PDS, or a repo with the URL of its knot."""
+    """An account with a handle, a PDS and a public key, or a repo with the URL of its knot."""
 
     did: str
     handle: str = ""
     pds: str = ""
     knot: str = ""
+    key: str = ""
 
     def document(self) -> dict[str, Tree]:
         services = [
@@ -38,7 +39,11 @@ class Identity:
             "@context": ["https://www.w3.org/ns/did/v1"],
             "id": self.did,
             "alsoKnownAs": [f"at://{self.handle}"] if self.handle else [],
-            "verificationMethod": [],
+            "verificationMethod": [
+                {"id": f"{self.did}#atproto", "type": "Multikey", "controller": self.did, "publicKeyMultibase": self.key}
+            ]
+            if self.key
+            else [],
             "service": services,
         }
 

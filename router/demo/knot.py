@@ -30,6 +30,7 @@ class KnotRepo:
     owner: str
     name: str
     head: str = "6e13e68d383190280012b07f7a62f830da739b41"
+    collaborators: tuple[str, ...] = ()
     default_branch: str = "main"
 
 
@@ -50,6 +51,8 @@ class Knot(Server):
     drain_cap: int = 1000
     ping_every: float = PING_EVERY
     log: Log[_Kept] = field(default_factory=Log)
+    #: Files by path, of each commit that is there.
+    commits: dict[str, dict[str, str]] = field(default_factory=dict)
     _ticks: Ticks = field(default_factory=Ticks)
     _tids: Tids = field(default_factory=Tids)
 
@@ -58,6 +61,9 @@ class Knot(Server):
             web.get("/events", self._events),
             web.get("/xrpc/sh.tangled.repo.describeRepo", self._describe_repo),
             web.get("/xrpc/sh.tangled.repo.getDefaultBranch", self._default_branch),
+            web.get("/xrpc/sh.tangled.repo.tree", self._tree),
+            web.get("/xrpc/sh.tangled.repo.blob", self._blob),
+            web.get("/xrpc/sh.tangled.repo.listCollaborators", self._list_collaborators),
         ]
 
     def emit(self, frame: Mapping[str, Tree]) -> dict[str, Tree]:
@@ -142,6 +148,48 @@ class Knot(Server):
                 return web.json_response(_branch(repo))
         return _refused("RepoNotFound", "failed to access repository")
 
+    def _commit(self, request: web.Request) -> dict[str, str] | web.Response:
+        """The files of the commit that is asked about, or what is wrong."""
+        asked, ref = request.query.get("repo", ""), request.query.get("ref", "")
+        named = {f"{repo.owner}/{repo.name}" if self.older else repo.did for repo in self.repos}
+        if self.older and "/" not in asked:
+            return _refused("InvalidRequest", "invalid repo format, expected 'did/repoName'")
+        if asked not in named:
+            return _refused("RepoNotFound", "failed to access repository")
+        if ref not in self.commits:
+            return _refused("RefNotFound", "failed to access ref", status=404)
+        return self.commits[ref]
+
+    async def _tree(self, request: web.Request) -> web.Response:
+        files = self._commit(request)
+        if isinstance(files, web.Response):
+            return files
+        folder = request.query.get("path", "")
+        inside = {path.removeprefix(f"{folder}/").partition("/") for path in files if path.startswith(f"{folder}/")}
+        if not inside:
+            return _refused("PathNotFound", "failed to read tree", status=404)
+        listed = [{"name": name, "mode": "0040000" if deeper else "0100644", "size": 1} for name, deeper, _ in sorted(inside)]
+        return web.json_response({"ref": request.query["ref"], "files": listed})
+
+    async def _blob(self, request: web.Request) -> web.Response:
+        files = self._commit(request)
+        if isinstance(files, web.Response):
+            return files
+        path = request.query.get("path", "")
+        if path not in files:
+            return _refused("FileNotFound", "file not found at path", status=404)
+        made = {"ref": request.query["ref"], "path": path, "content": files[path], "encoding": "utf-8", "isBinary": False}
+        return web.json_response(made | {"size": len(files[path]), "mimeType": "text/plain; charset=utf-8"})
+
+    async def _list_collaborators(self, request: web.Request) -> web.Response:
+        if self.older:
+            raise web.HTTPNotFound
+        for repo in self.repos:
+            if repo.did == request.query.get("subject"):
+                items = [{"subject": did, "addedBy": repo.owner, "createdAt": rfc3339()} for did in repo.collaborators]
+                return web.json_response({"items": items})
+        return _refused("RepoNotFound", "failed to access repository")
+
 
 def _branch(repo: KnotRepo) -> dict[str, Tree]:
     now = rfc3339()
@@ -155,5 +203,5 @@ def _branch(repo: KnotRepo) -> dict[str, Tree]:
     }
 
 
-def _refused(error: str, message: str) -> web.Response:
-    return web.json_response({"error": error, "message": message}, status=400)
+def _refused(error: str, message: str, status: int = 400) -> web.Response:
+    return web.json_response({"error": error, "message": message}, status=status)
