@@ -1,8 +1,8 @@
 """Whether a workflow file runs for a trigger: its `when`, exactly as Tangled reads it.
 
 Facts: Tangled's workflow compiler. Constraints are alternatives; none at all is always; so is a run that somebody asks for.
-Where ours is kinder: every scalar is read as its text (`branch: 1.10` is the branch 1.10), in lists too; `engine` may
-be missing; and where a knot does not say what changed, `paths` holds, because a build too many is better than one that never comes.
+Where ours is kinder: every scalar is read as its text (`branch: 1.10` is the branch 1.10), in lists too; `engine` may be
+missing; and where a knot does not say what changed, `paths` holds: a build too many is better than one that never comes.
 """
 
 from __future__ import annotations
