@@ -47,7 +47,7 @@ def report(delivery: str, build: Mapping[str, Any], now: Micros) -> Report | Non
     return Report(
         delivery=delivery,
         status=status,
-        at=_moment(build.get("finished_at") if status.final else build.get("started_at")) or now,
+        at=moment(build.get("finished_at") if status.final else build.get("started_at")) or now,
         url=_page(build),
         error=error or (_job_error(failed[0]) if failed else ""),
         exit_code=exit_status if isinstance(exit_status, int) else None,
@@ -81,7 +81,7 @@ def _job_error(job: Mapping[str, Any]) -> str:
     return f"{line(str(job.get('name') or 'a job'), 100)}: {job['state']}"
 
 
-def _moment(text: Any) -> int | None:
+def moment(text: Any) -> int | None:
     """Microseconds of RFC 3339 or of `2006-01-02 15:04:05 UTC`, which webhooks use."""
     if not isinstance(text, str):
         return None

@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 #: Seconds that output may still come after a command is over.
 LINGER = 0.5
 #: Seconds that a killed process may take to be gone; the kernel may hold one for longer (a disk that does not answer).
 REAPED = 5.0
+#: Bytes of one line that is told.
+LONGEST_LINE = 65536
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,16 +58,26 @@ class Output:
 class _Watch(asyncio.SubprocessProtocol):
     """Hears of the exit itself: Process.wait of Python 3.11 waits for whoever holds the pipes, too."""
 
-    def __init__(self, output: Output) -> None:
+    def __init__(self, output: Output, hear: Callable[[str], object]) -> None:
         self.output = output
+        self.hear = hear
+        self._line = bytearray()
         self.exited = asyncio.Event()
         self.silent = asyncio.Event()
 
     def pipe_data_received(self, fd: int, data: bytes) -> None:
         self.output.add(data)
+        self._line += data
+        *lines, rest = bytes(self._line).split(b"\n")
+        # A line without an end is cut, so that nothing grows without bound.
+        self._line = bytearray(rest if len(rest) < LONGEST_LINE else b"")
+        for line in lines if len(rest) < LONGEST_LINE else (*lines, rest):
+            self.hear(line.decode("utf-8", "replace").rstrip("\r"))
 
     def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:
         if fd == 1:
+            if self._line:
+                self.hear(self._line.decode("utf-8", "replace"))
             self.silent.set()
 
     def process_exited(self) -> None:
@@ -73,16 +85,25 @@ class _Watch(asyncio.SubprocessProtocol):
 
 
 async def run(
-    command: Sequence[str], *, stdin: str | None, cwd: str, env: Mapping[str, str], limit: float, grace: float, keep: int
+    command: Sequence[str],
+    *,
+    stdin: str | None,
+    cwd: str,
+    env: Mapping[str, str],
+    limit: float,
+    grace: float,
+    keep: int,
+    hear: Callable[[str], object] = lambda _line: None,
 ) -> Ended:
     """Run the command to its end, or for `limit` seconds; then SIGTERM, and after `grace` seconds SIGKILL, for its whole group.
+    `hear` is told each line of its output.
 
     Nothing of the group outlives this call, not even one that is cancelled. A command is over when its first process is:
     whoever is left behind with the pipe in hand is ended, or, having left the group (setsid), not listened to. Raises OSError
     where the command cannot be started.
     """
     output = Output(keep)
-    starting = asyncio.create_task(_start(command, output, stdin=stdin is not None, cwd=cwd, env=env))
+    starting = asyncio.create_task(_start(command, output, hear, stdin=stdin is not None, cwd=cwd, env=env))
     try:
         transport, watch = await asyncio.shield(starting)
     except asyncio.CancelledError:
@@ -107,10 +128,10 @@ async def run(
 
 
 async def _start(
-    command: Sequence[str], output: Output, *, stdin: bool, cwd: str, env: Mapping[str, str]
+    command: Sequence[str], output: Output, hear: Callable[[str], object], *, stdin: bool, cwd: str, env: Mapping[str, str]
 ) -> tuple[asyncio.SubprocessTransport, _Watch]:
     return await asyncio.get_running_loop().subprocess_exec(
-        lambda: _Watch(output),
+        lambda: _Watch(output, hear),
         *command,
         stdin=asyncio.subprocess.PIPE if stdin else asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,

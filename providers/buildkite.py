@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from contextlib import suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from urllib.parse import urlencode
 
 from pydantic import AfterValidator, Field
 
-from providers import _builds, _environment
+from providers import _builds, _environment, _joblogs, _webhooks
 from providers._requests import Answer, ask, line
 from router.core.errors import Ambiguous, DeliveryError, Permanent, Transient
-from router.core.model import Delivery, Receipt, Report
-from router.provider import Bounded, Closed, Duration, Exposes, Plugin, Secret
+from router.core.model import Delivery, LogLine, Receipt, Report
+from router.provider import Bounded, Closed, Duration, Exposes, News, Plugin, Secret
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -33,6 +35,8 @@ MESSAGE = 1000
 REFUSED = 300.0
 #: The same after 429 without a word of when: its window is a minute.
 RESET = 30.0
+#: Seconds for which a webhook waits for what it does not say itself: Buildkite waits for its answer.
+ANSWER_WITHIN = 4.0
 #: Builds asked about at once, and builds on a page of a list: the most that Buildkite has.
 LANES, PAGE = 4, 100
 
@@ -77,6 +81,12 @@ class Settings(Closed):
     org: Annotated[str, AfterValidator(_slug)] | None = Field(None, description="The organization of steps that name none.")
     url: Annotated[str, AfterValidator(_url)] = "https://api.buildkite.com/v2"
     settle: Duration = Field(15.0, description="How long Buildkite may need to show a build that it accepted.")
+    webhook_secrets: list[Secret] = Field(
+        default_factory=list, description="The secrets of its webhooks; several while one is exchanged for another."
+    )
+    webhook_mode: Literal["token", "signature", "any"] = Field(
+        "any", description="How webhooks prove themselves; `signature` keeps those who see one from sending it again."
+    )
 
 
 class Author(Closed):
@@ -159,12 +169,62 @@ class Buildkite:
                 break  # the rest would only be refused, and use up what new builds need
         return reports
 
+    async def cancel(self, receipt: Receipt, /) -> bool:
+        answer = await self._told("PUT", f"{_path(receipt)}/cancel", b"{}")
+        if answer.status == 200:
+            return True
+        if answer.status in (404, 422):
+            return False
+        raise _not_told(answer)
+
+    async def logs(self, receipt: Receipt, /) -> Sequence[LogLine]:
+        answer = await self._told("GET", f"{_path(receipt)}?exclude_pipeline=true&include_retried_jobs=true")
+        build = answer.json() if answer.status == 200 else None
+        if not isinstance(build, dict):
+            raise _not_told(answer)
+        lines: list[LogLine] = []
+        for step, job in enumerate(_joblogs.jobs(build)):
+            said = None
+            if _joblogs.has_log(job):
+                log = await self._told("GET", f"{_path(receipt)}/jobs/{job['id']}/log", limit=_joblogs.LARGEST)
+                said = log.json() if log.status == 200 else None
+            lines += _joblogs.lines(step, job, said)
+        return lines
+
+    async def receive(self, headers: Mapping[str, str], body: bytes, /) -> Sequence[News]:
+        secrets = [secret.reveal() for secret in self.settings.webhook_secrets]
+        now = self.host.clock.now()
+        signature = _webhooks.proved(headers, body, secrets, self.settings.webhook_mode, now // 1_000_000)
+        if signature and not await self.host.scribe.once("buildkite", signature, 2 * _webhooks.TOLERANCE):
+            return ()
+        news = _webhooks.news(body, now)
+        return () if news is None else (await self._complete(news),)
+
+    async def _complete(self, news: News) -> News:
+        """A webhook's build has no jobs, so why it failed is asked for; where there is no answer it has failed all the same."""
+        import asyncio  # noqa: PLC0415 - validate reads only the options
+
+        if not news.report.status.final or news.report.status not in _webhooks.FAILED:
+            return news
+        answer = None
+        with suppress(TimeoutError):
+            async with asyncio.timeout(ANSWER_WITHIN):
+                answer = await self._look(news.receipt)
+        build = answer.json() if answer is not None and answer.status == 200 else None
+        report = _builds.report(news.report.delivery, build, self.host.clock.now()) if isinstance(build, dict) else None
+        return replace(news, report=report) if report is not None and report.status.final else news
+
+    async def _told(self, method: str, path: str, body: bytes | None = None, limit: int = LIMIT) -> Answer:
+        """An answer about something that is there already: one that was lost is asked for again."""
+        try:
+            return await self._ask(method, path, body, limit)
+        except Ambiguous as lost:
+            raise Transient(str(lost)) from None
+
     async def _look(self, receipt: Receipt) -> Answer | None:
         """Buildkite's answer about a build; None where there was none."""
-        detail = receipt.detail
-        path = f"/organizations/{detail['org']}/pipelines/{detail['pipeline']}/builds/{detail['number']}?exclude_pipeline=true"
         try:
-            return await self._ask("GET", path)
+            return await self._ask("GET", f"{_path(receipt)}?exclude_pipeline=true")
         except (Ambiguous, Transient):
             return None
 
@@ -175,7 +235,7 @@ class Buildkite:
             raise Permanent("No organization: say `org` in the step, or in router.yaml under providers, buildkite.")
         return org, rest if slash else first
 
-    async def _ask(self, method: str, path: str, body: bytes | None = None) -> Answer:
+    async def _ask(self, method: str, path: str, body: bytes | None = None, limit: int = LIMIT) -> Answer:
         token = self.settings.token.reveal()
         if re.fullmatch(r"[!-~]+", token) is None:
             raise Transient("The token has characters that no token has.", retry_after=REFUSED, counts=False)
@@ -183,7 +243,12 @@ class Buildkite:
         if body is not None:
             headers["Content-Type"] = "application/json"
         url = f"{self.settings.url}{path}"
-        return await ask(self.host, method, url, headers=headers, body=body, limit=LIMIT, to="Buildkite", hide=token)
+        return await ask(self.host, method, url, headers=headers, body=body, limit=limit, to="Buildkite", hide=token)
+
+
+def _path(receipt: Receipt) -> str:
+    detail = receipt.detail
+    return f"/organizations/{detail['org']}/pipelines/{detail['pipeline']}/builds/{detail['number']}"
 
 
 def _build(delivery: Delivery[Options]) -> dict[str, Any]:

@@ -6,11 +6,14 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from router.core.model import Delivery, Receipt, Status
+from router.core.model import Delivery, LogLine, Receipt, Status
 from router.provider import Closed, Plugin
 
 if TYPE_CHECKING:
     from router.provider import Host
+
+
+_EDGES: tuple[Literal["start"], Literal["end"]] = ("start", "end")
 
 
 class Settings(Closed):
@@ -28,7 +31,7 @@ class Log:
     """Always succeeds."""
 
     def __init__(self, settings: Settings, host: Host) -> None:
-        pass
+        self.host = host
 
     async def deliver(self, delivery: Delivery[Options], /) -> Receipt:
         import structlog  # noqa: PLC0415 - validate reads only the options
@@ -36,6 +39,10 @@ class Log:
         line = structlog.get_logger("router").bind(rule=delivery.rule, delivery=delivery.id)
         # The log's own processors escape what strangers wrote; it is a value here, never the event's name.
         getattr(line, delivery.options.level)("rule says", message=delivery.options.message)
+        now = self.host.clock.now()
+        said = [LogLine(step=0, part="said", text=text, at=now) for text in delivery.options.message.splitlines()]
+        start, end = (LogLine(step=0, part=part, text="log", at=now) for part in _EDGES)
+        self.host.scribe.write(delivery.id, [start, *said, end])
         return Receipt(id=delivery.id, status=Status.SUCCESS)
 
 

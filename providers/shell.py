@@ -12,13 +12,13 @@ from __future__ import annotations
 import errno
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
 from providers import _environment
 from router.core.errors import DeliveryError, Permanent, Transient
-from router.core.model import Delivery, Receipt, Status
+from router.core.model import Delivery, LogLine, Receipt, Status
 from router.provider import Closed, Command, Duration, Exposes, Plugin, Script, Verbatim
 
 if TYPE_CHECKING:
@@ -76,14 +76,19 @@ class Options(Closed):
 class Shell:
     """Each command is one process group."""
 
+    ends_with_its_attempt = True
+
     def __init__(self, settings: Settings, host: Host) -> None:
         self.settings = settings
+        self.host = host
 
     async def deliver(self, delivery: Delivery[Options], /) -> Receipt:
         from providers import _process  # noqa: PLC0415 - validate reads only the options, and needs no asyncio
 
         options = delivery.options
         limit, grace = _limits(delivery.timeout, self.settings.grace)
+        title = options.argv[0] if options.argv else "script"
+        self._say(delivery.id, "start", title, " ".join(options.argv or [options.script or ""]))
         try:
             ended = await _process.run(
                 options.argv or ["/bin/sh", "-eu", "-c", options.script or "", "router"],
@@ -93,10 +98,17 @@ class Shell:
                 limit=limit,
                 grace=grace,
                 keep=options.output_limit,
+                hear=lambda text: self._say(delivery.id, "said", text),
             )
         except OSError as error:
             raise _not_started(error) from None
+        finally:
+            self._say(delivery.id, "end", title)
         return _receipt(ended, limit)
+
+    def _say(self, delivery: str, part: Literal["start", "said", "end"], text: str, command: str = "") -> None:
+        line = LogLine(step=0, part=part, text=text, at=self.host.clock.now(), command=command[:1000])
+        self.host.scribe.write(delivery, [line])
 
     def _env(self, delivery: Delivery[Options]) -> dict[str, str]:
         """A clean one: nothing of the router's own that the settings do not name."""

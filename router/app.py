@@ -21,6 +21,7 @@ from router.engine.dispatch import Dispatch, Guest
 from router.engine.echo import Echo
 from router.engine.follow import Follow
 from router.engine.intake import Intake
+from router.engine.scribe import StoreScribe
 from router.engine.store.sqlite import open_store
 from router.host import Host, SystemClock
 from router.http import open_outside, open_session
@@ -58,8 +59,9 @@ async def run(config: Config, rulebook: Rulebook, observer: Observer, *, stop: a
         store = await open_store(config.store_path)
         opened.push_async_callback(store.close)
         http = await opened.enter_async_context(open_session())
+        clock = SystemClock()
         outside = await opened.enter_async_context(open_outside(Egress(config.egress.allow)))
-        router = _Router(config, rulebook, observer, store, Host(http, SystemClock(), guarded=outside))
+        router = _Router(config, rulebook, observer, store, Host(http, clock, scribe=StoreScribe(clock), guarded=outside))
         try:
             await router.run(stop, drain=drain)
         except BaseExceptionGroup as group:
@@ -166,6 +168,8 @@ class _Router:
     def _background(self, stop: asyncio.Event) -> Iterator[Coroutine[Any, Any, None]]:
         yield self.directory.keep(self.intake.rulebook.handles, self.learned.set)
         yield self._plan_again()
+        if isinstance(self.host.scribe, StoreScribe):
+            yield self.host.scribe.run(self.store)
         yield admin.serve(
             self.store, self.bell, self.config.store_path, self.host.clock, self.observer, lambda: self.intake.rulebook
         )

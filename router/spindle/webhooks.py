@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 from router.core.errors import BadInput, RouterError
 from router.core.model import Entry
-from router.provider import Hears, Refused
+from router.provider import Follows, Hears, Refused
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from router.engine.bell import Bell
     from router.engine.dispatch import Guest
-    from router.engine.store.base import Store
+    from router.engine.store.base import Run, Store
     from router.host import Clock
     from router.observe import Observer
     from router.provider import News
@@ -44,10 +44,21 @@ class Webhooks:
         except RouterError as error:
             return 503, f"{error}\n"
         for news in told:
-            await self._tell(name, news)
+            await self._tell(name, news, guest.provider)
         return 200, "ok\n"
 
-    async def _tell(self, name: str, news: News) -> None:
+    async def _again(self, run: Run, news: News, provider: object) -> str:
+        """Whether what was over runs again, as when its failed jobs are retried. Webhooks come late and in any order, so the
+        other side is asked: an old one that says `running` makes no new run."""
+        if run.status is None or not run.status.final or news.report.status.final or not isinstance(provider, Follows):
+            return ""
+        try:
+            reports = await provider.poll([(run.delivery, news.receipt)])
+        except RouterError:
+            return ""
+        return f"again {news.receipt.id} {run.run}" if any(not one.status.final for one in reports) else ""
+
+    async def _tell(self, name: str, news: News, provider: object) -> None:
         """What is said of a delivery that we made for this provider, at the place where we made it. Others' builds may bear the
         id of one: whoever may start builds may write meta-data."""
         run = await self.store.run_of(news.report.delivery)
@@ -56,8 +67,9 @@ class Webhooks:
         if run.receipt is not None and run.receipt.id != news.receipt.id and not news.rerun:
             return
         now = self.clock.now()
-        if news.rerun:
-            await self.store.rerun(run.delivery, news.receipt, news.rerun, now)
+        rerun = news.rerun or await self._again(run, news, provider)
+        if rerun:
+            await self.store.rerun(run.delivery, news.receipt, rerun, now)
         report = news.report
         entry = Entry(
             delivery=report.delivery,
