@@ -54,12 +54,12 @@ def lines(step: int, job: Mapping[str, Any], log: Any) -> Iterator[LogLine]:
         yield LogLine(step=step, part="said", text="waiting to be unblocked in Buildkite", at=started, system=True)
     content = log.get("content") if isinstance(log, dict) else None
     at = started
-    for number, text in enumerate(content.splitlines() if isinstance(content, str) else ()):
+    for number, text in enumerate(content.split("\n") if isinstance(content, str) else ()):
         if number == LINES:
             yield LogLine(step=step, part="said", text=f"[what follows line {LINES} is left out]", at=at)
             break
         marks = _MARK.findall(text)
         at = int(marks[-1]) * 1000 if marks else at
-        yield LogLine(step=step, part="said", text=_MARK.sub("", text).rpartition("\r")[2], at=at)
+        yield LogLine(step=step, part="said", text=_MARK.sub("", text).rstrip("\r").rpartition("\r")[2], at=at)
     if state in _OVER or (manual and state != "blocked"):
         yield LogLine(step=step, part="end", text=name, at=moment(job.get("finished_at")) or at, system=manual)
