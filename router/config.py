@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel
 
-from router import environment, plugins
+from router import environment, plugins, tack
 from router.core import document, options
 from router.core.codes import SECRET_WRITTEN
 from router.core.errors import BadInput
@@ -87,6 +87,7 @@ class _Reader:
         self.root = root
         self.file = file
         self.problems = problems
+        self.tack = tack.defaults(environ)
         self.environment = environment.read(environ, SECTIONS, self._tree(root), problems)
 
     def config(self, *, with_plugins: bool) -> Config:
@@ -112,6 +113,8 @@ class _Reader:
 
     def _section(self, name: str, model: type[SectionT]) -> SectionT:
         node, given = self._get(name), self.environment.get(name, {})
+        if node is None:
+            given = {**self.tack.get(name, {}), **given}
         if node is not None and not document.mapping(node, self.problems, f"`{name}`"):
             node = None
         written = document.tree(node, self.problems) if node is not None else {}
@@ -121,12 +124,13 @@ class _Reader:
     def _spindle(self) -> SpindleSection | None:
         """There is one as soon as anything says something of it."""
         node, given = self._get("spindle"), self.environment.get("spindle", {})
-        if node is None and not given:
+        older = self.tack.get("spindle", {})
+        if node is None and not given and not older:
             return None
         if node is not None and not document.mapping(node, self.problems, "`spindle`"):
             return None
         written = document.tree(node, self.problems) if node is not None else {}
-        return self._checked(SpindleSection, {**written, **given}, node, "`spindle`")
+        return self._checked(SpindleSection, {**older, **written, **given}, node, "`spindle`")
 
     def _checked(self, model: type[SectionT], tree: Any, node: Node | None, what: str) -> SectionT | None:
         """The model, or None with its problems told where they stand."""
@@ -177,6 +181,14 @@ class _Reader:
         return SourceConfig(name, kind, made) if made is not None else None
 
     def _providers(self) -> dict[str, BaseModel]:
+        made = self._written_providers()
+        older = self.tack.get("buildkite")
+        if older is not None and "buildkite" not in made and not self.problems.errors:
+            settings = self._checked(plugins.provider("buildkite").settings, older, None, "the environment of tack")
+            made |= {} if settings is None else {"buildkite": settings}
+        return made
+
+    def _written_providers(self) -> dict[str, BaseModel]:
         node = self._get("providers")
         if node is None or not document.mapping(node, self.problems, "`providers`"):
             return {}

@@ -24,6 +24,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "deliveries": ("router.cli.deliveries:deliveries", "List, show, retry and discard deliveries."),
     "events": ("router.cli.events:events", "List and show recorded events."),
     "sources": ("router.cli.sources:sources", "List the sources, and how far each has been heard."),
+    "roster": ("router.cli.roster:roster", "List the repos, knots and people of the spindle."),
     "providers": ("router.cli.about:providers", "List the installed providers and their options."),
     "schema": ("router.cli.about:schema", "Print the JSON Schema of rule files, for editors."),
     "version": ("router.cli.about:version", "Print the version."),

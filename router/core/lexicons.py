@@ -48,6 +48,14 @@ _PUSHED = "ref newSha oldSha"
 _ACCOUNT = "operation actor trust"
 _REF = "ref branch tag sha old_sha"
 _REPO = "did owner name knot clone_url"
+_BUILT = f"{_REPO} default_branch"
+#: What a spindle adds to a trigger before rules see it (see `router.spindle.complete`).
+_RUN: dict[str, Shape] = {
+    "workflows": [WORKFLOW_ITEM],
+    "pipeline": values("id uri knot key"),
+    **values("trust action source_repo approval"),
+    "inputs": ANYTHING,
+}
 
 KNOWN: Mapping[str, Lexicon] = {
     "sh.tangled.git.refUpdate": Lexicon(
@@ -62,7 +70,7 @@ KNOWN: Mapping[str, Lexicon] = {
                 "langBreakdown": {"inputs": [values("lang size")]},
             },
         ),
-        fields=_fields(f"trigger operation knot actor trust {_REF}", _REPO, paths=[VALUE]),
+        fields=_fields(f"trigger operation knot actor {_REF}", _BUILT, paths=[VALUE], **_RUN),
         triggers=("push",),
     ),
     "sh.tangled.pipeline": Lexicon(
@@ -77,7 +85,7 @@ KNOWN: Mapping[str, Lexicon] = {
             },
             workflows=[{**values("name engine raw"), "clone": _CLONE}],
         ),
-        fields=_fields(f"trigger knot target_branch pull {_REF}", f"{_REPO} default_branch", workflows=[WORKFLOW_ITEM]),
+        fields=_fields(f"trigger knot actor target_branch pull {_REF}", _BUILT, **_RUN),
         triggers=("push", "pull_request", "manual"),
     ),
     # Of a spindle, and our own: those have the named fields of the event that they came of.
@@ -87,7 +95,9 @@ KNOWN: Mapping[str, Lexicon] = {
         ),
         fields=_fields(
             f"status knot actor trust target_branch pull {_REF}",
-            f"{_REPO} default_branch",
+            _BUILT,
+            pipeline=values("id uri knot key"),
+            source_repo=VALUE,
             paths=[VALUE],
             workflows=[values("name")],
         ),
@@ -110,10 +120,27 @@ KNOWN: Mapping[str, Lexicon] = {
             mentions=[VALUE],
             references=[VALUE],
         ),
-        fields=_fields(f"trigger branch target_branch sha pull {_ACCOUNT}", "did owner name"),
+        fields=_fields("trigger knot branch target_branch sha pull operation actor", _BUILT, **_RUN),
         triggers=("pull_request",),
     ),
-    "sh.tangled.repo.pull.status": Lexicon(record=_record("pull status"), fields=_fields(f"pull {_ACCOUNT}")),
+    "sh.tangled.repo.pull.status": Lexicon(
+        record=_record("pull status"),
+        fields=_fields("trigger knot branch target_branch sha pull operation actor", _BUILT, **_RUN),
+        triggers=("pull_request",),
+    ),
+    # A call of the spindle's own: somebody asks for a run. Its record is the body.
+    "sh.tangled.ci.triggerPipeline": Lexicon(
+        record=_record(
+            "repo",
+            trigger={
+                **values("$type sha ref sourceRepo targetBranch sourceSha sourceBranch pull action"),
+                "inputs": [values("key value")],
+            },
+            workflows=[VALUE],
+        ),
+        fields=_fields("trigger knot actor target_branch pull ref branch tag sha", _BUILT, **_RUN),
+        triggers=("manual", "pull_request"),
+    ),
     "sh.tangled.repo.collaborator": Lexicon(
         record=_record("subject repo createdAt"), fields=_fields(_ACCOUNT, "did owner name")
     ),

@@ -253,7 +253,7 @@ class _Reader:
             return None, "item"
         path = document.text(node, self.problems, "`each`") or ""
         item = keys.text(given.get("as"), self.problems, "`as`") or ("workflow" if path == "workflows" else "item")
-        if ITEM.fullmatch(item) is None or item in steps.ROOTS - {"workflow"}:
+        if ITEM.fullmatch(item) is None or item in steps.ROOTS - steps.SHADOWED:
             hint = "Use lower-case letters, digits and underscores, and no name that templates have already."
             self.problems.error("R024", given["as"].place, f"`{item}` cannot be an item's name.", hint)
         if path == "workflows":

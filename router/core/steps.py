@@ -28,9 +28,11 @@ ROOTS = frozenset(
     (
         *("event", "record", "vars", "rule", "delivery", "sha", "old_sha", "workflow", "workflows", "pull", "paths"),
         *("nsid", "source", "trigger", "operation", "repo", "owner", "knot", "actor", "trust", "status"),
-        *("branch", "tag", "ref", "target_branch"),
+        *("branch", "tag", "ref", "target_branch", "pipeline", "action", "source_repo", "inputs"),
     )
 )
+#: Names that an item may take for itself: rules had such items before events had these.
+SHADOWED = frozenset(("workflow", "pipeline", "action", "source_repo", "inputs"))
 STEP_ID = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 
 

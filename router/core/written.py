@@ -30,11 +30,13 @@ KEYS = (
     *("source", "kind", "origin", "nsid", "id", "time", "record", "fields", "depth"),
     *("knot", "did", "operation", "rkey"),
 )
-#: Named fields that are lists, with the type of their items; `repo` is a mapping, and the others are text.
+#: Named fields that are lists, with the type of their items; those that are mappings; the others are text.
 _LISTS: dict[str, type] = {"paths": str, "workflows": dict}
+_MAPPINGS = ("repo", "pipeline", "inputs")
 FIELDS = (
     *("trigger", "operation", "repo", "owner", "knot", "actor", "branch", "tag", "ref", "target_branch"),
-    *("paths", "workflows", "status", "sha", "old_sha", "trust", "pull"),
+    *("paths", "workflows", "status", "sha", "old_sha", "trust", "pull", "pipeline", "action", "source_repo", "inputs"),
+    *("approval", "refused"),
 )
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NSID = re.compile(rf"{frame.NSID.pattern}(#[A-Za-z]{{1,64}})?".replace("317}$", "400}$"))
@@ -126,7 +128,7 @@ def _fields(sent: Mapping[str, Tree]) -> Iterator[tuple[str, Tree]]:
         if name in _LISTS:
             fits = isinstance(value, list) and all(isinstance(item, _LISTS[name]) for item in value)
         else:
-            fits = isinstance(value, dict if name == "repo" else str)
+            fits = isinstance(value, dict if name in _MAPPINGS else str)
         if not fits:
             raise BadFrame(f"The field `{name}` cannot be {show(value)}.")
         yield name, value

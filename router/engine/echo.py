@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from router.engine.store.base import Store, Told
 
 
+#: What an event says of itself alone.
+_ITS_OWN = frozenset(("trigger", "operation", "workflows", "action", "inputs", "approval", "refused", "only"))
+
+
 class Echo:
     """The source named `spindle`."""
 
@@ -44,9 +48,7 @@ def _event(told: Told) -> Event:
     """The status, with the named fields of the event that its delivery came from: repo, branch, sha and the rest."""
     entry, cause = told.entry, told.event
     # A status of a push is no push: a rule that builds pushes must not build their statuses.
-    fields: dict[str, Any] = {
-        key: value for key, value in cause.fields.items() if key not in ("trigger", "operation", "workflows")
-    }
+    fields: dict[str, Any] = {key: value for key, value in cause.fields.items() if key not in _ITS_OWN}
     fields |= {"status": str(entry.status), "workflows": [{"name": entry.workflow}] if entry.workflow else []}
     return Event(
         origin="spindle",

@@ -44,7 +44,7 @@ STEP_ID: Schema = {"type": "string", "pattern": whole(steps.STEP_ID)}
 ITEM: Schema = {
     "type": "string",
     "pattern": whole(rules.ITEM),
-    "not": {"enum": sorted(steps.ROOTS - {"workflow"})},
+    "not": {"enum": sorted(steps.ROOTS - steps.SHADOWED)},
     "description": "What templates call an item of `each`.",
 }
 EACH: Schema = {

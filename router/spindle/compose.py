@@ -88,7 +88,7 @@ def _uncovered(
     reason = refused or (_waiting(plan) if waits else "")
     status = Status.CANCELLED if reason else Status.FAILED
     for one in declared:
-        yield _over(one["name"], status, reason or _why_not(one) or closest(), now)
+        yield _over(one["name"], status, reason or _why_not(one, closest), now)
     if not declared and not covered and not plan.matched and tells:
         yield _over(OURS, Status.CANCELLED, reason or closest(), now)
 
@@ -102,8 +102,8 @@ def _waiting(plan: Plan) -> str:
     return said or "It waits for approval: somebody who may push has to run it."
 
 
-def _why_not(workflow: Mapping[str, Tree]) -> str:
-    """Why a workflow file is not run, where the file itself is the reason."""
+def _why_not(workflow: Mapping[str, Tree], closest: Callable[[], str]) -> str:
+    """Why a workflow file is not run: the file itself may be the reason."""
     if workflow.get("fault"):
         return str(workflow["fault"])
     provider = workflow.get("provider")
@@ -111,7 +111,7 @@ def _why_not(workflow: Mapping[str, Tree]) -> str:
         asked = workflow.get("engine")
         engine = f" Its engine is `{asked}`." if asked else ""
         return f"This spindle runs workflows that say by whom, in a block `router:` or `tack:`, and this one does not.{engine}"
-    return ""
+    return f"No rule of this spindle starts `{provider}` for it. {closest()}"
 
 
 def record(event: Event) -> dict[str, Tree]:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from router.core.model import Event, RecordChange
     from router.engine.store.base import Store
-    from router.spindle.verify import Verifier
+    from router.spindle.verify import Verifies
 
 REPO, MEMBER, COLLABORATOR = "sh.tangled.repo", "sh.tangled.spindle.member", "sh.tangled.repo.collaborator"
 UPDATE, PULL, PULL_STATUS = "sh.tangled.repo.collaboratorUpdate", "sh.tangled.repo.pull", "sh.tangled.repo.pull.status"
@@ -44,7 +44,7 @@ class Repo:
 class Roster:
     """Kept by `apply`. `dev` speaks http to knots."""
 
-    def __init__(self, hostname: str, owner: str, verifier: Verifier, *, dev: bool = False) -> None:
+    def __init__(self, hostname: str, owner: str, verifier: Verifies, *, dev: bool = False) -> None:
         self.hostname = hostname
         self.owner = owner
         self.verifier = verifier

@@ -7,7 +7,7 @@ are too old to be asked, and repos that have no DID, pass on the record's word: 
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
 from router.core import members
@@ -23,6 +23,26 @@ if TYPE_CHECKING:
 #: Microseconds for which an answer is believed, and answers that are remembered.
 FRESH: Micros = 600_000_000
 REMEMBERED = 10_000
+
+
+class Verifies(Protocol):
+    """Tells whether a record is believed."""
+
+    async def objection(self, repo: Repo, knot_url: str) -> str:
+        """Why not; empty where it is."""
+
+    async def fork(self, did: str) -> Repo:
+        """A repo that is none of ours."""
+
+
+class Unasked:
+    """For whoever only reads what is known: nobody is asked."""
+
+    async def objection(self, repo: Repo, knot_url: str) -> str:
+        return ""
+
+    async def fork(self, did: str) -> Repo:
+        raise NoIdentity(f"{did} is not looked up here.")
 
 
 class Verifier:

@@ -40,6 +40,7 @@ Verbs:
   deliveries  List, show, retry and discard deliveries.
   events      List and show recorded events.
   sources     List the sources, and how far each has been heard.
+  roster      List the repos, knots and people of the spindle.
   providers   List the installed providers and their options.
   schema      Print the JSON Schema of rule files, for editors.
   version     Print the version.

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from router.core import envelope
+from router.core import envelope, members
 from router.core.errors import BadFrame
 from router.core.lexicons import KNOWN
 from router.core.model import Entry, Event, Status
@@ -18,11 +19,14 @@ from router.core.rulebook import OWN_STATUS
 from router.core.shapes import ANYTHING, Shape, along
 from router.engine import echo
 from router.engine.store.base import Told
+from router.spindle.complete import with_repo
+from router.spindle.roster import Repo
 from tests.core.conftest import ALICE, BOB, SHA
 
 ROOT = Path(__file__).parent.parent
 LEXICONS = {path.stem: json.loads(path.read_bytes()) for path in sorted((ROOT / "lexicons").glob("*.json"))}
 PULL, COLLABORATOR = "sh.tangled.repo.pull", "sh.tangled.repo.collaborator"
+DID = "did:plc:" + "r" * 24
 Way = tuple[str | int | None, ...]
 
 #: Records of shapes that no recorded frame has, of knots and of accounts.
@@ -55,16 +59,81 @@ def made() -> Iterator[Event]:
     yield envelope.event_from({"nsid": "router.schedule.fire", "record": {"anything": 1}})
 
 
+def completed(event: Event) -> Event:
+    """A trigger with all that a spindle may add to it, of whichever way it takes."""
+    repo = Repo(did=DID, owner=ALICE, name="core", knot="knot1.example.com", rkey="core")
+    workflow = {
+        "name": "ci.yml",
+        "engine": "tack",
+        "clone": {"skip": False, "depth": 1, "submodules": True, "tags": True},
+        "raw": "tack: {log: {a: 1}}",
+    }
+    pulled = {"branch": "a", "target_branch": "main", "sha": SHA, "pull": "at://did:plc:a/sh.tangled.repo.pull/b", "actor": BOB}
+    added: dict[str, Any] = {
+        "pipeline": {"id": "3mabc", "uri": "at://did:web:knot1.example.com/sh.tangled.pipeline/3mabc", "knot": "k", "key": "a"},
+        "workflows": [*(members.workflows([workflow]) or []), {"name": "b.yml", "fault": "No."}],
+        "inputs": {"to": "production"},
+        "trust": "member",
+        "action": "opened",
+        "source_repo": DID,
+        "approval": "needed",
+    }
+    if event.nsid != "sh.tangled.git.refUpdate":
+        added |= {"trigger": "pull_request", **pulled}
+    fields = {**event.fields, **added}
+    fields["repo"] = {**(fields.get("repo") or {}), "default_branch": "main"}
+    return with_repo(replace(event, fields=fields), repo, "https://knot1.example.com")
+
+
+def triggers() -> Iterator[Event]:
+    """What a spindle makes of triggers before rules see them; and of what it is asked for, in both of its kinds."""
+    for event in [*frames(), *made()]:
+        if event.nsid in ("sh.tangled.git.refUpdate", "sh.tangled.pipeline", PULL, f"{PULL}.status"):
+            yield completed(event)
+    manual = {
+        "$type": "sh.tangled.ci.trigger#manual",
+        "sha": SHA,
+        "ref": "refs/heads/main",
+        "inputs": [{"key": "a", "value": "b"}],
+    }
+    pull = {
+        "$type": "sh.tangled.ci.trigger#pullRequest",
+        "sourceSha": SHA,
+        "sourceBranch": "a",
+        "targetBranch": "main",
+        "sourceRepo": DID,
+        "pull": "at://did:plc:a/sh.tangled.repo.pull/b",
+        "action": "opened",
+    }
+    for trigger, fields in (
+        (manual, {"trigger": "manual", "sha": SHA, "ref": "refs/heads/main", "branch": "main"}),
+        (manual, {"trigger": "manual", "sha": SHA, "ref": "refs/tags/v1", "tag": "v1"}),
+        (pull, {"trigger": "pull_request"}),
+    ):
+        record = {"repo": DID, "trigger": trigger, "workflows": ["ci.yml"]}
+        event = Event(
+            origin="xrpc",
+            id="a",
+            source="xrpc",
+            kind="xrpc",
+            nsid="sh.tangled.ci.triggerPipeline",
+            time=1,
+            record=record,
+            fields={"actor": BOB, **fields},
+        )
+        yield completed(event) if fields["trigger"] != "manual" else event
+
+
 def statuses() -> Iterator[Event]:
     """Our own, of everything: with whatever a status may say, and what it takes over from the event that it came of."""
     entry = Entry(delivery="d", workflow="ci", status=Status.FAILED, at=0, error="no", exit_code=1, url="https://x.example")
-    for number, cause in enumerate([*frames(), *made()]):
+    for number, cause in enumerate([*frames(), *made(), *triggers()]):
         told = Told(number=number, entry=entry, rule="a/b", event=cause, previous=Status.SUCCESS, outdated=True)
         if cause.nsid != OWN_STATUS:
             yield echo._event(told)
 
 
-EVENTS = [*frames(), *made(), *statuses()]
+EVENTS = [*frames(), *made(), *triggers(), *statuses()]
 
 
 def ways(value: Any) -> Iterator[Way]:

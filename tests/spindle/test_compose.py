@@ -78,7 +78,7 @@ def test_what_rules_report_is_what_is_run() -> None:
     [
         ({"fault": "Line 3: no mapping."}, "Line 3: no mapping."),
         ({"engine": "nixery"}, "`nixery`"),
-        ({"provider": "tekton"}, "closest is"),
+        ({"provider": "tekton"}, "`tekton`"),
     ],
 )
 def test_a_workflow_file_that_nobody_runs_fails_with_the_reason(asked: dict[str, Any], said: str) -> None:

@@ -95,7 +95,7 @@ TOLD = {
     "a repo among its owner's": ((when(repo="@alice.example/*"), when(repo="@alice.example/core")), ["R061 r1"]),
     "a repo among several": ((when(repo=["@a.example/x", "@a.example/y*"]), when(repo="@a.example/yy")), ["R061 r1"]),
     "the paths of a pull request": ((when(nsid="sh.tangled.repo.pull", paths="src/**"),), ["R060 r0"]),
-    "a workflow of a push": ((when(nsid="sh.tangled.git.refUpdate", workflow="ci"),), ["R060 r0"]),
+    "a workflow of a repo": ((when(nsid="sh.tangled.repo", workflow="ci"),), ["R060 r0"]),
     "a repo's schedule": ((when(trigger="schedule", repo="@alice.example/core"),), ["R060 r0"]),
     "a failed pull request": ((when(nsid="sh.tangled.repo.pull", status="failed"),), ["R060 r0"]),
     "true and not true": ((when(**{"$.n": True}, all=[{"$.n": {"not": [True, 3]}}]),), ["R060 r0"]),
