@@ -100,6 +100,7 @@ class Options(Closed):
     """A build. `pipeline` may be `org/slug`."""
 
     exposes: ClassVar[Exposes] = Exposes.SECRETS
+    takes_secrets: ClassVar[bool] = True
 
     org: Annotated[str, AfterValidator(_slug), Bounded("the organization")] | None = None
     pipeline: Annotated[str, AfterValidator(_pipeline), Bounded("the pipeline")]
@@ -255,6 +256,8 @@ def _build(delivery: Delivery[Options]) -> dict[str, Any]:
     """The body of a create-build request. What the router needs in the meta-data wins over what a rule says."""
     options = delivery.options
     body = options.model_dump(exclude={"org", "pipeline", "message"}, exclude_none=True)
+    if delivery.revealed:
+        body["env"] = {**options.env, **delivery.revealed}
     message = line(options.message or "", MESSAGE)
     if message:
         body["message"] = message

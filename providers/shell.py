@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import errno
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from router.provider import Host
 
 TRY_AGAIN = 75
+#: Characters from which on a secret is looked for in what a command says.
+_TELLING = 4
 #: What this machine has too little of just now, so that a command cannot be started: it may be, later.
 _SCARCE = {errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ETXTBSY}
 _WHY = 'A shell would run what an event says. Pass it by `env`, and write "$NAME" in the script.'
@@ -50,6 +53,7 @@ class Options(Closed):
     """Exactly one of `argv` and `script`."""
 
     exposes: ClassVar[Exposes] = Exposes.MACHINE
+    takes_secrets: ClassVar[bool] = True
 
     argv: Annotated[list[str], Command()] | None = Field(
         default=None, min_length=1, description="A program and its arguments; no shell sees them."
@@ -98,13 +102,13 @@ class Shell:
                 limit=limit,
                 grace=grace,
                 keep=options.output_limit,
-                hear=lambda text: self._say(delivery.id, "said", text),
+                hear=lambda text: self._say(delivery.id, "said", _masked(text, delivery)),
             )
         except OSError as error:
             raise _not_started(error) from None
         finally:
             self._say(delivery.id, "end", title)
-        return _receipt(ended, limit)
+        return _receipt(replace(ended, said=_masked(ended.said, delivery)), limit)
 
     def _say(self, delivery: str, part: Literal["start", "said", "end"], text: str, command: str = "") -> None:
         line = LogLine(step=0, part=part, text=text, at=self.host.clock.now(), command=command[:1000])
@@ -116,7 +120,15 @@ class Shell:
         passed = {name: os.environ[name] for name in settings.pass_env if name in os.environ}
         identity = {"ROUTER_DELIVERY_ID": delivery.id, "ROUTER_ATTEMPT": str(delivery.attempt), "ROUTER_RULE": delivery.rule}
         base = {"PATH": settings.path, "LANG": "C.UTF-8", "HOME": settings.workdir}
-        return {**base, **passed, **delivery.options.env, **identity}
+        return {**base, **passed, **delivery.options.env, **delivery.revealed, **identity}
+
+
+def _masked(text: str, delivery: Delivery[Options]) -> str:
+    """Without secrets, as far as they stand there as they are: a guard against accidents, not against who writes commands."""
+    for value in delivery.revealed.values():
+        for line in value.splitlines():
+            text = text.replace(line, "***") if len(line) >= _TELLING else text
+    return text
 
 
 def _limits(timeout: float, grace: float) -> tuple[float, float]:

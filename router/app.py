@@ -16,6 +16,7 @@ from router.core.errors import BadInput
 from router.core.members import canonical_host
 from router.egress import Egress
 from router.engine.bell import Bell
+from router.engine.cancelling import Cancelling
 from router.engine.directory import Directory
 from router.engine.dispatch import Dispatch, Guest
 from router.engine.echo import Echo
@@ -173,6 +174,7 @@ class _Router:
         yield admin.serve(
             self.store, self.bell, self.config.store_path, self.host.clock, self.observer, lambda: self.intake.rulebook
         )
+        yield Cancelling(self.guests, self.dispatch, self.store, self.bell, self.observer, self.host.clock).run()
         for guest in self.guests.values():
             if isinstance(guest.provider, Follows):
                 poll = self.config.delivery.poll

@@ -139,6 +139,7 @@ class Delivery(Generic[OptionsT_co]):
 
     `id` is derived from (rule id, event origin, event id, item and step), never from time, attempt or rendered values.
     `options` is a plain tree in plans and in the store, and the provider's own Options where a provider gets it.
+    `secrets` names those of its repo that it may have; their values, `revealed`, are in a provider's hands alone.
     `attempt` counts from 1 in a provider's hands. `state` is what the plan asks for: ready, shadow, skipped, or dead
     with a `reason` where the event could not be rendered.
     """
@@ -157,6 +158,8 @@ class Delivery(Generic[OptionsT_co]):
     retry: Retry = field(default_factory=Retry)
     idempotent: bool = False
     gates: Gates | None = None
+    secrets: tuple[str, ...] = ()
+    revealed: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
     state: State = State.READY
     reason: str = ""
     attempt: int = 0

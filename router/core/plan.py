@@ -148,6 +148,7 @@ class _Maker:
             timeout=step.timeout or rule.timeout or DEFAULT_TIMEOUT,
             retry=step.retry or rule.retry or Retry(),
             idempotent=step.idempotent,
+            secrets=step.secrets if _is_trusted(event) else (),
             gates=gates,
             state=state,
             reason=reason,
@@ -223,6 +224,11 @@ def _allowed(operator: Operator, value: Tree) -> bool:
     if isinstance(value, list):
         return all(_allowed(operator, item) for item in value)
     return attempt(operator, (value,), {}) is True
+
+
+def _is_trusted(event: Event) -> bool:
+    """Whether what is run was written by somebody who may push to the repo: nobody else's code is given its secrets."""
+    return event.fields.get("trust") in ("owner", "member", "collaborator") and not event.fields.get("source_repo")
 
 
 def _subject(event: Event, workflow: str) -> Subject:

@@ -53,6 +53,7 @@ class Step:
     idempotent: bool = False
     if_trust: frozenset[str] = frozenset()
     allow: Mapping[str, Operator] = field(default_factory=dict)
+    secrets: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

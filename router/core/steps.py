@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from router.core.render import Renderer
     from router.core.truth import Operator
 
-STEP_KEYS = ("id", "timeout", "retry", "if_trust", "idempotent", "allow")
+STEP_KEYS = ("id", "timeout", "retry", "if_trust", "idempotent", "allow", "secrets")
 #: What a template sees, beside the name of an item.
 ROOTS = frozenset(
     (
@@ -34,6 +34,8 @@ ROOTS = frozenset(
 #: Names that an item may take for itself: rules had such items before events had these.
 SHADOWED = frozenset(("workflow", "pipeline", "action", "source_repo", "inputs"))
 STEP_ID = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
+#: The names that Tangled lets a repo's secrets have.
+SECRET_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]{0,49}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +107,7 @@ class StepReader:
             idempotent=keys.flag(node.get("idempotent"), self.problems, "`idempotent`"),
             if_trust=self._trust(node.get("if_trust")),
             allow=self._allow(node.get("allow"), model),
+            secrets=self._secrets(node.get("secrets"), provider, model),
         )
 
     def _model(self, provider: str, node: Node) -> type[BaseModel] | None:
@@ -177,6 +180,31 @@ class StepReader:
             return {}
         scope = grammar.Scope(self.problems, self.known.vars, self.known.used)
         return {key: made for key, child in node.items() if (made := grammar.bound(child, scope)) is not None}
+
+    def _secrets(self, node: Node | None, provider: str, model: type[BaseModel] | None) -> tuple[str, ...]:
+        if node is None:
+            return ()
+        if model is not None and not getattr(model, "takes_secrets", False):
+            hint = "What starts builds or commands is given them, as variables of its environment."
+            self.problems.error("R011", node.place, f"`{provider}` is not given secrets.", hint)
+            return ()
+        if node.kind != "list":
+            document.wrong_type(node, self.problems, "`secrets`", "a list of names")
+            return ()
+        return tuple(name for item in node.value if (name := self._secret(item, provider, model)))
+
+    def _secret(self, node: Node, provider: str, model: type[BaseModel] | None) -> str:
+        name = document.text(node, self.problems, "the name of a secret") or ""
+        if name and SECRET_NAME.fullmatch(name) is None:
+            hint = "Write the name alone: letters, digits and underscores, 50 at the most; values are kept by the spindle."
+            self.problems.error("R024", node.place, f"`{name}` cannot be a secret's name.", hint)
+            return ""
+        for found in options.complaints(model, {"env": {name: ""}}, render.is_template) if model is not None else ():
+            if found.loc[:1] == ("env",) and found.kind != "extra_forbidden":
+                hint = "Give the secret another name: it becomes a variable of this name."
+                self.problems.error("R011", node.place, f"In `secrets` of `{provider}`: {options.sentence(found)}", hint)
+                return ""
+        return name
 
     def renderer(self, node: Node, what: str) -> Renderer | None:
         """A text that may be a template, compiled."""

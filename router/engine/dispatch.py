@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from router.core import options
 from router.core.errors import Ambiguous, Permanent, RenderError, RouterError, Transient
@@ -20,7 +20,7 @@ from router.engine.crash import crash_point
 from router.provider import AnyPlugin, EndsWithItsAttempt, Provider, Reconciles
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from router.core.model import Tree
     from router.engine.bell import Bell
@@ -43,6 +43,13 @@ class Guest:
     @property
     def settle(self) -> float | None:
         return self.provider.settle if isinstance(self.provider, Reconciles) else None
+
+
+class Keeps(Protocol):
+    """Keeps the secrets of repos."""
+
+    async def reveal(self, repo: str, keys: Sequence[str]) -> Mapping[str, str]:
+        """The values of those that the repo has. Raises RouterError where none can be told."""
 
 
 class Dispatch:
@@ -70,6 +77,8 @@ class Dispatch:
         self.concurrency = concurrency
         self.each = each
         self.lease = lease
+        #: Set by whoever keeps secrets.
+        self.vault: Keeps | None = None
         self._running: dict[asyncio.Task[None], Delivery[Tree]] = {}
         #: Why those were cancelled that are being ended.
         self._unwanted: dict[str, str] = {}
@@ -187,6 +196,7 @@ class Dispatch:
                     found = await self._look_up(delivery, claim, guest)
                     if found is not None:
                         return found
+                delivery = replace(delivery, revealed=await self._revealed(delivery))
                 sending = True
                 crash_point("before_deliver")
                 receipt = await guest.provider.deliver(delivery)
@@ -198,6 +208,16 @@ class Dispatch:
             elif not isinstance(error, RouterError):
                 self.observer.fault(f"provider {guest.name}", f"A bug, met by the delivery {delivery.id}.", error)
             return self._judge(error, delivery, claim, guest, looking=claim.verify and not sending)
+
+    async def _revealed(self, delivery: Delivery[Any]) -> Mapping[str, str]:
+        if not delivery.secrets:
+            return {}
+        if self.vault is None:
+            raise Permanent("Its step asks for secrets, and only a spindle keeps any: router.yaml has no `spindle`.")
+        try:
+            return await self.vault.reveal(delivery.subject.repo, delivery.secrets)
+        except RouterError as error:
+            raise Permanent(f"Its secrets cannot be read: {error}") from None
 
     async def _look_up(self, delivery: Delivery[Any], claim: Claim, guest: Guest) -> Outcome | None:
         """What an earlier attempt came to; None where it surely did not happen and may be made now."""

@@ -35,6 +35,7 @@ def _step(providers: Mapping[str, type[BaseModel]]) -> Schema:
         "retry": {"$ref": "#/$defs/retry"},
         "if_trust": {"anyOf": [trust, {"type": "array", "items": trust}]},
         "idempotent": FLAG,
+        "secrets": {"type": "array", "items": {"type": "string", "pattern": f"^{steps.SECRET_NAME.pattern}$"}},
         "allow": {"type": "object", "additionalProperties": {"$ref": "#/$defs/value-glob"}},
     }
     options = {name: {"$ref": f"#/$defs/options-{name}"} for name in providers}
@@ -46,9 +47,10 @@ def _step(providers: Mapping[str, type[BaseModel]]) -> Schema:
 
 
 def _allows(model: type[BaseModel]) -> Schema:
-    """A bound is on an option that the step's provider has."""
+    """A bound is on an option that the step's provider has; secrets are for those that are given any."""
     names = [info.alias or name for name, info in model.model_fields.items()]
-    return {"properties": {"allow": {"propertyNames": {"enum": names}}}}
+    none = {} if getattr(model, "takes_secrets", False) else {"secrets": False}
+    return {"properties": {"allow": {"propertyNames": {"enum": names}}, **none}}
 
 
 def _options(name: str, model: type[BaseModel]) -> Schema:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from router.core.closest import closest
-from router.engine.cancelling import Cancelling
 from router.engine.logbook import Logbook
 from router.identity.documents import Documents
 from router.sources.jetstream import Jetstream
@@ -87,8 +86,8 @@ class Spindle:
         self.triggers.own_sources.add(JETSTREAM)
         self.reconcile = Reconcile(store, self.roster, records, host, documents, observer, settings.reconcile)
         self.knots = Knots(self.roster, intake, host, observer, knots, self.triggers.own_sources.add)
-        self.cancelling = Cancelling(guests, dispatch, store, bell, observer, clock)
         self.vault = Vault(store, settings.secrets_key, clock)
+        dispatch.vault = self.vault
         self.desk = server.Desk(
             settings=settings,
             store=store,
@@ -120,7 +119,6 @@ class Spindle:
 
     def telling(self) -> Iterator[tuple[str, Coroutine[Any, Any, None]]]:
         """What peers are told by, for as long as there is anything to tell."""
-        yield "cancelling", self.cancelling.run()
         yield "server", server.serve(self.desk, self._listening)
 
     def _listening(self, address: str) -> None:

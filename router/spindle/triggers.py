@@ -41,6 +41,8 @@ FIRST_WAIT, LONGEST_WAIT = 2.0, 300.0
 GIVE_UP: Micros = 86_400_000_000
 #: Microseconds that an older knot's push waits for the pipeline which the knot makes of it.
 GRACE: Micros = 10_000_000
+#: Microseconds after which a new run's statuses are told once more.
+TOLD_AGAIN: Micros = 5_000_000
 #: Pushes to repos that we do not know yet, and microseconds for which they are remembered: a knot may be faster than Jetstream.
 STRANGE, STRANGE_FOR = 512, 300_000_000
 _WAITS = "It is a trigger, and what it asks for is being fetched."
@@ -84,6 +86,8 @@ class Triggers:
         self._after = 0
         self._due: dict[int, tuple[Micros, int]] = {}
         self._strange: OrderedDict[str, tuple[Micros, Event]] = OrderedDict()
+        #: Runs whose first statuses are told once more, and when.
+        self._fresh: dict[str, Micros] = {}
 
     # --- what intake asks
 
@@ -144,7 +148,7 @@ class Triggers:
             while True:
                 self._woken.clear()
                 await self._admit()
-                seconds = self._start(await self._held(), group)
+                seconds = min(await self._tell_again(), self._start(await self._held(), group))
                 try:
                     async with asyncio.timeout(seconds):
                         await self._woken.wait()
@@ -160,6 +164,15 @@ class Triggers:
             elif self.roster.repo_of(event) is not None:
                 del self._strange[name]
                 await self.intake.conclude(event)
+
+    async def _tell_again(self) -> float:
+        """What the older appview heard of a run before it knew the run is lost there: it is told again. Seconds to the next."""
+        now = self.clock.now()
+        for name in [name for name, due in self._fresh.items() if due <= now]:
+            del self._fresh[name]
+            if await self.store.announce_again(name, now):
+                self.intake.bell.ring()
+        return min(((due - now) / 1_000_000 for due in self._fresh.values()), default=SWEEP)
 
     async def _held(self) -> Sequence[EventRow]:
         """Those that are held, oldest first: what came since the last look is read, and no more than we care to remember."""
@@ -216,6 +229,8 @@ class Triggers:
             self._later(row, "")
             return
         await self.intake.conclude(event)
+        if "pipeline" in event.fields:
+            self._fresh[event.fields["pipeline"]["id"]] = self.clock.now() + TOLD_AGAIN
         self._due.pop(row.number, None)
         del self._rows[row.number]
 

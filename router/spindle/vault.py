@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import re
 import secrets
 from typing import TYPE_CHECKING
 
@@ -15,6 +14,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from router.core.errors import RouterError
+from router.core.steps import SECRET_NAME
 from router.engine.store.base import SealedSecret
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from router.host import Clock
     from router.secret import Secret
 
-_KEY = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]{0,49}")
 LONGEST = 200
 _NONCE = 12
 
@@ -59,7 +58,7 @@ class Vault:
 
     async def add(self, repo: str, key: str, value: str, creator: str) -> None:
         """Raises NoVault, BadKey and KeyPresent."""
-        if _KEY.fullmatch(key) is None:
+        if SECRET_NAME.fullmatch(key) is None:
             raise BadKey("key is not a valid identifier")
         if not 1 <= len(value) <= LONGEST:
             raise BadKey(f"a value has 1 to {LONGEST} characters")
@@ -79,14 +78,15 @@ class Vault:
         return await self.store.secrets(repo)
 
     async def reveal(self, repo: str, keys: Sequence[str]) -> Mapping[str, str]:
-        """The values. Raises NoVault and KeyNotFound."""
+        """The values of those that there are. Raises NoVault."""
         kept = {one.key: one.sealed for one in await self.store.secrets(repo)}
-        missing = [key for key in keys if key not in kept]
-        if missing:
-            raise KeyNotFound(f"The repo has no secret {missing[0]}.")
         cipher = self._cipher()
         try:
-            return {key: cipher.decrypt(kept[key][:_NONCE], kept[key][_NONCE:], _bound(repo, key)).decode() for key in keys}
+            return {
+                key: cipher.decrypt(kept[key][:_NONCE], kept[key][_NONCE:], _bound(repo, key)).decode()
+                for key in keys
+                if key in kept
+            }
         except InvalidTag:
             raise NoVault("The secrets were encrypted with another key.") from None
 

@@ -89,6 +89,7 @@ class Buildkite(_Closed):
 class Shell(_Closed):
     """A command on this machine."""
 
+    takes_secrets: ClassVar[bool] = True
     exposes: ClassVar[Exposes] = Exposes.MACHINE
 
     argv: Annotated[list[str], Command()] | None = None

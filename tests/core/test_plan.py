@@ -348,3 +348,23 @@ def test_no_time_is_too_early_or_too_late(made: Made, time: int) -> None:
     """A peer chooses an event's time: one that no calendar reaches changes nothing about its plan."""
     text = with_step('note: {text: "{{ event.time }}"}', 'active: {between: ["00:00", "24:00"], timezone: Pacific/Kiritimati}')
     assert only(made(text, pushed(time=time))).state is State.READY
+
+
+@pytest.mark.parametrize(
+    ("fields", "given"),
+    [
+        ({"trust": "owner"}, True),
+        ({"trust": "member"}, True),
+        ({"trust": "collaborator"}, True),
+        ({"trust": "contributor"}, False),
+        ({"trust": "unknown"}, False),
+        ({"trust": None}, False),
+        ({"trust": "owner", "source_repo": "did:plc:fork"}, False),
+    ],
+)
+@pytest.mark.parity(37)
+def test_secrets_are_named_for_trusted_runs_alone(made: Made, fields: dict[str, Any], given: bool) -> None:  # noqa: FBT001
+    """Nobody's code gets a repo's secrets but that of those who may push to it; the run itself goes on without."""
+    delivery = only(made(with_step("{shell: {argv: [a]}, secrets: [KEY, OTHER]}", "allow_untrusted: true"), pushed(**fields)))
+    assert delivery.secrets == (("KEY", "OTHER") if given else ())
+    assert delivery.state is State.READY

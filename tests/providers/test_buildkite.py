@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -442,3 +443,12 @@ def test_builds_of_anybodys_pull_requests_are_told() -> None:
     problems = Problems()
     rules.load([rules.RuleText("it", "it.yaml", text)], {"buildkite": buildkite.Options}, problems)
     assert [found.code for found in problems.found] == ["R034"]
+
+
+@pytest.mark.parity(70)
+async def test_secrets_are_variables_of_the_build(peer: Peer, lent: Host) -> None:
+    """They go out with the others, and win over one of the same name."""
+    peer.replies.append(says(201, BUILD))
+    options = buildkite.Options(org="acme", pipeline="core", commit=SHA, branch="main", env={"A": "1", "KEY": "rule's"})
+    await opened(lent, peer.url).deliver(replace(delivery(options), revealed={"KEY": "canary"}))
+    assert json.loads(peer.requests[-1].body)["env"] == {"A": "1", "KEY": "canary"}

@@ -6,7 +6,9 @@ import asyncio
 import errno
 import os
 import signal
+from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ from providers import _process, shell
 from providers._process import Output
 from router.core import rules
 from router.core.errors import Permanent, Transient
-from router.core.model import Receipt, Status
+from router.core.model import LogLine, Receipt, Status
 from router.core.problems import Problems
 from router.host import Host
 from router.testing import delivery
@@ -464,3 +466,35 @@ def _alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
     except (ProcessLookupError, FileNotFoundError):
         return False
+
+
+async def test_secrets_are_variables_and_masked_where_they_are_said(tmp_path: Path) -> None:
+    """In what is kept and in what is told while it runs; short ones would mask everything."""
+    said: list[str] = []
+
+    class Scribe:
+        def write(self, delivery: str, lines: Sequence[LogLine]) -> None:
+            said.extend(line.text for line in lines)
+
+        async def once(self, kind: str, key: str, seconds: float) -> bool:
+            return True
+
+    host = Host(None, scribe=Scribe())  # type: ignore[arg-type]
+    made = shell.Shell(shell.Settings(workdir=str(tmp_path)), host)
+    options = shell.Options(script='printf "%s\\n" "$KEY" "$SHORT"; printenv KEY > kept')
+    revealed = {"KEY": "canary-one\ncanary-two", "SHORT": "ab"}
+    receipt = await made.deliver(replace(delivery(options, timeout=30.0), revealed=revealed))
+    assert (tmp_path / "kept").read_text() == "canary-one\ncanary-two\n"
+    assert receipt.detail["output"] == "***\n***\nab\n"
+    assert "canary" not in str(said)
+    assert "ab" in str(said)
+
+
+def test_a_secret_cannot_be_a_variable_that_decides_what_runs() -> None:
+    """It is told where the name stands."""
+    problems = Problems()
+    text = "rules: [{name: it, when: {trust: owner}, do: [{shell: {argv: [a]}, secrets: [KEY, LD_PRELOAD]}]}]"
+    rules.load([rules.RuleText("it", "it.yaml", text)], {"shell": shell.Options}, problems)
+    (found,) = problems.found
+    assert (found.code, found.place.column) == ("R011", text.index("LD_PRELOAD") + 1)
+    assert "LD_PRELOAD decides what runs" in found.message

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from router.core.model import Busy, Delivery, Entry, Gates, Micros, State, Tree
-from router.engine.store import journal, sql
+from router.engine.store import journal, runs, sql
 from router.engine.store.rows import text
 
 if TYPE_CHECKING:
@@ -31,8 +31,8 @@ def admit(db: sqlite3.Connection, delivery: Delivery[Tree], event: int, now: Mic
     """Decide on a delivery that is not in the outbox yet. `event` is the number of its event. Call `forget` first.
 
     A group that is busy makes a `skip` delivery skipped; one that waits for its first or next attempt counts as busy too, so
-    that two of one batch are treated as two of one hour are. `cancel_running` supersedes those that wait; what is under way
-    at a provider already goes on.
+    that two of one batch are treated as two of one hour are. `cancel_running` supersedes those that wait, and asks for the
+    end of what is under way: see `engine.cancelling`.
     """
     admission = Admission(delivery.state, delivery.reason, now)
     gates = delivery.gates
@@ -50,6 +50,7 @@ def admit(db: sqlite3.Connection, delivery: Delivery[Tree], event: int, now: Mic
         waiting = "busy_group = ? AND state = 'ready' AND event <> ?"
         why = "superseded: a newer delivery of its concurrency group came"
         admission.told += _supersede(db, waiting, (text(gates.group), event), why, now)
+        _stop(db, text(gates.group), event, why, now)
     return admission
 
 
@@ -112,6 +113,16 @@ def _supersede(db: sqlite3.Connection, waiting: str, values: tuple[str | int, ..
         db.execute("UPDATE deliveries SET state = 'skipped', reason = ?, updated = ? WHERE id = ?", (why, now, row["id"]))
         told += journal.cancel(db, row["id"], row["workflow"], why, now)
     return told
+
+
+def _stop(db: sqlite3.Connection, group: str, event: int, why: str, now: Micros) -> None:
+    """Those of a group that are under way, as far as anybody is told how they end."""
+    busy = """
+        SELECT id FROM deliveries WHERE busy_group = ? AND event <> ?
+        AND (state IN ('claimed', 'verify') OR state = 'done' AND status IN ('pending', 'running'))
+    """
+    for row in db.execute(busy, (group, event)).fetchall():
+        runs.mark(db, row["id"], why, now)
 
 
 def _micros(seconds: float) -> Micros:

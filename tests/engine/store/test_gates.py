@@ -108,7 +108,7 @@ async def test_skip_never_passes_over_a_step_of_the_same_event(store: Store) -> 
 
 
 async def test_cancel_running_supersedes_what_waits(store: Store) -> None:
-    """What is under way already goes on, and the newest follows it."""
+    """What is under way already is to be stopped, and the newest follows it."""
     gates = Gates(group="main", busy=Busy.CANCEL_RUNNING)
     await accept(store, "e1", "d1", gates=gates, workflow="ci")
     [under_way] = await claim(store)
@@ -116,6 +116,9 @@ async def test_cancel_running_supersedes_what_waits(store: Store) -> None:
     newest = await accept(store, "e3", "d3", "d4", gates=gates, workflow="ci")
     assert (newest.entries[0].delivery, newest.entries[0].status) == ("d2", Status.CANCELLED)
     assert await state(store, "d2") is State.SKIPPED
+    assert [(run.delivery, run.why) for run in await store.to_cancel(under_way.delivery.provider)] == [
+        ("d1", "superseded: a newer delivery of its concurrency group came")
+    ]
     assert await claimed(store) == []
     await store.settle(under_way, done(Status.FAILED, "ci", "d1"), NOW)
     assert await claimed(store) == ["d3"]

@@ -7,7 +7,7 @@ import asyncio
 import random
 from collections import deque
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
@@ -77,6 +77,7 @@ class Told(Silent):
 class Options(BaseModel):
     """What a step of the toy provider says."""
 
+    takes_secrets: ClassVar[bool] = True
     model_config = ConfigDict(extra="forbid")
     sha: str = ""
 

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import pytest
 from pydantic import BaseModel
 
-from router.core.errors import Ambiguous, Permanent, Transient
+from router.core.errors import Ambiguous, Permanent, RouterError, Transient
 from router.core.model import Receipt, State, Status
 from router.engine.store.base import Store
 from router.secret import SecretMissing
 from router.testing import FakeClock
-from tests.engine.way.parts import RULES, START, Engine, LookingToy, Told, Toy, assemble, push
+from tests.engine.way.parts import HELLO, RULES, START, Engine, LookingToy, Told, Toy, assemble, push
 
 
 async def test_a_delivery_is_made_once_and_done(engine: Engine) -> None:
@@ -332,3 +333,48 @@ async def test_a_clock_that_leaps_takes_nothing_from_who_is_at_it(store: Store, 
     engine.bell.ring()
     await running
     await engine.dispatch.finish(0)
+
+
+SECRETIVE = """
+rules:
+  - name: build
+    do: [{toy: {sha: "{{ sha }}"}, secrets: [KEY, NONE]}]
+"""
+
+
+class Vault:
+    """Keeps one secret, or none at all."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.error = error
+
+    async def reveal(self, repo: str, keys: Sequence[str]) -> Mapping[str, str]:
+        if self.error is not None:
+            raise self.error
+        return {key: f"canary of {repo}" for key in keys if key == "KEY"}
+
+
+@pytest.mark.parametrize("engine", [(None, SECRETIVE)], indirect=True)
+async def test_secrets_are_in_a_providers_hands_alone(engine: Engine) -> None:
+    """Their names are stored; their values are read for each attempt, and are not even in what a delivery looks like."""
+    engine.dispatch.vault = Vault()
+    await engine.hear(push())
+    await engine.work()
+    (made,) = engine.toy.made
+    assert made.revealed == {"KEY": f"canary of {HELLO}"}
+    assert "canary" not in repr(made)
+    assert all("canary" not in str(row) for row in await engine.store.deliveries())
+
+
+@pytest.mark.parametrize("engine", [(None, SECRETIVE)], indirect=True)
+@pytest.mark.parametrize(
+    ("vault", "said"), [(None, "router.yaml has no `spindle`"), (Vault(RouterError("no key")), "cannot be read: no key")]
+)
+async def test_without_its_secrets_a_delivery_is_not_made(engine: Engine, vault: Vault | None, said: str) -> None:
+    """It says what is missing; another attempt would change nothing."""
+    engine.dispatch.vault = vault
+    await engine.hear(push())
+    await engine.work()
+    assert await engine.states() == ["dead"]
+    assert engine.toy.made == []
+    assert said in engine.told.outcomes[-1].reason
