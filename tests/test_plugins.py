@@ -43,6 +43,7 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callabl
     plugins.installed.cache_clear()
 
 
+@pytest.mark.parity(56)
 def test_a_wheel_beside_ours_adds_a_provider(install: Callable[..., None]) -> None:
     """A provider that another distribution registers is known by name, with its options and who brought it."""
     install("pager-for-router", "pager", "pager_one")

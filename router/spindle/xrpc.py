@@ -220,8 +220,9 @@ class Methods:
         if not said:
             raise Refusal("Generic", "empty params")
         repo = await self._of_secrets(said, actor)
+        uri = f"at://{repo.owner}/sh.tangled.repo/{repo.rkey}"
         listed = [
-            {"repo": said, "key": one.key, "createdAt": shapes.moment(one.created), "createdBy": one.creator}
+            {"repo": uri, "key": one.key, "createdAt": shapes.moment(one.created), "createdBy": one.creator}
             for one in await self.desk.vault.listed(repo.id)
         ]
         return answered({"secrets": listed})

@@ -206,6 +206,7 @@ def test_if_trust(made: Made, trust: str | None, steps: list[str]) -> None:
     assert [one.step for one in made(text, pushed(trust=trust)).deliveries] == steps
 
 
+@pytest.mark.parity(53)
 @pytest.mark.parametrize(
     ("asked", "allowed"),
     [

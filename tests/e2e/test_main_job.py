@@ -61,6 +61,7 @@ def test_a_push_becomes_a_build_and_its_status_comes_back(network: Network, rout
     assert [status["status"] for status in shown["statuses"]] == ["pending", "running", "success"]
 
 
+@pytest.mark.parity(44)
 @pytest.mark.parametrize("step", STEPS)
 def test_a_kill_between_any_two_steps_leaves_one_build(network: Network, router: Router, step: str) -> None:
     """`kill -9` at a step, a restart, and there is exactly one build and one delivery, done."""

@@ -77,6 +77,7 @@ def test_a_rule_that_could_not_be_decided_is_a_warning(out: io.StringIO) -> None
     assert (line["level"], line["rule"], line["reason"]) == ("warning", "a/b", "3 is not text")
 
 
+@pytest.mark.parity(78)
 @pytest.mark.parametrize(("state", "level"), [(State.DONE, "info"), (State.DEAD, "error"), (State.VERIFY, "warning")])
 def test_an_outcome_has_the_level_that_it_deserves(out: io.StringIO, state: State, level: str) -> None:
     """A dead letter is an error, doubt is a warning."""

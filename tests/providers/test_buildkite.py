@@ -284,6 +284,7 @@ async def test_it_keeps_the_contract_of_providers(peer: Peer) -> None:
 # What is found again
 
 
+@pytest.mark.parity(44)
 async def test_a_delivery_is_found_by_its_id(ci: Ci, lent: Host) -> None:
     """The receipt of a build whose answer was lost is the one that its answer would have been."""
     await ci.disturb(drop_after=1)

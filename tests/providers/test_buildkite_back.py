@@ -152,6 +152,7 @@ def secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BK_HOOK", SECRET)
 
 
+@pytest.mark.parity(65)
 @pytest.mark.parametrize(("status", "agreed"), [(200, True), (422, False), (404, False)])
 @pytest.mark.parity(65)
 async def test_cancelling_asks_buildkite(status: int, agreed: bool) -> None:  # noqa: FBT001
@@ -179,6 +180,7 @@ async def test_logs_are_asked_job_by_job() -> None:
     assert [one.step for one in lines] == [0, 0, 0, 1, 1, 1]
 
 
+@pytest.mark.parity(52)
 async def test_a_failure_says_which_job_it_was() -> None:
     """A webhook's build has no jobs: Buildkite is asked, and where it has no answer the build has failed all the same."""
     raw = body("buildkite_webhook_build_finished_failed.json")

@@ -64,6 +64,7 @@ async def test_first_contact_is_live(
     assert peer.cursors() == [None, str(NOW)]
 
 
+@pytest.mark.parity(14)
 async def test_a_reconnect_goes_back_a_little(
     host: Host, seen: Remembering, peer: Peer, visit: type[Visit], take: Take
 ) -> None:
@@ -121,6 +122,7 @@ async def test_a_time_in_the_future_moves_no_cursor(
     assert heard[0].event is not None
 
 
+@pytest.mark.parity(14)
 async def test_a_bad_frame_is_passed_over(host: Host, seen: Remembering, peer: Peer, visit: type[Visit], take: Take) -> None:
     """It is handed on with its reason, and the cursor passes it where its time can be read."""
     peer.visits = [visit([{**frame(NOW + 1), "kind": "news"}, "{", frame(NOW + 2)])]

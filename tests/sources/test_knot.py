@@ -47,6 +47,7 @@ def open_knot(peer: Peer, host: Host, seen: Remembering, since: Any = "now") -> 
     return knot.kind.open("k", knot.Settings(host=f"http://{peer.netloc}", since=since), host, seen)
 
 
+@pytest.mark.parity(20)
 async def test_it_begins_after_the_cursor(host: Host, seen: Remembering, peer: Peer, visit: type[Visit], take: Take) -> None:
     """The stored cursor is sent as it is, no compression is offered, and no Origin is told: knots refuse foreign ones."""
     peer.visits = [visit([push(11)])]
@@ -59,6 +60,7 @@ async def test_it_begins_after_the_cursor(host: Host, seen: Remembering, peer: P
     assert not {"Origin", "Sec-WebSocket-Extensions", "Sec-WebSocket-Protocol"} & set(request.headers)
 
 
+@pytest.mark.parity(21)
 @pytest.mark.parametrize(("since", "first"), [("now", NOW * 1000), ("beginning", 1), (77, 77)])
 async def test_first_contact(
     host: Host, seen: Remembering, peer: Peer, visit: type[Visit], take: Take, since: Any, first: int
@@ -71,6 +73,7 @@ async def test_first_contact(
     assert peer.cursors() == [str(first)]
 
 
+@pytest.mark.parity(26)
 async def test_it_comes_back_where_it_was(
     host: Host, seen: Remembering, peer: Peer, visit: type[Visit], take: Take, clock: FakeClock
 ) -> None:
@@ -104,6 +107,7 @@ async def test_1013_without_news_is_no_tight_loop(
     assert len(clock.slept) == 2
 
 
+@pytest.mark.parity(20)
 async def test_an_older_knot_is_asked_again_for_the_last_minute(
     host: Host, seen: Remembering, peer: Peer, visit: type[Visit], take: Take
 ) -> None:
@@ -156,6 +160,7 @@ async def test_a_cursor_ahead_of_the_clock_is_now(
     assert peer.cursors() == [str(NOW * 1000)]
 
 
+@pytest.mark.parity(25)
 async def test_bad_messages_stop_nothing(host: Host, seen: Remembering, peer: Peer, visit: type[Visit], take: Take) -> None:
     """Garbage, binary, wrong types and a ping each pass by on the same connection, with a reason and what was sent."""
     wrong = {**push(12), "event": "x"}

@@ -85,6 +85,7 @@ async def test_a_minute_is_proof_too(
     assert [request.query["failures"] for request in peer.requests] == ["0", "1", "2", failures]
 
 
+@pytest.mark.parity(26)
 async def test_a_peer_that_is_not_there_is_dialled_again(
     host: Host, seen: Remembering, peers: Callable[[], Awaitable[Peer]], visit: type[Visit]
 ) -> None:
@@ -111,6 +112,7 @@ async def test_a_redirect_is_not_followed(
     assert "redirects are not followed" in seen.sentences("down")[0]
 
 
+@pytest.mark.parity(74)
 async def test_a_message_that_is_too_large_is_named_each_time(
     host: Host, seen: Remembering, peer: Peer, visit: type[Visit], clock: FakeClock
 ) -> None:
@@ -261,6 +263,7 @@ async def test_a_peer_that_never_reads_cannot_keep_us_from_closing(host: Host, s
     await ended.wait()
 
 
+@pytest.mark.parity(25)
 async def test_one_bad_peer_delays_no_other(
     host: Host, seen: Remembering, raw_peer: RawPeer, peer: Peer, visit: type[Visit]
 ) -> None:

@@ -149,6 +149,7 @@ def test_the_record_is_that_of_the_older_lexicon() -> None:
     assert record["workflows"] == [{"name": "ci.yml", "engine": "tack", "clone": {"skip": True}, "raw": ""}]
 
 
+@pytest.mark.parity(29)
 def test_manual_and_pull_request_records() -> None:
     """Inputs and sources are told."""
     manual = compose.record(event(trigger="manual", inputs={"level": "3"}, source_repo="did:plc:fork"))["triggerMetadata"]

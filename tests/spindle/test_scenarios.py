@@ -41,7 +41,7 @@ async def test_an_appview_can_verify_who_runs_it(world: World) -> None:
         assert "spindle" in await response.text()
 
 
-@pytest.mark.parity(6, 9, 18, 30, 61, 64)
+@pytest.mark.parity(5, 6, 9, 18, 30, 61)
 async def test_a_push_is_built_and_shown(world: World) -> None:
     """A member chooses us by an update of their repo's record, pushes, and sees the workflow succeed."""
     world.choose(spindle=None)
@@ -263,7 +263,7 @@ async def test_a_strangers_pull_request_waits(world: World) -> None:
     assert await world.statuses(2) == [{"ci.yml": "success"}, {"ci.yml": "cancelled"}]
 
 
-@pytest.mark.parity(36, 38)
+@pytest.mark.parity(36, 38, 64)
 async def test_a_run_by_hand(world: World) -> None:
     """Whatever `when` says; only the workflows that are named; a retry is the same call."""
     await world.ours()

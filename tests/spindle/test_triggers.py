@@ -227,6 +227,7 @@ async def test_a_bug_met_by_one_trigger_ends_no_other(parts: Parts) -> None:
     assert len(await parts.engine.store.undecided()) == 1
 
 
+@pytest.mark.parity(24)
 async def test_triggers_of_one_repo_are_completed_in_their_order(parts: Parts) -> None:
     """One at a time: of two pushes, the first is built first."""
     parts.completer.gate = asyncio.Event()

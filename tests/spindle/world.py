@@ -19,6 +19,7 @@ from router.demo.knot import Knot, KnotRepo
 from router.demo.pds import Account, Pds
 from router.demo.wire import rfc3339
 from tests.engine.way.parts import Told as Observed
+from tests.spindle import schemas
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,6 +60,7 @@ class World:
     folder: Path
     rules: str = RULES
     settings: str = ""
+    more: str = ""
     jetstream: Jetstream = field(default_factory=lambda: Jetstream("jetstream"))
     knot: Knot = field(default_factory=lambda: Knot("knot"))
     other: Knot = field(default_factory=lambda: Knot("other"))
@@ -95,7 +97,7 @@ class World:
         file.write_text(
             f"store: {{path: {self.folder / 'router.db'}}}\nrules: [./rules]\negress: {{allow: [127.0.0.0/8]}}\n"
             f'spindle: {{hostname: {HOST}, owner: "{OWNER}", listen: "127.0.0.1:0", dev: true,'
-            f' jetstream: ["{self.jetstream.ws_url}"], plc: "{self.directory.url}"{self.settings}}}\n'
+            f' jetstream: ["{self.jetstream.ws_url}"], plc: "{self.directory.url}"{self.settings}}}\n{self.more}'
         )
         (self.folder / "rules").mkdir(exist_ok=True)
         (self.folder / "rules" / "team.yaml").write_text(self.rules)
@@ -171,15 +173,13 @@ class World:
 
     async def get(self, method: str, **params: Any) -> tuple[int, Any]:
         async with self.http.get(f"{self.url}/xrpc/{method}", params=params) as response:
-            text = await response.text()
-            return response.status, json.loads(text) if text.startswith("{") else text
+            return await _judged(method, response)
 
     async def call(self, who: str, method: str, body: Any, **claims: Any) -> tuple[int, Any]:
         token = self.pds.mint(who, **{"aud": f"did:web:{HOST}", "lxm": method, **claims})
         headers = {"Authorization": f"Bearer {token}"}
         async with self.http.post(f"{self.url}/xrpc/{method}", json=body, headers=headers) as response:
-            text = await response.text()
-            return response.status, json.loads(text) if text.startswith("{") else text
+            return await _judged(method, response)
 
     async def pipelines(self, **params: Any) -> list[Any]:
         status, answer = await self.get("sh.tangled.ci.queryPipelines", repo=CORE, **params)
@@ -197,3 +197,14 @@ class World:
 
         found: list[dict[str, str]] = await self.until(over)
         return found
+
+
+async def _judged(method: str, response: aiohttp.ClientResponse) -> tuple[int, Any]:
+    """The answer, which must be one that Tangled's lexicons describe."""
+    text = await response.text()
+    answer = json.loads(text) if text.startswith("{") else text
+    if response.status == 200 and schemas.answers(method):
+        schemas.check(schemas.output(method), answer)
+    elif response.status != 200:
+        assert set(answer) == {"error", "message"}
+    return response.status, answer

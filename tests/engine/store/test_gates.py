@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from router.core.model import Busy, Gates, State, Status
 from router.engine.store.sqlite import open_store
 from tests.engine.store.parts import NOW, SECOND, accept, arrival, claim, claimed, delivery, done, ready, row, state
@@ -42,6 +44,7 @@ async def test_dedupe_lets_all_steps_of_one_event_pass(store: Store) -> None:
     assert await claimed(store) == ["d1", "d2"]
 
 
+@pytest.mark.parity(40)
 async def test_a_throttle_moves_what_is_too_much(store: Store) -> None:
     """Never more than the limit in any period; nothing is dropped."""
     for number in range(5):
@@ -107,6 +110,7 @@ async def test_skip_never_passes_over_a_step_of_the_same_event(store: Store) -> 
     assert await claimed(store) == ["d2"]
 
 
+@pytest.mark.parity(40)
 async def test_cancel_running_supersedes_what_waits(store: Store) -> None:
     """What is under way already is to be stopped, and the newest follows it."""
     gates = Gates(group="main", busy=Busy.CANCEL_RUNNING)

@@ -212,6 +212,7 @@ async def test_a_provider_that_is_gone_is_said_so(engine: Engine) -> None:
     assert (row.state, "not installed" in row.reason) == (State.DEAD, True)
 
 
+@pytest.mark.parity(80)
 async def test_run_delivers_what_the_bell_announces_and_stops_when_told(engine: Engine) -> None:
     """Woken by the bell, never polling; after `stop` it claims nothing more."""
     stop = asyncio.Event()

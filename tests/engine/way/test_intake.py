@@ -16,6 +16,7 @@ from router.testing import FakeClock
 from tests.engine.way.parts import RULES, SHA, Engine, Listed, LookingToy, Told, assemble, book, push
 
 
+@pytest.mark.parity(22)
 async def test_an_event_its_deliveries_and_its_cursor_are_stored_together(engine: Engine) -> None:
     """After a push that matches, there is the event, one delivery, its first status and the cursor."""
     await engine.hear(push())
