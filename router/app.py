@@ -27,6 +27,7 @@ from router.engine.store.sqlite import open_store
 from router.host import Host, SystemClock
 from router.http import open_outside, open_session
 from router.provider import Follows
+from router.sections import PLC
 from router.sources.knot import Knot
 from router.web import admin
 
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from router.config import Config
     from router.core.rulebook import Rulebook
     from router.engine.store.base import Store
+    from router.identity.handles import Handles
     from router.observe import Observer
     from router.sources.base import Source
     from router.spindle.spindle import Spindle
@@ -78,6 +80,8 @@ class _Router:
         self.bell = Bell()
         self.guests = {guest.name: guest for guest in _guests(config, rulebook, host)}
         self.directory = Directory(store, host, observer, config.identity.resolver, config.identity.pins)
+        if config.identity.resolver == "direct":
+            self.directory.handles = self._handles()
         self.intake = Intake(store, rulebook, self.directory, observer, host.clock, self.bell, config.store.record)
         self.dispatch = Dispatch(
             store,
@@ -91,6 +95,14 @@ class _Router:
         )
         self.learned = asyncio.Event()
         self.spindle = self._spindle()
+
+    def _handles(self) -> Handles:
+        from router.identity.documents import Documents  # noqa: PLC0415 - only those who ask for it pay for it
+        from router.identity.handles import Handles  # noqa: PLC0415 - as above
+
+        spindle = self.config.spindle
+        plc, dev = (spindle.plc, spindle.dev) if spindle is not None else (PLC, False)
+        return Handles(self.host, Documents(self.host, plc, dev=dev), dev=dev)
 
     def _spindle(self) -> Spindle | None:
         if self.config.spindle is None:

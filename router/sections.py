@@ -59,9 +59,10 @@ class StoreSection(Closed):
 
 
 class IdentitySection(Closed):
-    """Who is who. `resolver` serves com.atproto.identity.resolveHandle; `pins` are handles that are never looked up."""
+    """Who is who. `resolver` serves com.atproto.identity.resolveHandle, or is `direct`: the handles' own domains are asked.
+    `pins` are handles that are never looked up."""
 
-    resolver: str = Field("https://public.api.bsky.app", pattern=r"^https?://[^\s/?#]+/?$")
+    resolver: str = Field("https://public.api.bsky.app", pattern=r"^(https?://[^\s/?#]+/?|direct)$")
     pins: Annotated[dict[str, str], AfterValidator(_pins)] = Field(default_factory=dict)
 
 
@@ -73,6 +74,10 @@ class DeliverySection(Closed):
     lease: Duration = 30.0
     poll: Duration = 10.0
     shutdown: Duration = 20.0
+
+
+#: The directory of did:plc.
+PLC = "https://plc.directory"
 
 
 class SpindleSection(Closed):
@@ -88,7 +93,7 @@ class SpindleSection(Closed):
         default_factory=lambda: ["wss://jetstream1.us-west.bsky.network", "wss://jetstream2.us-east.bsky.network"],
         description="Where the records of accounts are heard, the first that answers.",
     )
-    plc: str = Field("https://plc.directory", pattern=r"^https?://[^\s/?#]+/?$", description="The directory of did:plc.")
+    plc: str = Field(PLC, pattern=r"^https?://[^\s/?#]+/?$", description="The directory of did:plc.")
     dev: bool = Field(default=False, description="Speak http and ws to knots and to did:web: for a network on this machine.")
     reconcile: Duration = Field(300.0, description="How often the records of the owner and of members are listed.")
     unmatched: Literal["report", "silent"] = Field(

@@ -13,15 +13,16 @@ _TOKEN, _SECRET = "TACK_BUILDKITE_TOKEN", "TACK_BUILDKITE_WEBHOOK_SECRET"
 
 
 def defaults(environ: Mapping[str, str]) -> dict[str, dict[str, Any]]:
-    """Sections of router.yaml, as far as the environment of tack says them; router.yaml and ROUTER_* outrank them."""
+    """Sections of router.yaml, as far as the environment of tack says them; router.yaml and ROUTER_* outrank them.
+
+    TACK_DB_PATH is left alone: it is tack's own database, and not one of ours.
+    """
     spindle: dict[str, Any] = {key: environ[name] for name, key in _SPINDLE.items() if environ.get(name)}
     if environ.get("TACK_JETSTREAM_URL"):
         spindle["jetstream"] = [environ["TACK_JETSTREAM_URL"]]
     if spindle and environ.get("TACK_DEV"):
         spindle["dev"] = True
     made = {"spindle": spindle} if spindle else {}
-    if environ.get("TACK_DB_PATH"):
-        made["store"] = {"path": environ["TACK_DB_PATH"]}
     if environ.get(_TOKEN):
         made["buildkite"] = _buildkite(environ)
     return made

@@ -34,7 +34,7 @@ def run(config_file: Path | None, source: str | None) -> int:
     settings = config.load(config_file, with_plugins=True)
     if source is not None:
         settings = replace(settings, sources=(_replay(source),))
-    elif not settings.sources:
+    elif not settings.sources and settings.spindle is None:
         file = settings.file or config.DEFAULT_FILE
         missing = f"There is no {file} here" if settings.file is None else f"{file} lists no sources"
         raise BadInput(f"{missing}: there is nothing to hear. `router init DIR` writes a configuration to start from.")

@@ -11,8 +11,9 @@ import asyncio
 import json
 from dataclasses import replace
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
+from router.core.errors import RouterError
 from router.core.identity import DID
 
 if TYPE_CHECKING:
@@ -39,6 +40,13 @@ REMEMBERED = 10_000
 _LARGEST_ANSWER = 65536
 
 
+class Resolves(Protocol):
+    """Tells whose a handle is."""
+
+    async def resolve(self, handle: str) -> str | None:
+        """None where it is nobody's. Raises RouterError where that cannot be told now."""
+
+
 class Directory:
     """Known identities: pins, the store, look-ups. `knots` maps a knot's host to its base URL where that is not https."""
 
@@ -48,6 +56,8 @@ class Directory:
         self.observer = observer
         self.resolver = resolver.rstrip("/")
         self.pins = dict(pins)
+        #: Asked instead of `resolver`, where there is one.
+        self.handles: Resolves | None = None
         self.knots: dict[str, str] = {}
         self.identities: dict[str, str | None] = dict(pins)
         #: When each was described, and how.
@@ -82,6 +92,8 @@ class Directory:
 
     async def _resolve(self, handle: str) -> bool:
         """Ask for one handle; False where no answer came."""
+        if self.handles is not None:
+            return await self._resolve_by(self.handles, handle)
         url = f"{self.resolver}/xrpc/com.atproto.identity.resolveHandle"
         try:
             status, answer = await self._get(url, {"handle": handle})
@@ -102,6 +114,19 @@ class Directory:
             return True
         self.observer.fault("identity", f"The handle {handle} cannot be resolved now: {self.resolver} answered {status}.")
         return False
+
+    async def _resolve_by(self, handles: Resolves, handle: str) -> bool:
+        try:
+            did = await handles.resolve(handle)
+        except RouterError as error:
+            self.observer.fault("identity", f"{error} Trying again.", None)
+            return False
+        if did is None:
+            self.observer.fault(
+                "identity", f"The handle {handle} is nobody's, say its domain and its DID: its rules match nobody."
+            )
+        await self._learn(handle, did)
+        return True
 
     async def _learn(self, handle: str, did: str | None) -> None:
         self.identities[handle] = did

@@ -61,6 +61,8 @@ class World:
     rules: str = RULES
     settings: str = ""
     more: str = ""
+    listen: str = "127.0.0.1:0"
+    url: str = ""
     jetstream: Jetstream = field(default_factory=lambda: Jetstream("jetstream"))
     knot: Knot = field(default_factory=lambda: Knot("knot"))
     other: Knot = field(default_factory=lambda: Knot("other"))
@@ -92,15 +94,20 @@ class World:
         await self.stop()
         await self._stack.aclose()
 
-    async def start(self) -> None:
+    def write(self) -> Path:
+        """The configuration and the rules; the file's path."""
         file = self.folder / "router.yaml"
         file.write_text(
             f"store: {{path: {self.folder / 'router.db'}}}\nrules: [./rules]\negress: {{allow: [127.0.0.0/8]}}\n"
-            f'spindle: {{hostname: {HOST}, owner: "{OWNER}", listen: "127.0.0.1:0", dev: true,'
+            f'spindle: {{hostname: {HOST}, owner: "{OWNER}", listen: "{self.listen}", dev: true,'
             f' jetstream: ["{self.jetstream.ws_url}"], plc: "{self.directory.url}"{self.settings}}}\n{self.more}'
         )
         (self.folder / "rules").mkdir(exist_ok=True)
         (self.folder / "rules" / "team.yaml").write_text(self.rules)
+        return file
+
+    async def start(self) -> None:
+        file = self.write()
         made, problems = config.load(file, environ={}), Problems()
         book = rules.load(library.rule_texts(made.rules, problems), plugins.OptionModels(), problems)
         assert not problems.errors, [str(problem) for problem in problems.errors]

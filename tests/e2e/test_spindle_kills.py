@@ -1,0 +1,100 @@
+"""The spindle as a process that is killed at each step between a push and its build: one build, one run, its end told."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from router.demo.ci import Ci
+from tests.e2e.processes import ROUTER
+from tests.e2e.test_main_job import STEPS
+from tests.spindle.test_building import BUILDKITE, FILES
+from tests.spindle.world import World
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class Process:
+    """`router run` over the world's configuration, again and again."""
+
+    def __init__(self, world: World, ci: Ci) -> None:
+        port = free_port()
+        world.listen, world.url = f"127.0.0.1:{port}", f"http://127.0.0.1:{port}"
+        world.more = (
+            f"providers: {{buildkite: {{token: {{env: TEST_TOKEN}}, url: {ci.url}/v2, settle: 200ms}}}}\n"
+            "delivery: {poll: 100ms}\n"
+        )
+        self.world = world
+        self.file = world.write()
+        self.log = (world.folder / "log").open("ab")
+        self.process: asyncio.subprocess.Process | None = None
+
+    async def start(self, **environ: str) -> None:
+        self.process = await asyncio.create_subprocess_exec(
+            *(str(ROUTER), "run", "--config", str(self.file)),
+            env={**os.environ, "TEST_TOKEN": "bkua_test", **environ},
+            stdout=self.log,
+            stderr=self.log,
+        )
+
+    async def end(self, number: int = signal.SIGTERM) -> int:
+        assert self.process is not None
+        with suppress(ProcessLookupError):
+            self.process.send_signal(number)
+        return await self.process.wait()
+
+
+pytestmark = pytest.mark.e2e
+
+
+@pytest.mark.parity(22, 76)
+@pytest.mark.parametrize("step", STEPS)
+async def test_a_kill_at_any_step_leaves_one_build(tmp_path: Path, step: str) -> None:
+    """Whatever was done before is known after the restart, and what was not is done."""
+    async with (
+        Ci("ci", token="bkua_test") as ci,
+        World(tmp_path, rules=BUILDKITE.replace("secrets: [DEPLOY_KEY]", "")) as world,
+    ):
+        router = Process(world, ci)
+        try:
+            await router.start()
+            await world.ours()
+            await world.until(lambda: answers(world))
+            assert await router.end() == 0
+            await router.start(ROUTER_CRASH_AT=step)
+            world.push(files=FILES)
+            async with asyncio.timeout(30):
+                assert router.process is not None
+                assert await router.process.wait() == -signal.SIGKILL
+            await router.start()
+            await world.until(lambda: ci.builds)
+            ci.advance()
+            ci.advance()
+            await world.until(lambda: answers(world))
+            assert await world.statuses() == [{"ci.yml": "success"}]
+            assert len(ci.builds) == 1
+        finally:
+            await router.end(signal.SIGKILL)
+            router.log.close()
+
+
+async def answers(world: World) -> Any:
+    """Whether the spindle is served."""
+    try:
+        return (await world.get("sh.tangled.owner"))[0] == 200
+    except OSError:
+        return False
