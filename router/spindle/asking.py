@@ -44,6 +44,8 @@ class Asking:
 
     async def trigger(self, actor: str, repo: Repo, trigger: Mapping[str, Tree], workflows: Sequence[str]) -> Pipeline:
         """The run, stored. Raises NothingToRun, BadTrigger, or another RouterError where a peer does not answer."""
+        if trigger.get("$type") == _MANUAL and not trigger.get("ref"):
+            trigger = {**trigger, "ref": await self._ref_of(repo, str(trigger["sha"]))}
         event = self._event(actor, repo, trigger, workflows)
         if why := await self.roster.verdict(repo, repo.knot):
             raise NothingToRun(why)
@@ -57,6 +59,12 @@ class Asking:
         if made is None:
             raise NothingToRun("no workflows to run")
         return made
+
+    async def _ref_of(self, repo: Repo, sha: str) -> str:
+        """Where the commit was last built from: whoever asks for it once more, as appviews do, names the commit alone."""
+        found, _ = await self.store.pipelines(repo.id, commits=[sha], kinds=["push", "manual"])
+        told = found[0].record["triggerMetadata"] if found else {}
+        return str((told.get("push") or told.get("manual") or {}).get("ref") or "")
 
     def _event(self, actor: str, repo: Repo, trigger: Mapping[str, Tree], workflows: Sequence[str]) -> Event:
         now = self.clock.now()
