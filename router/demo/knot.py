@@ -1,4 +1,4 @@
-"""A knot: its `/events` in both generations of semantics, and the two questions that a router asks it."""
+"""A knot: its `/events` in both generations of semantics, its repositories, and the questions that a router asks it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
+from router.demo.git import Repository
 from router.demo.server import Server
 from router.demo.stream import PING_EVERY, Farewell, Log, converse, ignore, quiet, send
 from router.demo.wire import DID, Ticks, Tids, compact, rfc3339
@@ -53,6 +54,8 @@ class Knot(Server):
     log: Log[_Kept] = field(default_factory=Log)
     #: Files by path, of each commit that is there.
     commits: dict[str, dict[str, str]] = field(default_factory=dict)
+    #: Of repos that git keeps, by what they are asked for (a DID, or `owner/name`): asked where `commits` has nothing.
+    repositories: dict[str, Repository] = field(default_factory=dict)
     _ticks: Ticks = field(default_factory=Ticks)
     _tids: Tids = field(default_factory=Tids)
 
@@ -64,6 +67,8 @@ class Knot(Server):
             web.get("/xrpc/sh.tangled.repo.tree", self._tree),
             web.get("/xrpc/sh.tangled.repo.blob", self._blob),
             web.get("/xrpc/sh.tangled.repo.listCollaborators", self._list_collaborators),
+            web.get("/{repo:.+}/info/refs", self._refs),
+            web.post("/{repo:.+}/git-upload-pack", self._pack),
         ]
 
     def emit(self, frame: Mapping[str, Tree]) -> dict[str, Tree]:
@@ -148,7 +153,19 @@ class Knot(Server):
                 return web.json_response(_branch(repo))
         return _refused("RepoNotFound", "failed to access repository")
 
-    def _commit(self, request: web.Request) -> dict[str, str] | web.Response:
+    async def _refs(self, request: web.Request) -> web.Response:
+        return await self._repository(request).refs(request)
+
+    async def _pack(self, request: web.Request) -> web.Response:
+        return await self._repository(request).pack(request)
+
+    def _repository(self, request: web.Request) -> Repository:
+        found = self.repositories.get(request.match_info["repo"])
+        if found is None:
+            raise web.HTTPNotFound
+        return found
+
+    async def _commit(self, request: web.Request) -> dict[str, str] | web.Response:
         """The files of the commit that is asked about, or what is wrong."""
         asked, ref = request.query.get("repo", ""), request.query.get("ref", "")
         named = {f"{repo.owner}/{repo.name}" if self.older else repo.did for repo in self.repos}
@@ -156,12 +173,13 @@ class Knot(Server):
             return _refused("InvalidRequest", "invalid repo format, expected 'did/repoName'")
         if asked not in named:
             return _refused("RepoNotFound", "failed to access repository")
-        if ref not in self.commits:
-            return _refused("RefNotFound", "failed to access ref", status=404)
-        return self.commits[ref]
+        files = self.commits.get(ref)
+        if files is None and asked in self.repositories:
+            files = await self.repositories[asked].files(ref)
+        return _refused("RefNotFound", "failed to access ref", status=404) if files is None else files
 
     async def _tree(self, request: web.Request) -> web.Response:
-        files = self._commit(request)
+        files = await self._commit(request)
         if isinstance(files, web.Response):
             return files
         folder = request.query.get("path", "")
@@ -172,7 +190,7 @@ class Knot(Server):
         return web.json_response({"ref": request.query["ref"], "files": listed})
 
     async def _blob(self, request: web.Request) -> web.Response:
-        files = self._commit(request)
+        files = await self._commit(request)
         if isinstance(files, web.Response):
             return files
         path = request.query.get("path", "")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from router.core.members import workflows
 from router.core.when import Occasion, compile_file
+from router.spindle.tags import commit_of
 
 if TYPE_CHECKING:
     from router.core.model import Event, Tree
@@ -20,6 +21,14 @@ class Checkout:
     def __init__(self, files: Files, roster: Roster) -> None:
         self.files = files
         self.roster = roster
+
+    async def peeled(self, event: Event) -> Event:
+        """With the commit that its tag stands for as its `sha`. Raises RouterError where the knot has no answer."""
+        fields = event.fields
+        sha, tag, url = fields.get("sha"), fields.get("tag"), (fields.get("repo") or {}).get("clone_url")
+        if not (sha and tag and url):
+            return event
+        return replace(event, fields={**fields, "sha": await commit_of(self.files.host, url, tag, sha)})
 
     async def into(self, event: Event, repo: Repo, *, only: frozenset[str] = frozenset()) -> Event:
         """The event with `workflows`, and with the default branch where the knot tells it. `only` names those that are wanted;

@@ -74,6 +74,7 @@ class Completer:
         if (taken := await self._taken(event)) is not None:
             return taken
         key = compose.key(event)
+        event = await self.checkout.peeled(event)
         if event.nsid != PIPELINE:
             event = await self.checkout.into(event, repo)
         return await self.shown(event, key)
