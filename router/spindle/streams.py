@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 #: Seconds of silence until a ping, and that a peer may take to read one message.
 PING_EVERY, WRITE_WITHIN = 30.0, 10.0
-#: Sockets of one address, and in all.
-PER_PEER, IN_ALL = 64, 1024
+#: Sockets of one address, and in all. An appview asks for all its viewers from one address, and so does a proxy.
+PER_PEER, IN_ALL = 512, 1024
 
 
 class Crowd:

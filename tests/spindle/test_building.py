@@ -161,6 +161,37 @@ async def test_webhooks_tell_faster(world: World, ci: Ci) -> None:
     await of(world, "cancelled")
 
 
+@pytest.mark.parity(47, 48)
+async def test_a_webhook_may_come_before_our_receipt(world: World, ci: Ci) -> None:
+    """Buildkite tells of the build while it still answers who asked for it; builds of others bear no delivery of ours, or one
+    that is nobody's; and what comes twice is the same."""
+    await world.ours()
+    await ci.disturb(hold=True)
+    world.push(files=FILES)
+    await world.until(lambda: ci.builds)
+    (build,) = ci.builds
+    build.step(ci.clock())
+    body: dict[str, Any] = {"event": "build.running", "build": build.shape(ci.url), "pipeline": {"slug": "core"}}
+    headers = {"X-Buildkite-Token": "whsec", "X-Buildkite-Event": "build.running"}
+
+    async def told(**more: Any) -> None:
+        sent = {**body, "build": {**body["build"], **more}}
+        async with world.http.post(f"{world.url}/webhooks/buildkite", json=sent, headers=headers) as response:
+            assert response.status == 200
+
+    await told(meta_data={}, state="failed")
+    await told(meta_data={"router:delivery": "f" * 32}, state="failed")
+    await told()
+    await told()
+    await of(world, "running")
+    await ci.disturb(hold=False)
+    build.step(ci.clock())
+    await of(world, "success")
+    await told()
+    await of(world, "success")
+    assert len(ci.builds) == 1
+
+
 @pytest.mark.parity(42, 59, 60, 63)
 async def test_a_command_is_seen_while_it_runs(machine: World) -> None:
     """Without any CI: its lines are streamed as they come, without its secrets, and the stream ends with the workflow."""
