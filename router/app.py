@@ -22,6 +22,7 @@ from router.engine.dispatch import Dispatch, Guest
 from router.engine.echo import Echo
 from router.engine.follow import Follow
 from router.engine.intake import Intake
+from router.engine.retention import Retention
 from router.engine.scribe import StoreScribe
 from router.engine.store.sqlite import open_store
 from router.host import Host, SystemClock
@@ -186,6 +187,7 @@ class _Router:
         yield admin.serve(
             self.store, self.bell, self.config.store_path, self.host.clock, self.observer, lambda: self.intake.rulebook
         )
+        yield Retention(self.store, self.host.clock, self.observer, self.config.store.keep).run()
         yield Cancelling(self.guests, self.dispatch, self.store, self.bell, self.observer, self.host.clock).run()
         for guest in self.guests.values():
             if isinstance(guest.provider, Follows):

@@ -52,10 +52,12 @@ def _networks(networks: list[str]) -> list[str]:
 
 
 class StoreSection(Closed):
-    """`record` says which events are kept when no rule matched: those that some rule is about (`wanted`), or all."""
+    """`record` says which events are kept when no rule matched: those that some rule is about (`wanted`), or all. `keep` is for
+    how long events, deliveries, runs and logs are kept once they are over."""
 
     path: str = Field("router.db", min_length=1)
     record: Literal["matched", "wanted", "all"] = "wanted"
+    keep: Annotated[Duration, Field(ge=86400)] = 90 * 86400.0
 
 
 class IdentitySection(Closed):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
+from router.core.errors import StoreError
 from router.spindle import events, logs
 from router.spindle.streams import Crowd
 from router.spindle.xrpc import Methods, answered
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
 #: Bytes of a request.
 LARGEST = 1 << 20
+#: Seconds that the store may take to answer.
+HEALTHY_WITHIN = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +73,14 @@ def application(desk: Desk) -> web.Application:
         did = f"did:web:{settings.hostname.replace(':', '%3A')}"
         return answered({"@context": ["https://www.w3.org/ns/did/v1"], "id": did, "service": [service]})
 
+    async def health(_request: web.Request) -> web.Response:
+        try:
+            async with asyncio.timeout(HEALTHY_WITHIN):
+                await desk.store.last_announced()
+        except (TimeoutError, StoreError):
+            return web.Response(status=503, text="the store does not answer\n")
+        return web.Response(text="ok\n")
+
     async def webhook(request: web.Request) -> web.Response:
         body = await request.read()
         status, text = await desk.webhooks.receive(request.match_info["provider"], request.headers, body)
@@ -79,6 +90,7 @@ def application(desk: Desk) -> web.Application:
     app.add_routes(
         [
             web.get("/", motd),
+            web.get("/healthz", health),
             web.get("/.well-known/did.json", document),
             web.get("/xrpc/sh.tangled.owner", owner),
             web.get("/events", events.route(desk, crowd)),

@@ -11,8 +11,10 @@ import cbor2
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from router.core.errors import StoreError
 from router.demo.pds import Account
 from router.demo.wire import rfc3339
+from router.engine.store.sqlite import SqliteStore
 from tests.spindle.world import ALICE, BOB, CORE, EVE, FORK, HOST, NEW, OWNER, WORKFLOW, World
 
 if TYPE_CHECKING:
@@ -352,3 +354,17 @@ async def test_a_repo_did_cannot_be_stolen(world: World) -> None:
     (pipeline,) = await world.until(world.pipelines)
     assert "is no repo of" in pipeline["workflows"][0]["error"]
     assert FORK not in str(pipeline)
+
+
+@pytest.mark.parity(77)
+async def test_probes_are_told_how_it_is(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether the store answers: without it nothing else counts."""
+    async with world.http.get(f"{world.url}/healthz") as response:
+        assert (response.status, await response.text()) == (200, "ok\n")
+
+    async def broken(_store: SqliteStore) -> int:
+        raise StoreError("no")
+
+    monkeypatch.setattr(SqliteStore, "last_announced", broken)
+    async with world.http.get(f"{world.url}/healthz") as response:
+        assert response.status == 503

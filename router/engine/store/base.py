@@ -341,6 +341,10 @@ class Store(Protocol):
     async def log(self, delivery: str, run: int, after: int = 0, limit: int = 1000) -> Sequence[LogLine]:
         """The kept lines whose number is at least `after`, in order."""
 
+    async def forget(self, before: Micros, after: int = 0, limit: int = 200) -> tuple[int, int | None]:
+        """Of the next `limit` events that were heard after event number `after`, drop those from before that moment of which
+        nothing is left to do, with everything that they led to. How many went, and where to go on; None at the end."""
+
     async def use(self, kind: str, key: str, until: Micros, now: Micros) -> bool:
         """Whether this is the first time; remembered until `until`."""
 

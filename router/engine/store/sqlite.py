@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from router.core.errors import StoreError
 from router.engine.crash import crash_point
-from router.engine.store import connection, journal, lists, logs, mirror, once, outbox, pipelines, runs, sealed
+from router.engine.store import connection, journal, lists, logs, mirror, once, outbox, pipelines, retention, runs, sealed
 from router.engine.store.arrivals import accept
 from router.engine.store.facts import facts, remember
 from router.engine.store.lock import Lock
@@ -211,6 +211,9 @@ class SqliteStore:
 
     async def log(self, delivery: str, run: int, after: int = 0, limit: int = 1000) -> Sequence[LogLine]:
         return await self._read(partial(logs.log, delivery=delivery, run=run, after=after, limit=limit))
+
+    async def forget(self, before: Micros, after: int = 0, limit: int = 200) -> tuple[int, int | None]:
+        return await self._write(partial(retention.forget, before=before, after=after, limit=limit))
 
     async def use(self, kind: str, key: str, until: Micros, now: Micros) -> bool:
         return await self._write(partial(once.use, kind=kind, key=key, until=until, now=now))

@@ -114,3 +114,5 @@ CREATE TABLE secrets (
     creator TEXT NOT NULL,
     PRIMARY KEY (repo, key)
 ) WITHOUT ROWID;
+
+CREATE INDEX pipeline_names_pipeline ON pipeline_names (pipeline);

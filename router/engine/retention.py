@@ -1,0 +1,48 @@
+"""Forgets what is old, a little at a time, for as long as the router runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from router.core.errors import StoreError
+
+if TYPE_CHECKING:
+    from router.engine.store.base import Store
+    from router.host import Clock
+    from router.observe import Observer
+
+#: Seconds between two looks, and between two batches of one look: whoever has something to store goes first.
+EVERY, PAUSE = 3600.0, 0.05
+BATCH = 200
+
+
+class Retention:
+    """Keeps events and what they led to for `keep` seconds."""
+
+    def __init__(self, store: Store, clock: Clock, observer: Observer, keep: float) -> None:
+        self.store = store
+        self.clock = clock
+        self.observer = observer
+        self.keep = keep
+
+    async def run(self) -> None:
+        """For ever."""
+        while True:
+            await self.once()
+            await self.clock.sleep(EVERY)
+
+    async def once(self) -> int:
+        """How many events were forgotten."""
+        before = self.clock.now() - round(self.keep * 1_000_000)
+        after: int | None = 0
+        forgotten = 0
+        while after is not None:
+            try:
+                gone, after = await self.store.forget(before, after, BATCH)
+            except StoreError as error:
+                self.observer.fault("store", f"What is old cannot be forgotten now: {error}", None)
+                return forgotten
+            forgotten += gone
+            if after is not None:
+                await self.clock.sleep(PAUSE)
+        return forgotten

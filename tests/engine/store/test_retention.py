@@ -1,0 +1,98 @@
+"""Forgetting: everything of what is over and old, nothing of what is not."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from router.core.model import LogLine, Outcome, State, Status
+from router.engine.retention import EVERY, Retention
+from router.engine.store.connection import MEMORY
+from router.engine.store.sqlite import open_store
+from router.testing import FakeClock
+from tests.engine.store.parts import NOW, SECOND, accept, arrival, claim, delivery, done, ready
+from tests.engine.store.test_pipelines import pipeline
+from tests.engine.way.parts import Told
+
+if TYPE_CHECKING:
+    from router.engine.store.base import Store
+
+DAY = 86_400 * SECOND
+
+
+async def ids(store: Store) -> list[str]:
+    return [row.event.id for row in reversed(await store.events(limit=100))]
+
+
+async def history(store: Store) -> None:
+    """Three events of the same moment, of one run each: over, waiting, and given up; and one of a day later that is over."""
+    for number in ("1", "2", "3", "4"):
+        run = pipeline(f"222222222222{number}", key=number, names=(("knot", number),))
+        made = delivery(f"d{number}", f"e{number}", workflow="ci.yml")
+        await store.accept([arrival(f"e{number}", made, pipeline=run)], NOW + (DAY if number == "4" else 0))
+    first, second, third = await claim(store)
+    (fourth,) = await claim(store, now=NOW + DAY)
+    ends = (
+        (first, done(Status.RUNNING, "ci.yml", "d1")),
+        (second, ready(NOW + 100 * DAY)),
+        (third, Outcome(state=State.DEAD, reason="no")),
+        (fourth, done()),
+    )
+    for held, outcome in ends:
+        assert await store.settle(held, outcome, NOW)
+    await store.write_log("d1", 0, 0, [LogLine(step=0, part="said", text="hello")])
+    await store.remember("repo", {"knot did:plc:a": {"name": "core"}}, NOW)
+    await store.remember("handle", {"alice.example": "did:plc:a"}, NOW)
+
+
+@pytest.mark.parity(79)
+async def test_what_is_over_and_old_is_forgotten_whole(store: Store) -> None:
+    """With its deliveries, attempts, statuses, runs, announcements and log; what waits stays, however old it is."""
+    await history(store)
+    assert await store.forget(NOW, 0) == (0, None)
+    assert await store.forget(NOW + SECOND, 0) == (2, None)
+    assert await ids(store) == ["e2", "e4"]
+    assert [one.id for one in reversed(await store.deliveries())] == ["d2", "d4"]
+    assert {one.entry.delivery for one in await store.journal(0)} == {"d2", "d4"}
+    told = {one.event["pipeline"].rpartition("/")[2] for one in await store.announcements(0) if "pipeline" in one.event}
+    assert told == {"2222222222222", "2", "2222222222224", "4"}
+    assert await store.pipeline("2222222222221") is None
+    assert await store.pipeline("1", "knot") is None
+    assert await store.pipeline("2", "knot") is not None
+    assert list(await store.log("d1", 0)) == []
+    assert (await store.facts("repo"), list(await store.facts("handle"))) == ({}, ["alice.example"])
+
+
+async def test_a_few_at_a_time(store: Store) -> None:
+    """Where a batch was full, it says where to go on."""
+    await history(store)
+    gone, after = await store.forget(NOW + SECOND, 0, 2)
+    assert (gone, after is not None) == (1, True)
+    assert await store.forget(NOW + SECOND, after or 0, 2) == (1, None)
+    assert await ids(store) == ["e2", "e4"]
+
+
+async def test_the_same_may_be_told_again_after_that(store: Store) -> None:
+    """Nothing refers to what is gone, and numbers that readers keep as cursors never come again."""
+    await history(store)
+    last = (await store.journal(0))[-1].number
+    await store.forget(NOW + 2 * DAY, 0)
+    assert await ids(store) == ["e2"]
+    assert (await accept(store, "e1", "d1", now=NOW + 2 * DAY)).fresh
+    assert all(one.number > last for one in await store.journal(last))
+
+
+async def test_it_looks_every_hour() -> None:
+    """As the clock goes, and in small bites."""
+    clock, store = FakeClock(NOW), await open_store(MEMORY)
+    try:
+        await history(store)
+        looking = Retention(store, clock, Told(), keep=86_400.0)
+        assert await looking.once() == 0
+        clock.forward(86_401)
+        assert await looking.once() == 2
+        clock.forward(EVERY + 86_400)
+        assert await looking.once() == 1
+    finally:
+        await store.close()
