@@ -182,10 +182,11 @@ class _Reader:
 
     def _providers(self) -> dict[str, BaseModel]:
         made = self._written_providers()
-        older = self.tack.get("buildkite")
-        if older is not None and "buildkite" not in made and not self.problems.errors:
-            settings = self._checked(plugins.provider("buildkite").settings, older, None, "the environment of tack")
-            made |= {} if settings is None else {"buildkite": settings}
+        for name in tack.PROVIDERS:
+            older = self.tack.get(name)
+            if older is not None and name not in made and not self.problems.errors:
+                settings = self._checked(plugins.provider(name).settings, older, None, "the environment of tack")
+                made |= {} if settings is None else {name: settings}
         return made
 
     def _written_providers(self) -> dict[str, BaseModel]:

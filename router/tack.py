@@ -10,6 +10,9 @@ if TYPE_CHECKING:
 _SPINDLE = {"TACK_HOSTNAME": "hostname", "TACK_OWNER_DID": "owner", "TACK_LISTEN_ADDR": "listen"}
 #: Settings of a provider, of variables that hold secrets: they are named, never read here.
 _TOKEN, _SECRET = "TACK_BUILDKITE_TOKEN", "TACK_BUILDKITE_WEBHOOK_SECRET"
+_SOURCEHUT = "TACK_SOURCEHUT_TOKEN"
+#: Those that its environment may say something of.
+PROVIDERS = ("buildkite", "sourcehut")
 
 
 def defaults(environ: Mapping[str, str]) -> dict[str, dict[str, Any]]:
@@ -25,6 +28,9 @@ def defaults(environ: Mapping[str, str]) -> dict[str, dict[str, Any]]:
     made = {"spindle": spindle} if spindle else {}
     if environ.get(_TOKEN):
         made["buildkite"] = _buildkite(environ)
+    if environ.get(_SOURCEHUT):
+        url = environ.get("TACK_SOURCEHUT_INSTANCE")
+        made["sourcehut"] = {"token": {"env": _SOURCEHUT}} | ({"url": url} if url else {})
     return made
 
 

@@ -77,7 +77,7 @@ ROWS: list[tuple[int, str, str]] = [
     (52, "Buildkite: what failed", "The job and its exit status are in the error."),
     (53, "Which pipelines files may ask for", "`allow` of the rule."),
     (54, "Tekton", "Not bundled; a provider is one file, and `webhook` reaches any CI."),
-    (55, "SourceHut", "Not yet."),
+    (55, "SourceHut", "The provider `sourcehut`: jobs, look-ups, statuses, logs, cancelling."),
     (56, "Other CIs", "Providers are plug-ins of any installed package."),
     (57, "`/events`", "Run before statuses, cursors in nanoseconds."),
     (58, "Readers that do not read", "Cut after ten seconds; their cursor brings them back."),

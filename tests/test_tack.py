@@ -19,6 +19,8 @@ TACK = {
     "TACK_BUILDKITE_TOKEN": "canary-token",
     "TACK_BUILDKITE_WEBHOOK_SECRET": "canary-secret",
     "TACK_BUILDKITE_WEBHOOK_MODE": "signature",
+    "TACK_SOURCEHUT_TOKEN": "canary-sourcehut",
+    "TACK_SOURCEHUT_INSTANCE": "https://builds.example.com",
 }
 
 
@@ -39,6 +41,8 @@ def test_its_environment_alone_makes_a_spindle() -> None:
     assert made.spindle.jetstream == ["wss://jetstream.example.com/subscribe"]
     assert "canary" not in repr(made)
     assert "TACK_BUILDKITE_TOKEN" in repr(made.providers["buildkite"])
+    assert "TACK_SOURCEHUT_TOKEN" in repr(made.providers["sourcehut"])
+    assert "https://builds.example.com" in repr(made.providers["sourcehut"])
 
 
 def test_what_is_written_outranks_it(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ def test_providers_are_listed_with_their_options(call: Call) -> None:
     lines = out.splitlines()
     assert (code, err) == (0, "")
     assert lines[0].split() == ["PROVIDER", "FROM", "OPTIONS", "(*", "needed)"]
-    assert [line.split()[0] for line in lines[1:]] == ["buildkite", "log", "shell", "webhook"]
+    assert [line.split()[0] for line in lines[1:]] == ["buildkite", "log", "shell", "sourcehut", "webhook"]
     assert "tangled-router 0.1.0" in lines[2]
     assert "message*" in lines[2]
 
