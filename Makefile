@@ -31,7 +31,8 @@ types: $(STAMP) ## Check types, strictly.
 check: lint types test ## Everything that CI runs.
 
 reference: $(STAMP) ## Make docs/reference anew from the code.
-	@$(BIN)/python scripts/reference.py && $(BIN)/python scripts/parity.py
+	@$(BIN)/python scripts/reference.py
+	@for page in parity faults threats; do $(BIN)/python -m scripts.$$page || exit 1; done
 
 wheel: $(STAMP) ## Build the wheel into dist/.
 	@$(BIN)/python -m build --wheel

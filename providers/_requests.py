@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 #: Characters of an answer that a dead letter keeps.
 SHOWN = 1000
+#: Seconds until a token or a scope that was refused is tried again: only an operator can mend it.
+REFUSED = 300.0
 #: Seconds to be connected, and between two pieces of an answer.
 CONNECT, READ = 10.0, 30.0
 
@@ -45,6 +48,14 @@ class Answer:
         """The longest wait in seconds that these headers ask for: a number, or for Retry-After also a date."""
         waits = [found for name in names if (found := _seconds(self.headers.get(name, ""), self.headers)) is not None]
         return max(waits, default=None)
+
+
+def bearer(token: str, body: bytes | None) -> dict[str, str]:
+    """Headers of a request for JSON by this token. Raises Transient for what can be no token."""
+    if re.fullmatch(r"[!-~]+", token) is None:
+        raise Transient("The token has characters that no token has.", retry_after=REFUSED, counts=False)
+    headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
+    return headers if body is None else headers | {"Content-Type": "application/json"}
 
 
 def line(text: str, most: int) -> str:

@@ -16,7 +16,7 @@ from urllib.parse import urlencode
 from pydantic import AfterValidator, Field
 
 from providers import _builds, _environment, _joblogs, _webhooks
-from providers._requests import Answer, ask, line
+from providers._requests import REFUSED, Answer, ask, bearer, line
 from router.core.errors import Ambiguous, DeliveryError, Permanent, Transient
 from router.core.model import Delivery, LogLine, Receipt, Report
 from router.provider import Bounded, Closed, Duration, Exposes, News, Plugin, Secret
@@ -31,8 +31,6 @@ DELIVERY = "router:delivery"
 LIMIT = 1 << 20
 #: Characters of a build's message: Buildkite shows a line.
 MESSAGE = 1000
-#: Seconds until a token or a scope that was refused is tried again: only an operator can mend it.
-REFUSED = 300.0
 #: The same after 429 without a word of when: its window is a minute.
 RESET = 30.0
 #: Seconds for which a webhook waits for what it does not say itself: Buildkite waits for its answer.
@@ -238,13 +236,10 @@ class Buildkite:
 
     async def _ask(self, method: str, path: str, body: bytes | None = None, limit: int = LIMIT) -> Answer:
         token = self.settings.token.reveal()
-        if re.fullmatch(r"[!-~]+", token) is None:
-            raise Transient("The token has characters that no token has.", retry_after=REFUSED, counts=False)
-        headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
-        if body is not None:
-            headers["Content-Type"] = "application/json"
         url = f"{self.settings.url}{path}"
-        return await ask(self.host, method, url, headers=headers, body=body, limit=limit, to="Buildkite", hide=token)
+        return await ask(
+            self.host, method, url, headers=bearer(token, body), body=body, limit=limit, to="Buildkite", hide=token
+        )
 
 
 def _path(receipt: Receipt) -> str:

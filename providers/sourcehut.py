@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from pydantic import AfterValidator, Field
 
 from providers import _environment
-from providers._requests import Answer, ask, line
+from providers._requests import REFUSED, Answer, ask, bearer, line
 from router.core.errors import Ambiguous, DeliveryError, Permanent, Transient
 from router.core.model import Delivery, LogLine, Receipt, Report, Status
 from router.provider import Closed, Duration, Exposes, Plugin, Secret
@@ -30,8 +30,8 @@ LIMIT, LARGEST_LOG = 1 << 20, 8 << 20
 LARGEST, LINES, TASKS, NOTE = 65_536, 20_000, 100, 500
 #: Jobs asked about in one query, and pages of jobs that a look-up reads.
 TOGETHER, PAGES = 20, 100
-#: Seconds until a token that was refused is tried again, and until too many questions are forgiven.
-REFUSED, RESET = 300.0, 30.0
+#: Seconds until too many questions are forgiven.
+RESET = 30.0
 #: Microseconds that a look-up goes back: longer than a router is down before somebody looks at what it left.
 LOOK_BACK = 30 * 86_400_000_000
 
@@ -217,13 +217,10 @@ class Sourcehut:
 
     async def _ask(self, method: str, path: str, body: bytes | None, limit: int) -> Answer:
         token = self.settings.token.reveal()
-        if re.fullmatch(r"[!-~]+", token) is None:
-            raise Transient("The token has characters that no token has.", retry_after=REFUSED, counts=False)
-        headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
-        if body is not None:
-            headers["Content-Type"] = "application/json"
         url = f"{self.settings.url}{path}"
-        return await ask(self.host, method, url, headers=headers, body=body, limit=limit, to="SourceHut", hide=token)
+        return await ask(
+            self.host, method, url, headers=bearer(token, body), body=body, limit=limit, to="SourceHut", hide=token
+        )
 
 
 def _mark(delivery: str) -> str:

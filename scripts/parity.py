@@ -2,19 +2,15 @@
 
 Rows are written here; their tests are those that bear their numbers, `@pytest.mark.parity(41)`.
 
-python scripts/parity.py        writes the page anew (`make reference` does, too)
+python -m scripts.parity        writes the page anew (`make reference` does, too)
 """
 
 from __future__ import annotations
 
-import ast
-from collections import defaultdict
-from pathlib import Path
+from scripts.catalogue import ROOT, Catalogue
 
-ROOT = Path(__file__).parent.parent
-PAGE = ROOT / "docs" / "parity.md"
 #: Number, what it is, and how we do it. A row that begins with "Not" or "Partly" is not promised.
-ROWS: list[tuple[int, str, str]] = [
+ROWS: list[tuple[int | str, str, str]] = [
     (1, "`sh.tangled.owner`", "Served, so that the appview can verify who runs the spindle."),
     (2, "`did:web` document", "Served, with the service `#tangled_spindle`."),
     (3, "A word at `/`", "`spindle.motd`."),
@@ -123,34 +119,7 @@ number (`pytest -m parity` runs them all), and this page is made of them.
 """
 
 
-def tests() -> dict[int, list[str]]:
-    """The tests of each row, by the name of their file and their own."""
-    found: dict[int, list[str]] = defaultdict(list)
-    for path in sorted((ROOT / "tests").rglob("test_*.py")):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-                for number in _numbers(node):
-                    found[number].append(
-                        f"`{path.relative_to(ROOT / 'tests')}` {node.name.removeprefix('test_').replace('_', ' ')}"
-                    )
-    return found
-
-
-def _numbers(node: ast.FunctionDef | ast.AsyncFunctionDef) -> list[int]:
-    made: list[int] = []
-    for call in node.decorator_list:
-        if isinstance(call, ast.Call) and ast.unparse(call.func) == "pytest.mark.parity":
-            made += [int(ast.literal_eval(argument)) for argument in call.args]
-    return made
-
-
-def page() -> str:
-    """The whole page."""
-    known = tests()
-    rows = (f"| {number} | {what} | {how} | {'<br>'.join(known[number])} |\n" for number, what, how in ROWS)
-    return _HEAD + "".join(rows)
-
+CATALOGUE = Catalogue("parity", ROOT / "docs" / "parity.md", _HEAD, ROWS)
 
 if __name__ == "__main__":
-    PAGE.write_text(page(), encoding="utf-8")
-    print(f"wrote {PAGE.relative_to(ROOT)}")
+    CATALOGUE.write()

@@ -1,4 +1,4 @@
-"""An identity directory: DID documents as PLC serves them, and handles as an XRPC server resolves them."""
+"""An identity directory: DID documents as PLC serves them, one of did:web, and handles as an XRPC server resolves them."""
 
 from __future__ import annotations
 
@@ -57,13 +57,27 @@ class Directory(Server):
     def routes(self) -> Iterable[web.AbstractRouteDef]:
         return [
             web.get("/xrpc/com.atproto.identity.resolveHandle", self._resolve_handle),
+            web.get("/.well-known/did.json", self._own),
             web.get("/{did:did:.*}", self._document),
         ]
+
+    @property
+    def web_did(self) -> str:
+        """The identity that this server's own address is."""
+        return f"did:web:{self.host.replace(':', '%3A')}"
+
+    async def _own(self, _request: web.Request) -> web.Response:
+        return self._told(self.web_did)
 
     async def _document(self, request: web.Request) -> web.Response:
         did = request.match_info["did"]
         if not DID.fullmatch(did):
             return web.json_response({"message": f"Invalid DID: {did}"}, status=400)
+        if not did.startswith("did:plc:"):
+            return web.json_response({"message": f"DID not registered: {did}"}, status=404)
+        return self._told(did)
+
+    def _told(self, did: str) -> web.Response:
         for identity in self.identities:
             if identity.did == did:
                 return web.json_response(identity.document(), content_type="application/did+ld+json")

@@ -11,7 +11,9 @@ import cbor2
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from router.cli import main
 from router.core.errors import StoreError
+from router.demo.knot import KnotRepo
 from router.demo.pds import Account
 from router.demo.wire import rfc3339
 from router.engine.store.sqlite import SqliteStore
@@ -368,3 +370,37 @@ async def test_probes_are_told_how_it_is(world: World, monkeypatch: pytest.Monke
     monkeypatch.setattr(SqliteStore, "last_announced", broken)
     async with world.http.get(f"{world.url}/healthz") as response:
         assert response.status == 503
+
+
+@pytest.mark.parity(71)
+async def test_somebody_of_did_web(world: World) -> None:
+    """Their document comes from the host that they are called by: they own a repo, and sign tokens with the key in it."""
+    who = world.directory.web_did
+    world.pds.accounts[who] = Account(who)
+    world.publish()
+    world.add_member(who)
+    world.knot.repos = (KnotRepo(CORE, who, "core"),)
+    world.choose(owner=who)
+    await world.until(world.knot.log.attended.is_set)
+    world.push(ownerDid=who, committerDid=who)
+    assert await world.statuses() == [{"ci.yml": "success"}]
+    trigger = {"$type": "sh.tangled.ci.trigger#manual", "sha": NEW, "ref": "refs/heads/main"}
+    status, _ = await world.call(who, "sh.tangled.ci.triggerPipeline", {"repo": CORE, "trigger": trigger})
+    assert status == 200
+    assert await world.statuses(2) == [{"ci.yml": "success"}] * 2
+
+
+async def test_explain_says_why_nobody_was_to_act(
+    world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of what was refused, and of what waits for approval: the same words that Tangled shows."""
+    await world.ours()
+    world.push(pushOptions=["skip-ci"])
+    await world.until(lambda: "skip-ci" in str(world.told.refusals))
+    pull(world, EVE, OTHER)
+    await world.until(world.pipelines)
+    await world.stop()
+    monkeypatch.chdir(world.folder)
+    for number, said in (("1", "The push asks for no CI (skip-ci)."), ("2", "waits for approval")):
+        code = await asyncio.to_thread(main, ["explain", "--event-id", number])
+        assert (code, said in capsys.readouterr().out) == (0, True)

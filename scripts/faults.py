@@ -1,0 +1,27 @@
+"""docs/faults.md, with the tests that prove each row.
+
+Rows are written here; their tests are those that bear their ids, `@pytest.mark.fault("T-17")`.
+
+python -m scripts.faults        writes the page anew (`make reference` does, too)
+"""
+
+from __future__ import annotations
+
+from scripts.catalogue import ROOT, Catalogue
+
+#: Id, what happens, and what the router does.
+ROWS: list[tuple[int | str, str, str]] = []
+_HEAD = """\
+<!-- Made by `make reference`; changes belong into scripts/faults.py. -->
+
+# Faults
+
+Each row's tests bear its id (`pytest -m fault` runs them all), and this page is made of them.
+
+| id | what happens | what the router does | tests |
+|---|---|---|---|
+"""
+CATALOGUE = Catalogue("fault", ROOT / "docs" / "faults.md", _HEAD, ROWS)
+
+if __name__ == "__main__":
+    CATALOGUE.write()
