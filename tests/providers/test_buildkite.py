@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from providers import buildkite
+from providers import _requests, buildkite
 from router.core import rules
 from router.core.errors import Ambiguous, DeliveryError, Permanent, Transient
 from router.core.model import Receipt, Status
@@ -251,8 +251,8 @@ async def test_what_a_stranger_wrote_moves_no_cursor(peer: Peer, lent: Host) -> 
         (says(429, ratelimit_reset="12"), 12.0),
         (says(429, RateLimit_Reset="0"), 1.0),
         (says(429), buildkite.RESET),
-        (says(401), buildkite.REFUSED),
-        (says(403), buildkite.REFUSED),
+        (says(401), _requests.REFUSED),
+        (says(403), _requests.REFUSED),
     ],
 )
 async def test_waiting_uses_up_no_attempt(peer: Peer, lent: Host, reply: Reply, seconds: float) -> None:

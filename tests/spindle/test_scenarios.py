@@ -396,7 +396,6 @@ async def test_explain_says_why_nobody_was_to_act(
     """Of what was refused, and of what waits for approval: the same words that Tangled shows."""
     await world.ours()
     world.push(pushOptions=["skip-ci"])
-    await world.until(lambda: "skip-ci" in str(world.told.refusals))
     pull(world, EVE, OTHER)
     await world.until(world.pipelines)
     await world.stop()
