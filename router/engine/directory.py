@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from router.core.errors import RouterError
 from router.core.identity import DID
+from router.core.truth import Known
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -59,14 +60,14 @@ class Directory:
         #: Asked instead of `resolver`, where there is one.
         self.handles: Resolves | None = None
         self.knots: dict[str, str] = {}
-        self.identities: dict[str, str | None] = dict(pins)
+        self.identities = Known(pins)
         #: When each was described, and how.
         self._repos: dict[str, tuple[Micros, Tree]] = {}
         self._failed: dict[tuple[str, str], Micros] = {}
 
     async def load(self) -> None:
         """What the store remembers from before. Pins win over it."""
-        self.identities = {**await self.store.facts("handle"), **self.pins}
+        self.identities = Known({**await self.store.facts("handle"), **self.pins})
         repos = islice((await self.store.facts("repo")).items(), REMEMBERED)
         self._repos = {key: (0, named) for key, named in repos}
 
