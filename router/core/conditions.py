@@ -10,9 +10,11 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from router.core.operators import Equals
 from router.core.problems import Place
 from router.core.truth import Answer, Operator, Unevaluable, settled
 from router.core.values import show
+from router.core.view import SINGLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -70,6 +72,29 @@ class Question:
             return doubt.with_traceback(None)
 
 
+class _IsText(Question):
+    """The commonest question: whether a named field is exactly this text."""
+
+    __slots__ = ("text",)
+
+    def __init__(self, field: str, operator: Equals) -> None:
+        super().__init__(field, operator)
+        self.text = operator.value
+
+    def ask(self, view: View) -> Answer:
+        value = view.event.fields.get(self.field)
+        if value is None:
+            return False
+        return value == self.text if type(value) is str else super().ask(view)
+
+
+def question(field: str, operator: Operator) -> Question:
+    """The question, in the form that is answered fastest."""
+    if isinstance(operator, Equals) and type(operator.value) is str and field in SINGLE:
+        return _IsText(field, operator)
+    return Question(field, operator)
+
+
 class Condition(ABC):
     """The base of the four kinds. `cost` orders evaluation; `place` is where it is written."""
 
@@ -105,7 +130,7 @@ class Asks(Condition):
     __slots__ = ("question",)
 
     def __init__(self, field: str, operator: Operator, place: Place) -> None:
-        self._init(Question(field, operator), place)
+        self._init(question(field, operator), place)
 
     @classmethod
     def of(cls, question: Question, place: Place) -> Asks:

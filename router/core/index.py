@@ -50,7 +50,8 @@ class Index:
     def near(self, view: View) -> list[int]:
         """The numbers of the rules that the event may match, in order."""
         found: list[int] = []
-        self.people.refresh(view.identities)
+        if self.people.handles:
+            self.people.refresh(view.identities)
         self.root.gather(view, self.people, found)
         return sorted(set(found)) if len(found) > 1 else found
 
@@ -79,7 +80,8 @@ class Node:
 
     def gather(self, view: View, people: People, out: list[int]) -> None:
         """The rules that the event may match."""
-        out.extend(self.always)
+        if self.always:
+            out.extend(self.always)
         for one in self.shelves:
             one.gather(view, people, out)
 
@@ -93,5 +95,3 @@ def _filed(entries: Sequence[tuple[int, list[Way]]]) -> Filed:
         return entries[0][0]
     numbers = tuple(number for number, _ in entries)
     return Node(entries) if len(entries) > FEW and any(found for _, found in entries) else numbers
-
-

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
+
 from router.core.model import Trouble
 from router.core.rulebook import OWN_STATUS, Mode, Strategy, Unmatched, asks_for_statuses
 from router.core.view import View
@@ -26,8 +28,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST = (datetime(9999, 1, 1, tzinfo=UTC) - _EPOCH) // timedelta(microseconds=1)
 
 
-@dataclass(frozen=True, slots=True)
-class Selection:
+class Selection(Struct, frozen=True):
     """The rules that act on an event, in order, and those that could not be decided. `wanted`: some rule is about its kind."""
 
     chosen: tuple[tuple[Ruleset, Rule], ...] = ()
@@ -76,19 +77,21 @@ def _decided(view: View, index: Index, near: Sequence[int]) -> tuple[list[tuple[
     ended: Ruleset | None = None
     for number in near:
         rule, ruleset = index.rules[number], index.rulesets[number]
-        if ruleset is ended or (own and not asks_for_statuses(rule)) or not is_active(rule, event.time):
+        if ruleset is ended or (own and not asks_for_statuses(rule)) or (rule.active and not is_active(rule, event.time)):
             continue
         answer = rule.when.decide(view)
         if answer is False:
             continue
-        undecided = answer is not True and answer.undecided
+        ends = True
         if answer is not True:
-            troubles.append(Trouble(rule=rule.id, sentence=str(answer), undecided=undecided))
+            ends = answer.undecided
+            troubles.append(Trouble(rule=rule.id, sentence=str(answer), undecided=ends))
         elif waits and not names_trust(rule):
+            ends = False
             troubles.append(Trouble(rule=rule.id, sentence=WAITS))
         else:
             chosen.append((ruleset, rule))
-        if (undecided or chosen[-1:] == [(ruleset, rule)]) and ruleset.strategy is Strategy.FIRST:
+        if ends and ruleset.strategy is Strategy.FIRST:
             ended = ruleset
     return chosen, troubles
 

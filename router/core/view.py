@@ -14,6 +14,13 @@ if TYPE_CHECKING:
     from router.core.truth import Answer, Identities
 
 _NONE: tuple[Tree, ...] = ()
+#: Fields of which an event has one value, under their own name.
+SINGLE = frozenset(
+    (
+        *("trigger", "operation", "trust", "status", "repo", "owner", "actor", "knot"),
+        *("branch", "tag", "ref", "target_branch"),
+    )
+)
 #: An item may be null, and is then not the record.
 _NO_ITEM: Tree = object()
 

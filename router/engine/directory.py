@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Protocol
 
 from router.core.errors import RouterError
 from router.core.identity import DID
+from router.core.model import changed
 from router.core.truth import Known
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ class Directory:
             return event
         fields = {**event.fields, "repo": {**known, **repo}}
         fields.setdefault("owner", known["owner"])
-        return replace(event, fields=fields)
+        return changed(event, fields=fields)
 
     async def _named(self, knot: str, did: str) -> Tree:
         """What is known of a repo: asked for again from time to time, and what was known before where no answer comes."""

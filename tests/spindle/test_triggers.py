@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from router.core.errors import RouterError
-from router.core.model import RecordChange, Status
+from router.core.model import RecordChange, Status, changed
 from router.engine.store.sqlite import open_store
 from router.spindle.triggers import GIVE_UP, GRACE, STRANGE, Triggers
 from router.testing import FakeClock
@@ -75,12 +75,12 @@ class Completer:
         return self._named(event)
 
     async def given_up(self, event: Event, why: str) -> Event:
-        return replace(self._named(event), fields={**self._named(event).fields, "refused": why})
+        return changed(self._named(event), fields={**self._named(event).fields, "refused": why})
 
     def _named(self, event: Event) -> Event:
         name = ID + "2345abcdef"[len(self.asked) % 10]
         about = {"id": name, "uri": f"at://x/{name}", "knot": "knot.example", "key": event.id}
-        return replace(event, fields={**event.fields, "pipeline": about})
+        return changed(event, fields={**event.fields, "pipeline": about})
 
 
 @dataclass
@@ -243,13 +243,13 @@ async def test_triggers_of_one_repo_are_completed_in_their_order(parts: Parts) -
 def old_push(number: int) -> Event:
     """As a knot of 2025 says it: without the repo's DID."""
     given = push(number)
-    return replace(given, record={name: value for name, value in given.record.items() if name != "repo"})
+    return changed(given, record={name: value for name, value in given.record.items() if name != "repo"})
 
 
 def compiled(number: int) -> Event:
     """What such a knot made of the same push."""
     given = push(number)
-    return replace(given, nsid="sh.tangled.pipeline", id=f"sh.tangled.pipeline/{ID}{number}", record={"workflows": []})
+    return changed(given, nsid="sh.tangled.pipeline", id=f"sh.tangled.pipeline/{ID}{number}", record={"workflows": []})
 
 
 async def test_an_older_knots_push_waits_for_its_pipeline(parts: Parts) -> None:
