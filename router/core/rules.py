@@ -68,9 +68,10 @@ def load(
     """
     rulesets: list[Ruleset] = []
     seen: dict[str, Rule] = {}
+    shared: grammar.Shared = {}
     for text in texts:
         mine = Problems()
-        made = _Reader(text, providers, mine, step).ruleset()
+        made = _Reader(text, providers, mine, step, shared).ruleset()
         if made is not None:
             _check_ids(made, seen, mine)
         # What is wrong in `defaults` is found again for each rule.
@@ -101,7 +102,12 @@ class _Reader:
     """Reads one file."""
 
     def __init__(
-        self, text: RuleText, providers: Mapping[str, type[BaseModel]], problems: Problems, step: Callable[[], object]
+        self,
+        text: RuleText,
+        providers: Mapping[str, type[BaseModel]],
+        problems: Problems,
+        step: Callable[[], object],
+        shared: grammar.Shared,
     ) -> None:
         self.text = text
         self.step = step
@@ -111,6 +117,7 @@ class _Reader:
         self.defaults: dict[str, Node] = {}
         self.when_of_defaults: Node | None = None
         self.default_when: list[tuple[str, Condition]] = []
+        self.shared = shared
         self.scope = grammar.Scope(problems)
 
     def ruleset(self) -> Ruleset | None:
@@ -118,7 +125,7 @@ class _Reader:
         if root is None or not document.mapping(root, self.problems, "a rule file", FILE_KEYS):
             return None
         self.vars = self._vars(root)
-        self.scope = grammar.Scope(self.problems, self.vars)
+        self.scope = grammar.Scope(self.problems, self.vars, shared=self.shared)
         self.defaults = self._defaults(root)
         self.when_of_defaults = when = self.defaults.pop("when", None)
         self.default_when = grammar.fields(when, self.scope) if when is not None else []
@@ -181,7 +188,7 @@ class _Reader:
             id=self._id(given.get("id"), name),
             name=name,
             ruleset=self.text.name,
-            place=node.place,
+            place=node.spot,
             description=keys.text(given.get("description"), self.problems, "`description`"),
             when=self._when(node),
             steps=tuple(read.steps(given.get("do"), node)),
@@ -242,7 +249,7 @@ class _Reader:
         parts = grammar.fields(own, self.scope) if own is not None else []
         speaks = own.value if own is not None and own.kind == "map" else {}
         kept = [part for key, part in self.default_when if key not in speaks or key in grammar.NESTING]
-        return AllOf([*kept, *(part for _, part in parts)], (own or node).place)
+        return AllOf([*kept, *(part for _, part in parts)], (own or node).spot)
 
     def _each(self, given: dict[str, Node]) -> tuple[Callable[[Any], list[Tree]] | None, str]:
         node = given.get("each")

@@ -38,6 +38,9 @@ STEP_ID = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 SECRET_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]{0,49}")
 
 
+_NOTHING_BOUND: dict[str, Operator] = {}
+
+
 @dataclass(frozen=True, slots=True)
 class Known:
     """What templates of one rule may name, beside ROOTS. `used` gathers the variables that the file uses."""
@@ -101,7 +104,7 @@ class StepReader:
             options=tree,
             render=self._compiled(tree, written),
             model=model,
-            place=node.key_place(provider),
+            place=node.key_spot(provider),
             timeout=keys.duration(node.get("timeout"), self.problems, "`timeout`"),
             retry=keys.retry(node.get("retry"), self.problems),
             idempotent=keys.flag(node.get("idempotent"), self.problems, "`idempotent`"),
@@ -177,7 +180,7 @@ class StepReader:
     def _allow(self, node: Node | None, model: type[BaseModel] | None) -> dict[str, Operator]:
         known = tuple(info.alias or name for name, info in model.model_fields.items()) if model is not None else ()
         if node is None or not document.mapping(node, self.problems, "`allow`", known):
-            return {}
+            return _NOTHING_BOUND
         scope = grammar.Scope(self.problems, self.known.vars, self.known.used)
         return {key: made for key, child in node.items() if (made := grammar.bound(child, scope)) is not None}
 
@@ -212,13 +215,13 @@ class StepReader:
         return self._compiled(text, node) if text is not None else None
 
     def _compiled(self, tree: Tree, node: Node) -> Renderer:
-        good = True
         for found in _texts(node):
             if render.is_template(found.raw):
-                good = self._check_template(found) and good
-        return render.tree(tree) if good else lambda context: tree  # noqa: ARG005 - never used: the file has errors
+                self._check_template(found)
+        # What has errors is never used: its file has no rules.
+        return render.Rendering(tree)
 
-    def _check_template(self, node: Node) -> bool:
+    def _check_template(self, node: Node) -> None:
         place = node.place
         try:
             render.compiled(node.raw)
@@ -226,7 +229,7 @@ class StepReader:
         except render.TemplateMistake as mistake:
             place = mentions.line_of(node, mistake.line) if node.block else place
             self.problems.error("R012", place, str(mistake), mistake.hint)
-            return False
+            return
         self.templates.append(node)
         for name in sorted(used - ROOTS - set(self.known.names)):
             known = sorted((*ROOTS, *self.known.names))
@@ -235,7 +238,6 @@ class StepReader:
             )
             hint = hint or f"Templates see {', '.join(known)}."
             self.problems.error("R013", place, f"No template has a name `{name}`.", hint)
-        return True
 
 
 def _texts(node: Node) -> Iterator[Node]:
