@@ -192,21 +192,24 @@ class Asks(Condition):
 
 
 class _Several(Condition):
-    """What "all" and "any" have in common. `parts` are as written; `ordered` begins with the cheapest."""
+    """What "all" and "any" have in common. `parts` are as written; they are asked beginning with the cheapest."""
 
-    __slots__ = ("ordered", "parts")
+    __slots__ = ("_ordered", "parts")
 
     def __init__(self, parts: Sequence[Condition], place: Place) -> None:
         self.parts = tuple(parts)
-        ordered = tuple(sorted(parts, key=lambda part: part.cost))
-        self.ordered = self.parts if ordered == self.parts else ordered
+        #: Made when it is first needed: most of a hundred thousand rules are never looked at.
+        self._ordered: tuple[Condition, ...] | None = None
         self.place = place
         self.cost = sum(part.cost for part in parts)
 
     def _settle(self, view: View, wanted: bool) -> Answer:  # noqa: FBT001 - once for each rule that is looked at
         """Kleene's "any" (`wanted` true) or "all": as `truth.settle`, whose answer it must be, without a generator."""
         doubt: Unevaluable | None = None
-        for part in self.ordered:
+        ordered = self._ordered
+        if ordered is None:
+            ordered = self._ordered = tuple(sorted(self.parts, key=lambda part: part.cost))
+        for part in ordered:
             answer = part.decide(view)
             if answer is wanted:
                 return wanted

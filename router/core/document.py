@@ -36,7 +36,7 @@ _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _LEADING_ZERO = re.compile(r"[-+]?0[0-9]+(\.[0-9]*)?")
 #: Characters of a number that somebody meant as one.
 _LONGEST = 40
-_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 NAMES: dict[str, str] = {
     "map": "a mapping",
@@ -153,9 +153,9 @@ def read(text: str, file: str, problems: Problems, *, aliases: int = MAX_ALIASES
 
     `aliases` is how many of them it may have.
     """
-    builder = _Builder(Source(file, text), problems, aliases)
+    builder = Builder(Source(file, text), problems, aliases)
     try:
-        for event in yaml.parse(text, Loader=_LOADER):
+        for event in yaml.parse(text, Loader=LOADER):
             if not builder.take(event):
                 return None
     except yaml.MarkedYAMLError as error:
@@ -219,7 +219,7 @@ def mapping(node: Node, problems: Problems, what: str, known: Iterable[str] = ()
     return True
 
 
-class _Builder:
+class Builder:
     """Takes parser events, keeps a stack of open collections."""
 
     def __init__(self, source: Source, problems: Problems, aliases: int) -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from router.core.document import Node
     from router.core.model import Tree
     from router.core.problems import Problems
-    from router.core.render import Renderer
+    from router.core.render import Renderer, Rendering
     from router.core.truth import Operator
 
 STEP_KEYS = ("id", "timeout", "retry", "if_trust", "idempotent", "allow", "secrets")
@@ -39,6 +39,9 @@ SECRET_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]{0,49}")
 
 
 _NOTHING_BOUND: dict[str, Operator] = {}
+_ANYBODY: frozenset[str] = frozenset()
+#: Options by what they say: rules that are made by the thousand ask for the same, and it is kept once.
+Alike = dict[object, "Rendering"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,7 @@ class Known:
     names: tuple[str, ...] = ()
     vars: Mapping[str, Tree] = field(default_factory=dict)
     used: set[str] = field(default_factory=set)
+    alike: Alike = field(default_factory=dict)
 
 
 class StepReader:
@@ -98,11 +102,12 @@ class StepReader:
         tree = document.tree(written, self.problems) or {}
         if model is not None:
             self._check(provider, model, tree, node)
+        rendering = self._compiled(tree, written)
         return Step(
             name=self._id(node.get("id")) or str(position),
             provider=provider,
-            options=tree,
-            render=self._compiled(tree, written),
+            options=rendering.options,
+            render=rendering,
             model=model,
             place=node.key_spot(provider),
             timeout=keys.duration(node.get("timeout"), self.problems, "`timeout`"),
@@ -168,7 +173,7 @@ class StepReader:
 
     def _trust(self, node: Node | None) -> frozenset[str]:
         if node is None:
-            return frozenset()
+            return _ANYBODY
         items = node.value if node.kind == "list" else [node]
         words = [document.text(item, self.problems, "`if_trust`") or "" for item in items]
         for item, word in zip(items, words, strict=True):
@@ -214,12 +219,12 @@ class StepReader:
         text = document.text(node, self.problems, what)
         return self._compiled(text, node) if text is not None else None
 
-    def _compiled(self, tree: Tree, node: Node) -> Renderer:
+    def _compiled(self, tree: Tree, node: Node) -> Rendering:
         for found in _texts(node):
             if render.is_template(found.raw):
                 self._check_template(found)
         # What has errors is never used: its file has no rules.
-        return render.Rendering(tree)
+        return self.known.alike.setdefault(_frozen(tree), render.Rendering(tree))
 
     def _check_template(self, node: Node) -> None:
         place = node.place
@@ -238,6 +243,15 @@ class StepReader:
             )
             hint = hint or f"Templates see {', '.join(known)}."
             self.problems.error("R013", place, f"No template has a name `{name}`.", hint)
+
+
+def _frozen(tree: Tree) -> object:
+    """A key that equal trees share; true, 1 and 1.0 are three."""
+    if isinstance(tree, dict):
+        return tuple((key, _frozen(value)) for key, value in tree.items())
+    if isinstance(tree, list):
+        return list, *map(_frozen, tree)
+    return type(tree), tree
 
 
 def _texts(node: Node) -> Iterator[Node]:
