@@ -1,6 +1,6 @@
 # Two commands do everything: `make run` shows the router at work, `make test` proves it. Both make .venv first, from PyPI.
 .DEFAULT_GOAL := help
-.PHONY: help run test unit lint types check reference wheel clean
+.PHONY: help run test unit lint types check reference bench wheel clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -33,6 +33,10 @@ check: lint types test ## Everything that CI runs.
 reference: $(STAMP) ## Make docs/reference anew from the code.
 	@$(BIN)/python scripts/reference.py
 	@for page in parity faults threats; do $(BIN)/python -m scripts.$$page || exit 1; done
+
+bench: $(STAMP) ## Measure, side by side with others: the table, bench/last.json and docs/performance.md.
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
+	@$(BIN)/python -m bench
 
 wheel: $(STAMP) ## Build the wheel into dist/.
 	@$(BIN)/python -m build --wheel

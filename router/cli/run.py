@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from router.cli import FINE
-from router.cli.opening import config_option, rulebook
+from router.cli.opening import config_option, rulebook, settle
 from router.core.errors import BadInput
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ async def _run(settings: Config, *, drain: bool) -> int:
     from router import app  # noqa: PLC0415 - verbs import what they use
     from router.engine import log  # noqa: PLC0415 - as above
 
-    book = rulebook(settings.rules)
+    book = settle(rulebook(settings.rules))
     log.configure(settings.log.format, settings.log.level)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import gc
 from typing import TYPE_CHECKING
 
 import click
 
 from router import library, plugins
 from router.cli import FINDINGS, FINE, findings, pages, show
-from router.cli.opening import config_option
+from router.cli.opening import config_option, nothing_collected
 from router.cli.progress import progress
 from router.core import rules
 from router.core.analysis import analyse
@@ -93,16 +92,12 @@ def _config(file: Path | None, problems: Problems) -> Config | None:
 
 def _checked(texts: Sequence[RuleText], problems: Problems) -> Rulebook:
     """The rules, read and thought about."""
-    # All of it is kept until the end, and the collector would look through ten thousand rules again and again.
-    gc.disable()
-    try:
+    with nothing_collected():
         with progress(None, "reading rules") as step:
             book = rules.load(texts, plugins.OptionModels(), problems, step)
         with progress(len(book.rules), "comparing rules") as step:
             analyse(book, problems, step)
         return book
-    finally:
-        gc.enable()
 
 
 def _check_settings(config: Config, book: Rulebook, problems: Problems) -> None:

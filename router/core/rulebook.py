@@ -159,6 +159,10 @@ class Rulebook:
 
         return Topics(self.rulesets)
 
+    def prepare(self) -> None:
+        """Make now what the first event would have to wait for."""
+        _ = self.index, self.topics
+
     def asks_for(self, nsid: str) -> bool:
         """Whether some rule may match an event of this nsid."""
         found = self._asked.get(nsid)
