@@ -28,6 +28,7 @@ from router.sections import (
     EgressSection,
     IdentitySection,
     LogSection,
+    ReloadSection,
     SourceConfig,
     SpindleSection,
     StoreSection,
@@ -36,9 +37,9 @@ from router.sections import (
 if TYPE_CHECKING:
     from router.core.document import Node
 
-__all__ = ["DEFAULT_FILE", "Config", "SourceConfig", "load"]
+__all__ = ["DEFAULT_FILE", "Config", "SourceConfig", "file", "load"]
 
-SECTION_KEYS = ("store", "sources", "rules", "providers", "identity", "delivery", "log", "egress", "spindle")
+SECTION_KEYS = ("store", "sources", "rules", "providers", "identity", "delivery", "log", "reload", "egress", "spindle")
 _SOURCE_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 #: What `engine.echo` calls itself: a source of this name would take its cursor, and one of the two would hear nothing.
 _OURS = "spindle"
@@ -55,18 +56,23 @@ def load(path: Path | None = None, environ: Mapping[str, str] | None = None, *, 
     for those who only want the rest and would pay for importing them.
     """
     environ = os.environ if environ is None else environ
-    named = path or (Path(environ["ROUTER_CONFIG"]) if environ.get("ROUTER_CONFIG") else None)
-    file = named or Path(DEFAULT_FILE)
+    where = file(path, environ)
     problems = Problems()
     root: Node | None = None
-    if file.exists():
-        root = _root(file, problems)
-    elif named is not None:
-        raise BadInput(f"There is no configuration file `{named}`.")
-    config = _Reader(root, file if file.exists() else None, environ, problems).config(with_plugins=with_plugins)
+    if where.exists():
+        root = _root(where, problems)
+    elif path is not None or environ.get("ROUTER_CONFIG"):
+        raise BadInput(f"There is no configuration file `{where}`.")
+    config = _Reader(root, where if where.exists() else None, environ, problems).config(with_plugins=with_plugins)
     if problems.errors:
         raise BadInput("The configuration cannot be used.", problems.found)
     return config
+
+
+def file(path: Path | None = None, environ: Mapping[str, str] | None = None) -> Path:
+    """The configuration's file, whether or not it is there: the one that was named, or else the usual one."""
+    environ = os.environ if environ is None else environ
+    return path or Path(environ.get("ROUTER_CONFIG") or DEFAULT_FILE)
 
 
 def _root(file: Path, problems: Problems) -> Node | None:
@@ -97,6 +103,7 @@ class _Reader:
             identity=self._section("identity", IdentitySection),
             delivery=self._section("delivery", DeliverySection),
             log=self._section("log", LogSection),
+            reload=self._section("reload", ReloadSection),
             egress=self._section("egress", EgressSection),
             spindle=self._spindle(),
             rules=tuple(self._rules()),

@@ -70,6 +70,13 @@ class Directory:
         repos = islice((await self.store.facts("repo")).items(), REMEMBERED)
         self._repos = {key: (0, named) for key, named in repos}
 
+    def change(self, resolver: str, pins: Mapping[str, str], handles: Resolves | None) -> None:
+        """Ask elsewhere from now on. Who is pinned no more is unknown until asked for."""
+        self.resolver, self.handles = resolver.rstrip("/"), handles
+        known = {handle: did for handle, did in self.identities.items() if handle not in self.pins}
+        self.pins = dict(pins)
+        self.identities = {**known, **self.pins}
+
     async def resolve(self, handles: Collection[str]) -> bool:
         """Ask for every handle once, a few at a time; whether each got an answer."""
         lanes = asyncio.Semaphore(LANES)
