@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import resource
+import shutil
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -125,8 +127,8 @@ async def test_the_clock_is_held_beside_others(network: Network) -> None:
 
 
 def test_a_disk_that_is_nearly_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    usage = machine.shutil.disk_usage(tmp_path)
-    monkeypatch.setattr(machine.shutil, "disk_usage", lambda _path: usage._replace(free=50 << 20))
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _path: usage._replace(free=50 << 20))
     (check,) = machine.disk(tmp_path / "router.db")
     assert check.health is Health.ILL
 
@@ -148,7 +150,7 @@ def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
 )
 def test_the_limit_of_files(limits: tuple[int, int], health: Health, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of 100 knots; -1 is no limit."""
-    monkeypatch.setattr(machine.resource, "getrlimit", lambda _which: limits)
+    monkeypatch.setattr(resource, "getrlimit", lambda _which: limits)
     (check,) = machine.files(100)
     assert check.health is health
 
