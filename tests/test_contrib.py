@@ -219,7 +219,7 @@ def test_systemd_takes_the_unit(tmp_path: Path) -> None:
     unit.write_text(text.replace("/opt/tangled-router/bin/router", "/bin/true"))
     done = subprocess.run(["systemd-analyze", "verify", unit], capture_output=True, check=False, text=True, timeout=30)
     assert (done.returncode, done.stderr) == (0, "")
-    rating = ["systemd-analyze", "security", "--offline=true", unit]
+    rating: list[str | Path] = ["systemd-analyze", "security", "--offline=true", unit]
     rated = subprocess.run(rating, capture_output=True, check=False, text=True, timeout=30)
     found = re.search(r"Overall exposure level for .*: ([0-9.]+) ", rated.stdout)
     assert found
