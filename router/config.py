@@ -35,6 +35,8 @@ from router.sections import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from router.core.document import Node
 
 __all__ = ["DEFAULT_FILE", "Config", "SourceConfig", "file", "load"]
@@ -109,7 +111,21 @@ class _Reader:
             rules=tuple(self._rules()),
             sources=tuple(self._sources()) if with_plugins else (),
             providers=self._providers() if with_plugins else {},
+            origins=dict(self._origins()),
         )
+
+    def _origins(self) -> Iterator[tuple[str, str]]:
+        """What outranks comes last: the environment of tack, the file, our own environment."""
+        for section, older in self.tack.items():
+            path = section if section in SECTIONS else f"providers.{section}"
+            yield from ((f"{path}.{key}", "the environment of tack") for key in older)
+        for key, node in self.root.items() if self.root is not None else ():
+            yield key, str(node.place)
+            yield from ((f"{key}.{name}", str(node.key_place(name))) for name, _ in node.items())
+            if key in ("sources", "providers"):
+                yield from _below(key, node)
+        for section, given in self.environment.items():
+            yield from ((f"{section}.{key}", f"{environment.PREFIX}{section}_{key}".upper()) for key in given)
 
     def _get(self, key: str) -> Node | None:
         node = self.root.get(key) if self.root is not None else None
@@ -216,6 +232,15 @@ class _Reader:
         if not document.mapping(node, self.problems, f"the settings of {what}"):
             return None
         return self._checked(model, document.tree(node, self.problems), node, what)
+
+
+def _below(path: str, node: Node) -> Iterator[tuple[str, str]]:
+    """The settings of sources and providers, which are two and one level deeper than a section's."""
+    for name, child in node.items():
+        at = child
+        if path == "sources" and len(list(child.items())) == 1:
+            ((_, at),) = child.items()
+        yield from ((f"{path}.{name}.{key}", str(at.key_place(key))) for key, _ in at.items())
 
 
 def _is_template(_text: str) -> bool:

@@ -164,6 +164,8 @@ class Config:
     egress: EgressSection = field(default_factory=EgressSection)
     #: None where the router is no spindle.
     spindle: SpindleSection | None = None
+    #: Where what is not a default was said: `store.path` -> `router.yaml:3:5`, or a variable of the environment.
+    origins: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def store_path(self) -> Path:

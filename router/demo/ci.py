@@ -36,6 +36,7 @@ class Ci(Server):
 
     org: str = "demo"
     token: str = ""
+    scopes: list[str] = field(default_factory=lambda: ["read_organizations", "read_builds", "write_builds", "read_build_logs"])
     pace: tuple[float, float] | None = None
     clock: Callable[[], float] = time.time
     faults: Faults = field(default_factory=Faults)
@@ -46,6 +47,7 @@ class Ci(Server):
 
     def routes(self) -> Iterable[web.AbstractRouteDef]:
         return [
+            web.get("/v2/access-token", self._token),
             web.get("/v2/organizations/{org}", self._organization),
             web.post(_BUILDS, self._create),
             web.get(_BUILDS, self._list),
@@ -70,6 +72,10 @@ class Ci(Server):
         self.faults.update(changes)
         async with self.changed:
             self.changed.notify_all()
+
+    async def _token(self, request: web.Request) -> web.Response:
+        self._admit(request)
+        return self._answer({"uuid": "b63254c0-3271-4a98-8270-7cfbd6c2f14e", "scopes": self.scopes})
 
     async def _organization(self, request: web.Request) -> web.Response:
         self._admit(request)
@@ -156,7 +162,7 @@ class Ci(Server):
         given = request.headers.get("Authorization", "")
         if not hmac.compare_digest(given.encode(), f"Bearer {self.token}".encode()):
             raise _error(web.HTTPUnauthorized, "Authentication required. Please supply a valid API Access Token.")
-        if request.match_info["org"] != self.org:
+        if request.match_info.get("org", self.org) != self.org:
             raise _error(web.HTTPNotFound, "No organization found")
         self._catch_up()
 
