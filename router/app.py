@@ -166,6 +166,7 @@ class Router:
     async def run(self, stop: asyncio.Event, *, drain: bool) -> None:
         await self.store.recover(self.host.clock.now())
         await self.directory.load()
+        await self.intake.pauses.load()
         if self.spindle is not None:
             await self.spindle.load()
         opened = self.listening.opened(self.config.sources)

@@ -16,7 +16,7 @@ class Observer(Protocol):
     """Called synchronously, on the event loop, after the fact is committed where it is one of the store's. Must not raise."""
 
     def source(self, name: str, state: str, sentence: str = "") -> None:
-        """A source is `connecting`, `up`, `down` (sentence: why, and when it tries again) or `ended`."""
+        """A source is `connecting`, `up`, `down` (sentence: why, and when it tries again), `paused` or `ended`."""
 
     def bad_frame(self, source: str, sentence: str) -> None:
         """A frame was no event; it is in the ring of bad frames."""

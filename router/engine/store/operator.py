@@ -1,0 +1,36 @@
+"""What an operator paused, and how often rules matched."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from router.engine.store.base import Hits
+from router.engine.store.rows import text
+
+if TYPE_CHECKING:
+    import sqlite3
+
+    from router.core.model import Micros
+
+
+def pause(db: sqlite3.Connection, kind: str, name: str, now: Micros) -> bool:
+    """See Store.pause."""
+    made = db.execute("INSERT OR IGNORE INTO paused (kind, name, at) VALUES (?, ?, ?)", (text(kind), text(name), now))
+    return made.rowcount > 0
+
+
+def resume(db: sqlite3.Connection, kind: str, name: str) -> bool:
+    """See Store.resume."""
+    return db.execute("DELETE FROM paused WHERE kind = ? AND name = ?", (text(kind), text(name))).rowcount > 0
+
+
+def paused(db: sqlite3.Connection, kind: str) -> dict[str, Micros]:
+    """See Store.paused."""
+    found = db.execute("SELECT name, at FROM paused WHERE kind = ? ORDER BY name", (text(kind),))
+    return {row["name"]: row["at"] for row in found}
+
+
+def hits(db: sqlite3.Connection) -> dict[str, Hits]:
+    """See Store.hits."""
+    found = db.execute("SELECT rule, hits, last FROM rule_hits ORDER BY rule")
+    return {row["rule"]: Hits(count=row["hits"], last=row["last"]) for row in found}
