@@ -1,0 +1,61 @@
+"""The outbox, as people see it and change it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from router.core.model import State
+from router.web.shapes import MOST
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from router.web.desk import Desk
+    from router.web.shapes import DeliveriesAsked, DeliveriesMeant
+
+#: What the log of a discarded delivery says.
+BY_WHOM = "discarded by the operator"
+MEANT = (
+    f'Send {{"ids": [...]}} with at most {MOST} of them, or {{"state": "dead"}}, and a "rule" with it if only its are meant.'
+)
+
+
+async def listed(desk: Desk, _path: dict[str, str], asked: DeliveriesAsked) -> tuple[int, Any]:
+    return 200, [asdict(row) for row in await desk.store.deliveries(**asked.model_dump())]
+
+
+async def one(desk: Desk, path: dict[str, str], _asked: Any) -> tuple[int, Any]:
+    row = await desk.store.delivery(path["id"])
+    if row is None:
+        return 404, {"error": f"There is no delivery {path['id']}, or several begin so."}
+    return 200, asdict(row)
+
+
+async def retry(desk: Desk, _path: dict[str, str], meant: DeliveriesMeant) -> tuple[int, Any]:
+    ids = await _ids(desk, meant)
+    if ids is None:
+        return 400, {"error": MEANT}
+    return _changed(desk, await desk.store.retry(ids, desk.clock.now()))
+
+
+async def discard(desk: Desk, _path: dict[str, str], meant: DeliveriesMeant) -> tuple[int, Any]:
+    ids = await _ids(desk, meant)
+    if ids is None:
+        return 400, {"error": MEANT}
+    return _changed(desk, await desk.store.discard(ids, BY_WHOM, desk.clock.now()))
+
+
+def _changed(desk: Desk, changed: Sequence[str]) -> tuple[int, Any]:
+    desk.bell.ring()
+    return 200, {"changed": list(changed)}
+
+
+async def _ids(desk: Desk, meant: DeliveriesMeant) -> Sequence[str] | None:
+    """None where it is not plain what is meant."""
+    if (meant.ids is None) == (meant.state is None) or (meant.ids is not None and meant.rule is not None):
+        return None
+    if meant.ids is not None:
+        return meant.ids
+    rows = await desk.store.deliveries(state=State(meant.state or ""), rule=meant.rule or "", limit=MOST)
+    return [row.id for row in rows]

@@ -1,0 +1,41 @@
+"""What is needed to answer those who operate the router."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from router.config import Config
+    from router.core.model import Micros
+    from router.core.rulebook import Rulebook
+    from router.engine.bell import Bell
+    from router.engine.pauses import Pauses
+    from router.engine.pulse import Pulse
+    from router.engine.store.base import Store
+    from router.health import Health, Sources
+    from router.host import Clock
+    from router.observe import Observer
+    from router.reload import Reload
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desk:
+    """`rulebook`, `config` and `identities` give what there is now; `reload` is None where nothing can be read again."""
+
+    store: Store
+    bell: Bell
+    clock: Clock
+    observer: Observer
+    pauses: Pauses
+    sources: Sources
+    health: Health
+    pulse: Pulse
+    config: Callable[[], Config]
+    rulebook: Callable[[], Rulebook]
+    identities: Callable[[], Mapping[str, str | None]]
+    metrics: Callable[[], Awaitable[bytes]]
+    started: Micros
+    reload: Reload | None = None
