@@ -165,9 +165,10 @@ class Directory:
         now = self.host.clock.now()
         if self._failed.get((knot, did), -_FORGET) + _FORGET > now:
             return None
-        base = self.knots.get(knot, f"https://{knot}")
+        # A knot that router.yaml does not name was named by a record: it is called as a stranger is.
+        base, session = (self.knots[knot], self.host.http) if knot in self.knots else (f"https://{knot}", self.host.outside)
         try:
-            status, answer = await self._get(f"{base}/xrpc/sh.tangled.repo.describeRepo", {"repoDid": did})
+            status, answer = await self._get(f"{base}/xrpc/sh.tangled.repo.describeRepo", {"repoDid": did}, session)
         except (OSError, ValueError, RecursionError):
             status, answer = 0, None
         named = _described(answer, did) if status == 200 else None
@@ -182,13 +183,13 @@ class Directory:
         await self.store.remember("repo", {f"{knot} {did}": named}, now)
         return named
 
-    async def _get(self, url: str, params: Mapping[str, str]) -> tuple[int, Tree]:
+    async def _get(self, url: str, params: Mapping[str, str], session: aiohttp.ClientSession | None = None) -> tuple[int, Tree]:
         """Status and JSON. Raises OSError or ValueError where there is no such answer."""
         import aiohttp  # noqa: PLC0415 - only a running router pays for it
 
         timeout = aiohttp.ClientTimeout(total=TIMEOUT)
         try:
-            async with self.host.http.get(url, params=params, timeout=timeout, allow_redirects=False) as response:
+            async with (session or self.host.http).get(url, params=params, timeout=timeout, allow_redirects=False) as response:
                 body = await _read(response.content)
         except (TimeoutError, aiohttp.ClientError) as error:
             raise OSError(_reason(error)) from None

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Protocol
-from urllib.parse import urlsplit
 
 from router.core import members
 from router.identity.documents import NoIdentity
@@ -79,7 +78,7 @@ class Verifier:
             document = await self.documents.document(repo.did)
         except NoIdentity:
             return ""
-        hosts = [urlsplit(url).netloc.lower() for url in document.knots]
+        hosts = [host for url in document.knots if (host := members.canonical_host(url))]
         return "" if not hosts or repo.knot in hosts else f"{repo.did} says that it lives on {hosts[0]}, not on {repo.knot}."
 
     async def fork(self, did: str) -> Repo:
