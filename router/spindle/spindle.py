@@ -70,7 +70,8 @@ class Spindle:
         records = Records(self.roster)
         files = Files(host)
         checkout = Checkout(files, self.roster)
-        completer = Completer(store, self.roster, checkout, Pulls(host, documents), clock)
+        permits = Permits(self.roster, host)
+        completer = Completer(store, self.roster, checkout, Pulls(host, documents), permits, clock)
         self.triggers = Triggers(
             store,
             intake,
@@ -95,7 +96,7 @@ class Spindle:
             clock=clock,
             roster=self.roster,
             authority=Authority(settings.hostname, documents, store, clock),
-            permits=Permits(self.roster, host),
+            permits=permits,
             vault=self.vault,
             asking=Asking(store, intake, self.roster, completer, checkout, clock),
             files=files,

@@ -77,7 +77,7 @@ async def test_what_was_chosen_before_we_ran_is_found(tmp_path: Path) -> None:
 async def test_a_knot_is_left_with_its_last_repo(world: World) -> None:
     """The repo moves to another knot: the first line is closed, the second opened, and what the first says does not count."""
     await world.ours()
-    world.choose(world.other)
+    world.move(world.other)
     await world.until(lambda: world.other.log.attended.is_set() and not world.knot.log.attended.is_set())
     world.push(world.knot, OTHER)
     world.push(world.other)
