@@ -59,6 +59,8 @@ class Reconcile:
         self._listed: frozenset[str] = frozenset()
         self._asked: frozenset[tuple[str, str]] = frozenset()
         self._joined = asyncio.Event()
+        #: Set once everybody's records were listed.
+        self.looked = asyncio.Event()
 
     def look(self) -> None:
         """The roster has changed."""
@@ -74,6 +76,7 @@ class Reconcile:
         while True:
             self._joined.clear()
             await self.once()
+            self.looked.set()
             with suppress(TimeoutError):
                 async with asyncio.timeout(self.every):
                     while not self.roster.members - self._listed:

@@ -174,6 +174,17 @@ class World:
         files: dict[str, str] | None = None,
         **more: Any,
     ) -> Any:
+        return (knot or self.knot).emit(self.pushed(knot, sha, ref, files, **more))
+
+    def pushed(
+        self,
+        knot: Knot | None = None,
+        sha: str = NEW,
+        ref: str = "refs/heads/main",
+        files: dict[str, str] | None = None,
+        **more: Any,
+    ) -> Any:
+        """The commit is on the knot; what the knot tells of it."""
         where = knot or self.knot
         where.commits[sha] = {".tangled/workflows/ci.yml": WORKFLOW} if files is None else files
         event = {
@@ -186,7 +197,7 @@ class World:
             "ownerDid": ALICE,
             "meta": None,
         }
-        return where.emit({"nsid": "sh.tangled.git.refUpdate", "event": {**event, "changedFiles": ["src/a.py"], **more}})
+        return {"nsid": "sh.tangled.git.refUpdate", "event": {**event, "changedFiles": ["src/a.py"], **more}}
 
     # --- what peers ask
 
