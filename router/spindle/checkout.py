@@ -57,4 +57,6 @@ class Checkout:
             elif one.runs:
                 run.append({"name": name, "engine": one.engine, "clone": one.clone, "raw": text})
         fields["workflows"] = [*(workflows(run) or []), *faults]
+        if found.files and not fields["workflows"]:
+            fields["quiet"] = "its workflow files are for something else"
         return replace(event, fields=fields)
