@@ -6,6 +6,7 @@ import asyncio
 import hmac
 import math
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -223,8 +224,9 @@ async def _cut_short(request: web.Request, whole: web.Response) -> web.StreamRes
     body = (whole.text or "").encode()
     half = web.StreamResponse(status=whole.status, headers=whole.headers)
     half.content_length = len(body)
-    await half.prepare(request)
-    await half.write(body[: len(body) // 2])
+    with suppress(ConnectionError):
+        await half.prepare(request)
+        await half.write(body[: len(body) // 2])
     if request.transport is not None:
         request.transport.abort()
     return half

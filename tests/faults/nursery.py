@@ -1,8 +1,7 @@
-"""A process that has imported everything, and forks a router for each life: one that is really killed, and is cheap to start.
+"""A process that has imported everything, and forks a router for each life: a process to be really killed, and cheap to start.
 
-`python -m tests.faults.nursery` obeys one JSON object a line: `start` (in the folder, with a crash point or none), `kill`, `end`
-(SIGTERM), `hup` and `wait`. There is one child at a time, and it runs `router run` from its first line, as the shell would
-have it.
+`python -m tests.faults.nursery` obeys one JSON object a line: `start` (in the folder, with a crash point or none), `kill`,
+`end` (SIGTERM), `hup` and `wait`. There is one child at a time, and it runs `router run` from its first line, as a shell would.
 """
 
 from __future__ import annotations
@@ -17,15 +16,16 @@ from typing import Any
 
 def warm() -> None:
     """Everything that `router run` imports, once for all. No thread and no loop: a fork has to be clean."""
+    import aiodns  # noqa: F401, PLC0415
+    import aiohttp  # noqa: F401, PLC0415
+    import standardwebhooks  # noqa: F401, PLC0415
+
+    from providers import _process  # noqa: F401, PLC0415
     from router import app, config, library, plugins  # noqa: F401, PLC0415
     from router.cli import group, main  # noqa: F401, PLC0415
     from router.cli.run import run  # noqa: F401, PLC0415
     from router.engine import log  # noqa: F401, PLC0415
     from router.sources import websocket  # noqa: F401, PLC0415
-    from providers import _process  # noqa: F401, PLC0415
-    import aiohttp  # noqa: F401, PLC0415
-    import aiodns  # noqa: F401, PLC0415
-    import standardwebhooks  # noqa: F401, PLC0415
 
     for name in plugins.installed(plugins.PROVIDERS):
         plugins.provider(name)

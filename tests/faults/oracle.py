@@ -131,8 +131,8 @@ def _ids(what: str, came: Iterable[tuple[Cause, str]]) -> list[str]:
 
 
 def _told(expected: Expected, seen: Seen) -> list[str]:
-    """Every end of a build is told, as what it is, under an id of its own that stays."""
-    wanted = {(delivery, expected.ends[cause]) for delivery, cause in seen.causes.items() if cause in expected.ends}
+    """Every build that failed is told, as what it is, under an id of its own that stays."""
+    wanted = {(delivery, "failed") for delivery, cause in seen.causes.items() if expected.ends.get(cause) == "failed"}
     came = {(delivery, status) for delivery, status, _ in seen.told}
     return [
         *_some("an end that nobody was told", wanted - came),
@@ -147,7 +147,9 @@ def _commands(expected: Expected, seen: Seen) -> list[str]:
     return [
         *_some("a command that ran twice", (cause for cause in once if seen.ran[cause] > 1)),
         *_some("a command that is done and never ran", (c for c in once if states.get(c) == "done" and not seen.ran[c])),
-        *_some("a command that is neither done nor told to be cut off", (c for c in once if states.get(c) not in ("done", "dead"))),
+        *_some(
+            "a command that is neither done nor told to be cut off", (c for c in once if states.get(c) not in ("done", "dead"))
+        ),
         *_some("an idempotent command that never ran", (cause for cause in often if not seen.ran[cause])),
         *_some("a command, and nobody asked", seen.ran.keys() - once - often),
     ]
@@ -174,7 +176,7 @@ def _statuses(expected: Expected, seen: Seen) -> list[str]:
         told = seen.statuses.get(delivery, [])
         if not told or told[-1] != expected.ends[cause]:
             wrong_end.append((cause, told))
-        if told not in ([s for s in ("pending", "running") if s in told] + [s for s in told if s in FINAL][:1],):
+        if told != [s for s in ("pending", "running") if s in told] + [s for s in told if s in FINAL][:1]:
             out_of_order.append((cause, told))
     return [*_some("a status that is not its end", wrong_end), *_some("statuses out of order", out_of_order)]
 

@@ -153,11 +153,11 @@ class Ruleset:
         return f"# {remark}\n" + json.dumps(tree, indent=1).replace("$SINK", sink).replace("$FOLDER", folder) + "\n"
 
 
-#: Tells the sink of every verdict: that a status was told is seen from outside.
+#: Tells the sink of every failure: that a status was told is seen from outside.
 TOLD = """\
 rules:
   - name: told
-    when: {source: spindle, status: [success, failed]}
+    when: {source: spindle, status: failed}
     do:
       - webhook:
           url: $SINK/told
@@ -177,7 +177,13 @@ def some_rules(chance: random.Random) -> tuple[Ruleset, Ruleset]:
     builds = (
         Rule("docs", "nothing", paths=("every", "docs/**")),
         *(
-            Rule(f"build-{n}", "build", repos=of(4), branches=tuple(chance.sample(globs, 2)), workflow=chance.choice(("ci", "test")))
+            Rule(
+                f"build-{n}",
+                "build",
+                repos=of(4),
+                branches=tuple(chance.sample(globs, 2)),
+                workflow=chance.choice(("ci", "test")),
+            )
             for n in range(3)
         ),
         Rule("build-main", "build", branches=("main", "!release/**"), paths=("none", "Makefile"), workflow="ci"),

@@ -22,6 +22,8 @@ from router.demo.wire import compact
 from tests.faults.scene import JETSTREAM, KNOTS, OWNERS, REPOS
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from router.demo.server import Server
 
 #: Of the CI and of the sink.
@@ -48,7 +50,7 @@ class Simulator:
         self.sink = Sink("sink", secret=SECRET, retry_after="1")
         everyone: tuple[Server, ...] = (*self.knots.values(), self.jetstream, self.directory, self.ci, self.sink)
         self.servers = {server.name: server for server in everyone}
-        self._known = {
+        self._known: dict[str, Callable[..., Awaitable[dict[str, Any] | None]]] = {
             "say": self._say,
             "disturb": self._disturb,
             "cut": self._cut,
@@ -102,9 +104,7 @@ class Simulator:
         self.ci.failing |= set(commits)
 
     async def _seen(self) -> dict[str, Any]:
-        builds = [
-            [one.asked.message, one.asked.commit, one.asked.meta_data["router:delivery"]] for one in self.ci.builds
-        ]
+        builds = [[one.asked.message, one.asked.commit, one.asked.meta_data["router:delivery"]] for one in self.ci.builds]
         return {"builds": builds, "received": [[one.id, one.path, one.body] for one in self.sink.received]}
 
     async def _attended(self) -> None:

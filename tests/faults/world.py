@@ -41,7 +41,7 @@ log: {{format: json, level: warning}}
 rules: [./rules]
 """
 #: The log's levels that a router in good health never uses, but for what the faults bring about.
-_UNWELL = ("bug", "Traceback", "could not be settled", "broke and starts again")
+_UNWELL = ("A bug", "Traceback", "could not be settled", "broke and starts again")
 
 
 class Pipe:
@@ -134,10 +134,10 @@ class World:
         """Until everything is listened to: a Jetstream is heard from then on."""
         self.start()
         self.simulator.ask("attended")
-        until(lambda: self._has_cursors(), "every source to have a cursor")
+        until(self._has_cursors, "every source to have a cursor")
 
     def _has_cursors(self) -> bool:
-        return self.rows("SELECT count(*) FROM sources WHERE cursor IS NOT NULL")[0][0] >= len(KNOTS) + 1
+        return bool(self.rows("SELECT count(*) FROM sources WHERE cursor IS NOT NULL")[0][0] > len(KNOTS))
 
     # --- what happens
 
