@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.faults.world import World
+from tests.faults.world import Pipe, World
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,8 +37,25 @@ def folder(tmp_path: Path) -> Iterator[Path]:
         yield Path(made)
 
 
+@pytest.fixture(scope="session")
+def simulator() -> Iterator[Pipe]:
+    yield from _running("tests.faults.simulator")
+
+
+@pytest.fixture(scope="session")
+def nursery() -> Iterator[Pipe]:
+    yield from _running("tests.faults.nursery")
+
+
+def _running(module: str) -> Iterator[Pipe]:
+    pipe = Pipe(module)
+    yield pipe
+    pipe.close()
+
+
 @pytest.fixture
-def world(folder: Path, chance: random.Random) -> Iterator[World]:
-    made = World(folder, chance)
+def world(folder: Path, chance: random.Random, simulator: Pipe, nursery: Pipe) -> Iterator[World]:
+    made = World(folder, chance, simulator, nursery)
     yield made
-    made.close()
+    if made.alive:
+        made.kill()

@@ -1,17 +1,25 @@
 """A process that has imported everything, and forks a router for each life: a process to be really killed, and cheap to start.
 
 `python -m tests.faults.nursery` obeys one JSON object a line: `start` (in the folder, with a crash point or none), `kill`,
-`end` (SIGTERM), `hup` and `wait`. There is one child at a time, and it runs `router run` from its first line, as a shell would.
+`end` (SIGTERM), `hup`, `jump` and `wait`. There is one child at a time, and it runs `router run` from its first line.
 """
 
 from __future__ import annotations
 
 import json
+import mmap
 import os
 import signal
+import struct
 import sys
+import time
 from pathlib import Path
 from typing import Any
+
+#: Seconds for an end that was asked for.
+PATIENCE = 60.0
+#: How far off the children's clocks are, in microseconds: memory that is shared with them.
+_CLOCK = mmap.mmap(-1, 8)
 
 
 def warm() -> None:
@@ -39,6 +47,7 @@ class Nursery:
 
     def start(self, folder: str, crash_at: str = "", **environ: str) -> dict[str, Any]:
         assert not self.child
+        sys.stdout.flush()
         self.child = os.fork()
         if not self.child:
             live(folder, crash_at, environ)
@@ -54,19 +63,29 @@ class Nursery:
         os.kill(self.child, signal.SIGHUP)
         return {}
 
-    def wait(self) -> dict[str, Any]:
-        """What the child ended by: its exit code, or less than 0 the signal."""
-        _, status = os.waitpid(self.child, 0)
+    def jump(self, micros: int) -> dict[str, Any]:
+        """The child's clock, and those of later ones, are so far off."""
+        _CLOCK[:] = struct.pack("q", micros)
+        return {}
+
+    def wait(self, seconds: float) -> dict[str, Any]:
+        """What the child ended by: its exit code, or less than 0 the signal; None where it lives on."""
+        end = time.monotonic() + seconds
+        while not (ended := os.waitpid(self.child, os.WNOHANG))[0]:
+            if time.monotonic() > end:
+                return {"code": None}
+            time.sleep(0.002)
         self.child = 0
-        return {"code": os.waitstatus_to_exitcode(status)}
+        return {"code": os.waitstatus_to_exitcode(ended[1])}
 
     def _signal(self, number: int) -> dict[str, Any]:
         os.kill(self.child, number)
-        return self.wait()
+        return self.wait(PATIENCE)
 
 
 def live(folder: str, crash_at: str, environ: dict[str, str]) -> None:
     """Never returns."""
+    from router import host  # noqa: PLC0415
     from router.cli import main  # noqa: PLC0415
     from router.engine import crash  # noqa: PLC0415
 
@@ -79,6 +98,7 @@ def live(folder: str, crash_at: str, environ: dict[str, str]) -> None:
             os.dup2(fd, to)
         os.environ.update(environ)
         crash._AT = crash_at or None
+        host.SystemClock.now = lambda _: time.time_ns() // 1000 + struct.unpack("q", _CLOCK[:])[0]  # type: ignore[method-assign]
         code = main(["run"])
     finally:
         os._exit(code)

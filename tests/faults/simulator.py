@@ -1,7 +1,7 @@
 """The world as a process: knots of both generations, a Jetstream, a directory, a CI and a webhook sink, on loopback.
 
-`python -m tests.faults.simulator` prints where they are, then obeys one JSON object a line. It is seeded by whoever speaks to
-it: nothing here is left to chance.
+`python -m tests.faults.simulator` obeys one JSON object a line, and says to `begin` where they are. It is seeded by whoever
+speaks to it: nothing here is left to chance.
 """
 
 from __future__ import annotations
@@ -113,15 +113,17 @@ class Simulator:
 
 
 async def serve() -> None:
-    """Run until stdin ends."""
-    async with Simulator() as simulator:
-        say(compact(simulator.addresses))
-        lines = asyncio.StreamReader(limit=LONGEST)
-        loop = asyncio.get_running_loop()
-        transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
-        with contextlib.closing(transport):
-            while line := await lines.readline():
-                say(await simulator.obey(line))
+    """Run until stdin ends: one world after the other, each from one `begin` to the next."""
+    lines = asyncio.StreamReader(limit=LONGEST)
+    loop = asyncio.get_running_loop()
+    transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
+    with contextlib.closing(transport):
+        line = await lines.readline()
+        while line:
+            async with Simulator() as simulator:
+                say(compact(simulator.addresses))
+                while (line := await lines.readline()) and b'"begin"' not in line:
+                    say(await simulator.obey(line))
 
 
 def say(text: str) -> None:

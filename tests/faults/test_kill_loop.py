@@ -66,7 +66,7 @@ def change_the_rules(world: World) -> None:
     world.say(50)
     time.sleep(0.3)
     assert world.end() == 0, world.log_tail()
-    world.rulesets = later(world.rulesets)  # type: ignore[arg-type]
+    world.rulesets = later(world.rulesets)
     world.branches = BRANCHES
     world.write_rules("and one more")
 

@@ -52,15 +52,12 @@ class Pipe:
             [sys.executable, "-m", module], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT
         )
 
-    def read(self) -> Any:
-        assert self.process.stdout is not None
-        return json.loads(self.process.stdout.readline())
-
     def ask(self, do: str, **given: Any) -> Any:
         assert self.process.stdin is not None
+        assert self.process.stdout is not None
         self.process.stdin.write(json.dumps({"do": do, **given}) + "\n")
         self.process.stdin.flush()
-        return self.read()
+        return json.loads(self.process.stdout.readline())
 
     def close(self) -> None:
         assert self.process.stdin is not None
@@ -74,27 +71,25 @@ class Pipe:
 class World:
     """One store, one simulator; `chance` decides everything that is left to chance."""
 
-    def __init__(self, folder: Path, chance: random.Random) -> None:
+    def __init__(self, folder: Path, chance: random.Random, simulator: Pipe, nursery: Pipe) -> None:
         self.folder = folder
         self.chance = chance
-        self.simulator = Pipe("tests.faults.simulator")
-        self.nursery = Pipe("tests.faults.nursery")
-        self.addresses: dict[str, str] = self.simulator.read()
-        self.rulesets: tuple[Ruleset, ...] = some_rules(chance)
+        self.simulator = simulator
+        self.nursery = nursery
+        self.addresses: dict[str, str] = self.simulator.ask("begin")
+        self.rulesets: tuple[Ruleset, Ruleset] = some_rules(chance)
         self.branches: tuple[str, ...] = tuple(branch for branch in BRANCHES if not branch.startswith("late/"))
         self.said: list[tuple[Said, Sequence[Ruleset]]] = []
         self.failing: set[str] = set()
         self.frames = self.kills = 0
         self.alive = False
+        self._recent: list[tuple[str, Any]] = []
         #: By knot: the time of its newest event in microseconds, well in the past.
         self._clocks = dict.fromkeys(KNOTS, time.time_ns() // 1000 - 86_400_000_000)
+        self.jump(0)
         (folder / "rules").mkdir()
         self.write_config()
         self.write_rules()
-
-    def close(self) -> None:
-        self.nursery.close()
-        self.simulator.close()
 
     def write_config(self) -> None:
         knots = "\n".join(f'  {name}: {{knot: {{host: "{self.addresses[name]}", since: beginning}}}}' for name in KNOTS)
@@ -119,10 +114,11 @@ class World:
         self.kills += 1
         self.alive = False
 
-    def wait(self) -> int:
-        """The exit code of one that ends by itself."""
-        code: int = self.nursery.ask("wait")["code"]
-        self.alive = False
+    def wait(self, seconds: float = PATIENCE) -> int | None:
+        """The exit code of one that ends by itself, None where it does not."""
+        code: int | None = self.nursery.ask("wait", seconds=seconds)["code"]
+        self.kills += code == -9
+        self.alive = code is None
         return code
 
     def end(self) -> int:
@@ -153,6 +149,17 @@ class World:
         self.simulator.ask("failing", commits=sorted(self.failing & {one.sha for one, _ in self.said[-count:]}))
         self.simulator.ask("say", frames=frames)
         self.frames += len(frames)
+        self._recent = [(on, frame) for on, frame in [*self._recent, *frames] if on != JETSTREAM and "raw" not in frame][-200:]
+
+    def say_again(self, count: int) -> None:
+        """What was said before, once more."""
+        again = self.chance.choices(self._recent, k=count) if self._recent else []
+        self.simulator.ask("say", frames=[(on, frame | {"created": self._tick(on) * 1000}) for on, frame in again])
+        self.frames += len(again)
+
+    def jump(self, seconds: int) -> None:
+        """The router's clock is so far off from now on."""
+        self.nursery.ask("jump", micros=seconds * 1_000_000)
 
     def _frames(self, said: Said) -> list[tuple[str, Any]]:
         if said.on == JETSTREAM:
@@ -173,7 +180,7 @@ class World:
         self._clocks[knot] += self.chance.randrange(200_000, 800_000)
         return self._clocks[knot]
 
-    def disturb(self) -> None:
+    def disturb(self, index_lag: float = INDEX_LAG) -> None:
         """What the others will do wrong for a while."""
         chance = self.chance
 
@@ -189,7 +196,7 @@ class World:
             "truncate": chance.randrange(2),
             "garble": chance.randrange(2),
             "delay": chance.choice((0.0, 0.0, 0.0, 0.05)),
-            "index_lag": chance.uniform(0, INDEX_LAG),
+            "index_lag": chance.uniform(0, index_lag),
         }
         sink = {
             "answers": some((500, 503, 429, 408), 3),
