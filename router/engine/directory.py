@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Protocol
 
 from router.core.errors import RouterError
 from router.core.identity import DID
+from router.core.model import changed
+from router.core.truth import Known
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -59,14 +60,14 @@ class Directory:
         #: Asked instead of `resolver`, where there is one.
         self.handles: Resolves | None = None
         self.knots: dict[str, str] = {}
-        self.identities: dict[str, str | None] = dict(pins)
+        self.identities = Known(pins)
         #: When each was described, and how.
         self._repos: dict[str, tuple[Micros, Tree]] = {}
         self._failed: dict[tuple[str, str], Micros] = {}
 
     async def load(self) -> None:
         """What the store remembers from before. Pins win over it."""
-        self.identities = {**await self.store.facts("handle"), **self.pins}
+        self.identities = Known({**await self.store.facts("handle"), **self.pins})
         repos = islice((await self.store.facts("repo")).items(), REMEMBERED)
         self._repos = {key: (0, named) for key, named in repos}
 
@@ -151,7 +152,7 @@ class Directory:
             return event
         fields = {**event.fields, "repo": {**known, **repo}}
         fields.setdefault("owner", known["owner"])
-        return replace(event, fields=fields)
+        return changed(event, fields=fields)
 
     async def _named(self, knot: str, did: str) -> Tree:
         """What is known of a repo: asked for again from time to time, and what was known before where no answer comes."""
