@@ -193,7 +193,7 @@ class Intake:
         try:
             if why := self.spindle.holds(event):
                 return event, Plan(troubles=(Trouble(rule="", sentence=why, undecided=True),), wanted=True)
-            if self.rulebook.candidates(event.nsid):
+            if self.rulebook.asks_for(event.nsid):
                 event = await self.directory.complete(event)
             return event, plan(event, self.rulebook, self.directory.identities)
         except Exception as error:  # noqa: BLE001 - whatever it is, the next event is not to suffer from it

@@ -7,7 +7,6 @@ some events twice is how nothing is missed: events are known by their ids.
 from __future__ import annotations
 
 from contextlib import aclosing
-from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 from urllib.parse import urlencode, urlsplit
 
@@ -15,7 +14,7 @@ from pydantic import AfterValidator, Field
 
 from router.core import envelope, identity
 from router.core.frame import NSID
-from router.core.model import Heard
+from router.core.model import Heard, changed
 from router.settings import Closed, Duration
 from router.sources.base import SourceKind
 
@@ -114,7 +113,7 @@ class Jetstream:
                 heard = understand(message, self._parse)
                 if self._advance(heard):
                     line.prove()
-                yield replace(heard, cursor=self._cursor)
+                yield changed(heard, cursor=self._cursor)
 
     async def check(self) -> Sequence[Check]:
         """One handshake, with what is said from now on."""

@@ -8,7 +8,6 @@ then wait for the next push, so a full page followed by silence is asked for the
 from __future__ import annotations
 
 from contextlib import aclosing
-from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Literal
 from urllib.parse import urlsplit
 
@@ -17,7 +16,7 @@ from pydantic import AfterValidator, Field
 from router.core import envelope
 from router.core.frame import tree
 from router.core.members import canonical_host
-from router.core.model import Heard
+from router.core.model import Heard, changed
 from router.settings import Closed
 from router.sources.base import SourceKind
 
@@ -93,7 +92,7 @@ class Knot:
                     line.prove()
                 self._full_page = self._older and line.received % PAGE == 0
                 line.patience = PATIENCE if self._full_page else None
-                yield replace(heard, cursor=self._cursor)
+                yield changed(heard, cursor=self._cursor)
 
     def _first(self) -> int:
         if isinstance(self.since, int):
