@@ -37,5 +37,6 @@ class Desk:
     rulebook: Callable[[], Rulebook]
     identities: Callable[[], Mapping[str, str | None]]
     metrics: Callable[[], Awaitable[bytes]]
+    refused: Callable[[int], object]
     started: Micros
     reload: Reload | None = None

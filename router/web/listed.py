@@ -5,15 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from router.core.problems import nearest
+from router.engine.echo import Echo
 from router.engine.pauses import RULE, SOURCE
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Sequence
 
     from router.core.rulebook import Rule
-    from router.engine.store.base import Hits
+    from router.engine.store.base import Hits, SourceRow
+    from router.health import SourceState
     from router.web.desk import Desk
     from router.web.shapes import NamesMeant
+
+#: Our own statuses, which are no source to pause.
+OWN = Echo.name
 
 
 async def sources(desk: Desk, _path: dict[str, str], _asked: Any) -> tuple[int, Any]:
@@ -24,18 +29,24 @@ async def source_rows(desk: Desk) -> Sequence[dict[str, Any]]:
     """Those of router.yaml, then those that run, then those that only the store remembers."""
     kinds = {source.name: source.kind for source in desk.config().sources}
     remembered = {row.name: row for row in await desk.store.sources()}
-    return [_source(desk, name, kinds, remembered) for name in dict.fromkeys((*kinds, *desk.sources.states, *remembered))]
+    states, paused = desk.sources.states, desk.pauses.since(SOURCE)
+    return [
+        source_row(name, kinds.get(name), states.get(name), remembered.get(name), paused.get(name))
+        for name in dict.fromkeys((*kinds, *states, *remembered))
+    ]
 
 
-def _source(desk: Desk, name: str, kinds: dict[str, str], remembered: dict[str, Any]) -> dict[str, Any]:
-    state, row = desk.sources.states.get(name), remembered.get(name)
+def source_row(
+    name: str, kind: str | None, state: SourceState | None, row: SourceRow | None, paused: int | None
+) -> dict[str, Any]:
+    """One source, from what is known of it."""
     return {
         "name": name,
-        "kind": kinds.get(name),
+        "kind": kind,
         "state": state.state if state is not None else "unknown",
         "since": state.since if state is not None else None,
         "sentence": state.sentence if state is not None else "",
-        "paused": desk.pauses.since(SOURCE).get(name),
+        "paused": paused,
         "cursor": row.cursor if row is not None else None,
         "heard": row.updated if row is not None else None,
         "events": row.events if row is not None else 0,
@@ -46,10 +57,12 @@ def _source(desk: Desk, name: str, kinds: dict[str, str], remembered: dict[str, 
 
 async def rules(desk: Desk, _path: dict[str, str], _asked: Any) -> tuple[int, Any]:
     hits = await desk.store.hits()
-    return 200, [_rule(desk, rule, hits.get(rule.id)) for rule in desk.rulebook().rules]
+    paused = desk.pauses.since(RULE)
+    return 200, [rule_row(rule, hits.get(rule.id), paused.get(rule.id)) for rule in desk.rulebook().rules]
 
 
-def _rule(desk: Desk, rule: Rule, hits: Hits | None) -> dict[str, Any]:
+def rule_row(rule: Rule, hits: Hits | None, paused: int | None) -> dict[str, Any]:
+    """One rule, from what is known of it."""
     return {
         "id": rule.id,
         "name": rule.name,
@@ -60,7 +73,7 @@ def _rule(desk: Desk, rule: Rule, hits: Hits | None) -> dict[str, Any]:
         "providers": list(dict.fromkeys(step.provider for step in rule.steps)),
         "hits": hits.count if hits is not None else 0,
         "last": hits.last if hits is not None else None,
-        "paused": desk.pauses.since(RULE).get(rule.id),
+        "paused": paused,
     }
 
 
@@ -71,7 +84,7 @@ async def rulesets(desk: Desk, _path: dict[str, str], _asked: Any) -> tuple[int,
 
 
 async def pause_sources(desk: Desk, _path: dict[str, str], meant: NamesMeant) -> tuple[int, Any]:
-    known = {row["name"] for row in await source_rows(desk) if row["kind"] is not None or row["name"] != "spindle"}
+    known = {row["name"] for row in await source_rows(desk)} - {OWN}
     return await _pause(desk, SOURCE, meant.names, known)
 
 

@@ -202,6 +202,16 @@ class Hits:
     last: Micros
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """How many events are undecided; since when the delivery has been due that waits the longest, None where none is; and how
+    many deliveries a gate held back, ever."""
+
+    undecided: int
+    due: Micros | None
+    skipped: int
+
+
 class Store(Protocol):
     """Used from the event loop. Closed by `close()`, which finishes what was asked before."""
 
@@ -392,5 +402,8 @@ class Store(Protocol):
 
     async def hits(self) -> Mapping[str, Hits]:
         """By rule id, of rules that ever matched."""
+
+    async def waiting(self, now: Micros) -> Waiting:
+        """What has to be done and is not. Deliveries of paused rules do not count."""
 
     async def close(self) -> None: ...

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from router.engine.store.base import Hits
+from router.engine.store.base import Hits, Waiting
 from router.engine.store.rows import text
 
 if TYPE_CHECKING:
     import sqlite3
 
     from router.core.model import Micros
+
+_OLDEST = """
+SELECT min(due) FROM deliveries
+WHERE state = :state AND due <= :now AND rule NOT IN (SELECT name FROM paused WHERE kind = 'rule')
+"""
 
 
 def pause(db: sqlite3.Connection, kind: str, name: str, now: Micros) -> bool:
@@ -34,3 +39,11 @@ def hits(db: sqlite3.Connection) -> dict[str, Hits]:
     """See Store.hits."""
     found = db.execute("SELECT rule, hits, last FROM rule_hits ORDER BY rule")
     return {row["rule"]: Hits(count=row["hits"], last=row["last"]) for row in found}
+
+
+def waiting(db: sqlite3.Connection, now: Micros) -> Waiting:
+    """See Store.waiting."""
+    undecided = db.execute("SELECT count(*) FROM events WHERE undecided = 1").fetchone()[0]
+    due = [db.execute(_OLDEST, {"state": state, "now": now}).fetchone()[0] for state in ("ready", "verify")]
+    skipped = db.execute("SELECT count FROM tallies WHERE name = 'skipped'").fetchone()[0]
+    return Waiting(undecided=undecided, due=min((one for one in due if one is not None), default=None), skipped=skipped)

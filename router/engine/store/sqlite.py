@@ -29,7 +29,7 @@ from router.engine.store.lock import Lock
 from router.engine.store.writer import PATIENCE, Work, Writer
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from router.core.model import Entry, Event, LogLine, Micros, Outcome, Pipeline, Receipt, RecordChange, State, Tree
     from router.engine.store.base import (
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
         SourceRow,
         Store,
         Told,
+        Waiting,
     )
 
 T = TypeVar("T")
@@ -90,6 +91,10 @@ class SqliteStore:
         self._lock = lock
         self._read_only = read_only
         self._session = chance.token_hex(8)
+
+    def committed(self, told: Callable[[float], object]) -> None:
+        """Have `told` called with the seconds that each commit took, on another thread."""
+        self._writer.committed = told
 
     async def close(self) -> None:
         try:
@@ -270,6 +275,9 @@ class SqliteStore:
 
     async def hits(self) -> Mapping[str, Hits]:
         return await self._read(operator.hits)
+
+    async def waiting(self, now: Micros) -> Waiting:
+        return await self._read(partial(operator.waiting, now=now))
 
     async def _read(self, work: Work[T]) -> T:
         return await self._writer.do(work, writes=False)

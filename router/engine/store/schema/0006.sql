@@ -33,3 +33,20 @@ CREATE TRIGGER events_hit_again AFTER UPDATE OF matched ON events WHEN new.match
     WHERE m.value NOT IN (SELECT o.value FROM json_each(old.matched) AS o)
     ON CONFLICT (rule) DO UPDATE SET hits = hits + 1, last = max(last, excluded.last);
 END;
+
+-- Deliveries that a gate held back, ever.
+CREATE TABLE tallies (
+    name  TEXT PRIMARY KEY,
+    count INTEGER NOT NULL
+) WITHOUT ROWID;
+
+INSERT INTO tallies (name, count) SELECT 'skipped', count(*) FROM deliveries WHERE state = 'skipped';
+
+CREATE TRIGGER deliveries_skipped AFTER INSERT ON deliveries WHEN new.state = 'skipped' BEGIN
+    UPDATE tallies SET count = count + 1 WHERE name = 'skipped';
+END;
+
+CREATE TRIGGER deliveries_skipped_later AFTER UPDATE OF state ON deliveries
+WHEN new.state = 'skipped' AND old.state <> 'skipped' BEGIN
+    UPDATE tallies SET count = count + 1 WHERE name = 'skipped';
+END;
