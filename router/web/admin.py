@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from router.core.errors import RouterError, StoreError
 from router.web import openapi
@@ -28,7 +28,9 @@ if TYPE_CHECKING:
     from router.web.operations import Operation
 
 #: Bytes of a request's body, and seconds that it may take to come.
-LARGEST, WITHIN = 1_000_000, 10.0
+LARGEST, WITHIN = 4_000_000, 10.0
+#: Mistakes of one request that are told.
+_TOLD = 6
 
 
 async def serve(desk: Desk, store_path: Path) -> None:
@@ -134,7 +136,7 @@ async def _asked(request: web.Request, one: Operation) -> Any:
     try:
         async with asyncio.timeout(WITHIN):
             body = await request.read()
-        return one.body.model_validate(json.loads(body), strict=True)
+        return TypeAdapter(one.body).validate_python(json.loads(body), strict=True)
     except TimeoutError:
         raise web.HTTPRequestTimeout(text=f"The body did not come within {WITHIN:g} s.") from None
     except (ValueError, RecursionError) as error:
@@ -144,6 +146,9 @@ async def _asked(request: web.Request, one: Operation) -> Any:
 
 
 def _sentence(error: ValidationError) -> str:
-    first = error.errors(include_url=False, include_input=False)[0]
-    where = ".".join(map(str, first["loc"]))
-    return f"{where}: {first['msg']}." if where else f"{first['msg']}."
+    """Each thing that is wrong, once. Of a body that may be one of several, what each lacks."""
+    told = [
+        f"{where}: {one['msg']}." if (where := ".".join(map(str, one["loc"]))) else f"{one['msg']}."
+        for one in error.errors(include_url=False, include_input=False)
+    ]
+    return " ".join(dict.fromkeys(told[:_TOLD]))

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from router.core.model import State
-from router.web.shapes import MOST
+from router.web.shapes import MOST, DeliveriesNamed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,9 +16,6 @@ if TYPE_CHECKING:
 
 #: What the log of a discarded delivery says.
 BY_WHOM = "discarded by the operator"
-MEANT = (
-    f'Send {{"ids": [...]}} with at most {MOST} of them, or {{"state": "dead"}}, and a "rule" with it if only its are meant.'
-)
 
 
 async def listed(desk: Desk, _path: dict[str, str], asked: DeliveriesAsked) -> tuple[int, Any]:
@@ -33,17 +30,11 @@ async def one(desk: Desk, path: dict[str, str], _asked: Any) -> tuple[int, Any]:
 
 
 async def retry(desk: Desk, _path: dict[str, str], meant: DeliveriesMeant) -> tuple[int, Any]:
-    ids = await _ids(desk, meant)
-    if ids is None:
-        return 400, {"error": MEANT}
-    return _changed(desk, await desk.store.retry(ids, desk.clock.now()))
+    return _changed(desk, await desk.store.retry(await _ids(desk, meant), desk.clock.now()))
 
 
 async def discard(desk: Desk, _path: dict[str, str], meant: DeliveriesMeant) -> tuple[int, Any]:
-    ids = await _ids(desk, meant)
-    if ids is None:
-        return 400, {"error": MEANT}
-    return _changed(desk, await desk.store.discard(ids, BY_WHOM, desk.clock.now()))
+    return _changed(desk, await desk.store.discard(await _ids(desk, meant), BY_WHOM, desk.clock.now()))
 
 
 def _changed(desk: Desk, changed: Sequence[str]) -> tuple[int, Any]:
@@ -51,11 +42,8 @@ def _changed(desk: Desk, changed: Sequence[str]) -> tuple[int, Any]:
     return 200, {"changed": list(changed)}
 
 
-async def _ids(desk: Desk, meant: DeliveriesMeant) -> Sequence[str] | None:
-    """None where it is not plain what is meant."""
-    if (meant.ids is None) == (meant.state is None) or (meant.ids is not None and meant.rule is not None):
-        return None
-    if meant.ids is not None:
+async def _ids(desk: Desk, meant: DeliveriesMeant) -> Sequence[str]:
+    if isinstance(meant, DeliveriesNamed):
         return meant.ids
-    rows = await desk.store.deliveries(state=State(meant.state or ""), rule=meant.rule or "", limit=MOST)
+    rows = await desk.store.deliveries(state=State(meant.state), rule=meant.rule, limit=MOST)
     return [row.id for row in rows]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import TypeAdapter
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from router.web.operations import Operation
 
+Mode = Literal["validation", "serialization"]
 _SCHEMAS = "#/components/schemas/{model}"
 _ABOUT = (
     "What a running router is asked by its command line and its page, on its Unix socket or on `admin.listen`. Times are "
@@ -54,7 +55,7 @@ def _operation(one: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
     if parameters := [*_path(one), *_query(one, schemas)]:
         made["parameters"] = parameters
     if one.body is not None:
-        made["requestBody"] = {"required": True, "content": _json(one.body, schemas)}
+        made["requestBody"] = {"required": True, "content": _json(one.body, schemas, "validation")}
     if one.open:
         made["security"] = []
     return made
@@ -70,7 +71,7 @@ def _path(one: Operation) -> Sequence[dict[str, Any]]:
 def _query(one: Operation, schemas: dict[str, Any]) -> Sequence[dict[str, Any]]:
     if one.query is None:
         return []
-    properties = _schema(one.query, schemas, inline=True)["properties"]
+    properties = _schema(one.query, schemas, "validation", inline=True)["properties"]
     return [{"name": name, "in": "query", "schema": _given(schema)} for name, schema in properties.items()]
 
 
@@ -82,14 +83,13 @@ def _given(schema: dict[str, Any]) -> dict[str, Any]:
     return {**{key: value for key, value in schema.items() if key not in ("anyOf", "default")}, **choices[0]}
 
 
-def _json(tells: Any, schemas: dict[str, Any]) -> dict[str, Any]:
-    return {"application/json": {"schema": _schema(tells, schemas)}}
+def _json(tells: Any, schemas: dict[str, Any], mode: Mode = "serialization") -> dict[str, Any]:
+    return {"application/json": {"schema": _schema(tells, schemas, mode)}}
 
 
-def _schema(tells: Any, schemas: dict[str, Any], *, inline: bool = False) -> dict[str, Any]:
-    """A reference, or for lists and queries the schema itself; what it refers to goes into `schemas`."""
-    mode = "validation" if isinstance(tells, type) and issubclass(tells, shapes.Asked) else "serialization"
-    made = TypeAdapter(tells).json_schema(ref_template=_SCHEMAS, mode=mode)  # type: ignore[arg-type]
+def _schema(tells: Any, schemas: dict[str, Any], mode: Mode, *, inline: bool = False) -> dict[str, Any]:
+    """A reference, or for lists, choices and queries the schema itself; what it refers to goes into `schemas`."""
+    made = TypeAdapter(tells).json_schema(ref_template=_SCHEMAS, mode=mode)
     schemas.update(made.pop("$defs", {}))
     if inline or not isinstance(tells, type) or not hasattr(tells, "model_fields"):
         return made

@@ -19,8 +19,9 @@ Doing: TypeAlias = Callable[[Desk, dict[str, str], Any], Awaitable[Answer]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
-    """`tells` is a model, a list of one, or None for text. `also` are answers beside 200, with what they mean; `path` names its
-    parameters in braces, each with what it matches in `where`. What is `open` needs no token."""
+    """`tells` is a model, a list of one, or None for text; `body` a model or a choice of several. `also` are answers beside
+    200, with what they mean; `path` names its parameters in braces, each with what it matches in `where`. What is `open` needs
+    no token."""
 
     method: str
     path: str
@@ -29,7 +30,7 @@ class Operation:
     does: Doing
     tells: Any = None
     query: type[BaseModel] | None = None
-    body: type[BaseModel] | None = None
+    body: Any = None
     also: dict[int, tuple[str, Any]] = field(default_factory=dict)
     where: dict[str, str] = field(default_factory=dict)
     open: bool = False

@@ -11,12 +11,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from router.core.model import State, Status
 
-#: Deliveries, sources or rules that one request may name or mean.
-MOST = 10_000
+#: Deliveries that a state may mean in one request, and deliveries, sources or rules that one may name.
+MOST, NAMED = 10_000, 1000
 #: Characters of a name in a request.
-LONGEST = 1024
+LONGEST = 200
 Name = Annotated[str, Field(max_length=LONGEST)]
-Names = Annotated[list[Name], Field(max_length=MOST)]
+Names = Annotated[list[Name], Field(max_length=NAMED)]
 #: What an event's record is numbered with; SQLite's integers end there.
 Number = Annotated[int, Field(ge=0, lt=2**63)]
 _WAITING = Literal["dead", "ready", "verify"]
@@ -55,15 +55,20 @@ class DeliveriesAsked(Asked):
     limit: int = Field(50, ge=1, le=1000, description="At most so many.")
 
 
-class DeliveriesMeant(Asked):
-    """Deliveries by their ids, or all in a state, of a rule if one is named. Exactly one of `ids` and `state`."""
+class DeliveriesNamed(Asked):
+    """Deliveries by their ids."""
 
-    model_config = ConfigDict(
-        json_schema_extra={"oneOf": [{"required": ["ids"], "not": {"required": ["rule"]}}, {"required": ["state"]}]}
-    )
-    ids: Names | None = None
-    state: _WAITING | None = None
-    rule: Name | None = None
+    ids: Names
+
+
+class DeliveriesInState(Asked):
+    """All deliveries in a state; those of one rule, where it is named."""
+
+    state: _WAITING
+    rule: Name = ""
+
+
+DeliveriesMeant = DeliveriesNamed | DeliveriesInState
 
 
 class NamesMeant(Asked):

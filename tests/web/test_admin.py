@@ -17,7 +17,7 @@ from router.core.model import State
 from router.core.problems import Problems
 from router.observe import Silent
 from router.web import admin, unix
-from router.web.shapes import MOST
+from router.web.shapes import MOST, NAMED
 from tests.web.parts import desk
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ async def test_all_dead_ones_can_be_meant(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "body",
     [
-        *({}, [], {"ids": "a"}, {"ids": [1]}, {"state": "done"}, {"ids": ["x"] * (MOST + 1)}, {"ids": None}),
+        *({}, [], {"ids": "a"}, {"ids": [1]}, {"state": "done"}, {"ids": ["x"] * (NAMED + 1)}, {"ids": None}),
         *({"ids": ["a"], "state": "dead"}, {"ids": ["a"], "rule": "ci/build"}, {"rule": "ci/build"}, {"all": True}),
     ],
 )
