@@ -15,6 +15,7 @@ from router import plugins
 from router.core.errors import BadInput
 from router.core.members import canonical_host
 from router.egress import Egress
+from router.engine.approvals import Approvals
 from router.engine.bell import Bell
 from router.engine.cancelling import Cancelling
 from router.engine.directory import Directory
@@ -30,7 +31,7 @@ from router.http import open_outside, open_session
 from router.provider import Follows
 from router.sections import PLC
 from router.sources.knot import Knot
-from router.web import admin
+from router.web import admin, approvals
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterator, Sequence
@@ -184,9 +185,9 @@ class _Router:
         yield self._plan_again()
         if isinstance(self.host.scribe, StoreScribe):
             yield self.host.scribe.run(self.store)
-        yield admin.serve(
-            self.store, self.bell, self.config.store_path, self.host.clock, self.observer, lambda: self.intake.rulebook
-        )
+        deciding = approvals.routes(Approvals(self.store, self.intake, self.host.clock))
+        book = lambda: self.intake.rulebook  # noqa: E731 - a name for the line below
+        yield admin.serve(self.store, self.bell, self.config.store_path, self.host.clock, self.observer, book, deciding)
         yield Retention(self.store, self.host.clock, self.observer, self.config.store.keep).run()
         yield Cancelling(self.guests, self.dispatch, self.store, self.bell, self.observer, self.host.clock).run()
         for guest in self.guests.values():

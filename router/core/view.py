@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from router.core.model import Event, Tree
     from router.core.truth import Identities
 
+#: `approval` of an event that somebody has looked at: it may set off what a collaborator's would. It is trusted with secrets no
+#: more than before: those go by `trust` itself.
+GIVEN = "given"
 _NONE: tuple[Tree, ...] = ()
 #: An item may be null, and is then not the record.
 _NO_ITEM: Tree = object()
@@ -51,4 +54,6 @@ class View:
         if field == "paths":
             return tuple(event.fields.get("paths", ()))
         value = event.fields.get(field)
+        if field == "trust" and value is not None and event.fields.get("approval") == GIVEN:
+            return (value, "collaborator")
         return _NONE if value is None else (value,)
