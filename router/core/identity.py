@@ -79,7 +79,10 @@ class Account:
         return cls(Who.parse(text))
 
     def holds(self, values: Sequence[Tree], identities: Identities) -> bool:
-        return any(isinstance(value, str) and self.who.matches(value, identities) for value in values)
+        for value in values:  # noqa: SIM110 - there is one, and a generator would cost more than it does
+            if isinstance(value, str) and self.who.matches(value, identities):
+                return True
+        return False
 
     def __str__(self) -> str:
         return str(self.who)
@@ -106,7 +109,10 @@ class Repo:
         return cls(owner=Who.parse(owner), name=name)
 
     def holds(self, values: Sequence[Tree], identities: Identities) -> bool:
-        return any(isinstance(value, dict) and self._is(value, identities) for value in values)
+        for value in values:  # noqa: SIM110 - there is one, and a generator would cost more than it does
+            if isinstance(value, dict) and self._is(value, identities):
+                return True
+        return False
 
     def _is(self, repo: Mapping[str, Tree], identities: Identities) -> bool:
         if self.owner is None:

@@ -7,10 +7,10 @@ approved.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from router.core.errors import BadInput, RouterError
+from router.core.model import changed
 from router.core.view import GIVEN
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class Approvals:
         row = await self._waiting(name)
         if await self._approved(row) is not None:
             return False
-        given = replace(row.event, id=row.event.id + MARK, fields={**row.event.fields, "approval": GIVEN})
+        given = changed(row.event, id=row.event.id + MARK, fields={**row.event.fields, "approval": GIVEN})
         await self.intake.conclude(await self.intake.spindle.admitted(given))
         if await self._approved(row) is None:
             raise RouterError(f"The event {row.number} is about no repo of ours any more.")

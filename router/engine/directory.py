@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Protocol
 
 from router.core.errors import RouterError
 from router.core.identity import DID
+from router.core.model import changed
+from router.core.truth import Known
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -59,16 +60,23 @@ class Directory:
         #: Asked instead of `resolver`, where there is one.
         self.handles: Resolves | None = None
         self.knots: dict[str, str] = {}
-        self.identities: dict[str, str | None] = dict(pins)
+        self.identities = Known(pins)
         #: When each was described, and how.
         self._repos: dict[str, tuple[Micros, Tree]] = {}
         self._failed: dict[tuple[str, str], Micros] = {}
 
     async def load(self) -> None:
         """What the store remembers from before. Pins win over it."""
-        self.identities = {**await self.store.facts("handle"), **self.pins}
+        self.identities = Known({**await self.store.facts("handle"), **self.pins})
         repos = islice((await self.store.facts("repo")).items(), REMEMBERED)
         self._repos = {key: (0, named) for key, named in repos}
+
+    def change(self, resolver: str, pins: Mapping[str, str], handles: Resolves | None) -> None:
+        """Ask elsewhere from now on. Who is pinned no more is unknown until asked for."""
+        self.resolver, self.handles = resolver.rstrip("/"), handles
+        known = {handle: did for handle, did in self.identities.items() if handle not in self.pins}
+        self.pins = dict(pins)
+        self.identities = {**known, **self.pins}
 
     async def resolve(self, handles: Collection[str]) -> bool:
         """Ask for every handle once, a few at a time; whether each got an answer."""
@@ -144,7 +152,7 @@ class Directory:
             return event
         fields = {**event.fields, "repo": {**known, **repo}}
         fields.setdefault("owner", known["owner"])
-        return replace(event, fields=fields)
+        return changed(event, fields=fields)
 
     async def _named(self, knot: str, did: str) -> Tree:
         """What is known of a repo: asked for again from time to time, and what was known before where no answer comes."""
