@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 #: more than before: those go by `trust` itself.
 GIVEN = "given"
 _NONE: tuple[Tree, ...] = ()
-#: Fields of which an event has one value, under their own name.
+#: Fields of which an event has one value, under their own name. `trust` is none: see GIVEN.
 SINGLE = frozenset(
     (
-        *("trigger", "operation", "trust", "status", "repo", "owner", "actor", "knot"),
+        *("trigger", "operation", "status", "repo", "owner", "actor", "knot"),
         *("branch", "tag", "ref", "target_branch"),
     )
 )
