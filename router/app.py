@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from router.draining import drained
 from router.egress import Egress
+from router.engine.approvals import Approvals
 from router.engine.bell import Bell
 from router.engine.cancelling import Cancelling
 from router.engine.directory import Directory
@@ -261,6 +262,7 @@ class Router:
             clock=self.host.clock,
             observer=self.observer,
             pauses=self.intake.pauses,
+            approvals=Approvals(self.store, self.intake, self.host.clock),
             sources=self.sources,
             health=Health(self.store, self.host.clock, self.sources),
             pulse=self.pulse,

@@ -97,10 +97,10 @@ class Scrape:
         counts = await self.store.counts()
         for state in State:
             self.metrics["router_outbox_rows"].labels(str(state)).set(counts.get(state, 0))
-        waiting = await self.store.waiting(now)
-        self._skipped = waiting.skipped
-        self.metrics["router_events_undecided"].set(waiting.undecided)
-        oldest = max(0, now - waiting.due) if waiting.due is not None else 0
+        backlog = await self.store.backlog(now)
+        self._skipped = backlog.skipped
+        self.metrics["router_events_undecided"].set(backlog.undecided)
+        oldest = max(0, now - backlog.due) if backlog.due is not None else 0
         self.metrics["router_outbox_oldest_ready_age_seconds"].set(oldest / 1e6)
         self._asked = now
 

@@ -25,6 +25,8 @@ VERBS: dict[str, tuple[str, str]] = {
     "rules": ("router.cli.rules:rules", "List bundled rules and copy them; pause and resume rules in force."),
     "deliveries": ("router.cli.deliveries:deliveries", "List, show, retry and discard deliveries."),
     "events": ("router.cli.events:events", "List and show recorded events."),
+    "approvals": ("router.cli.approvals:approvals", "List pull requests that wait for approval."),
+    "approve": ("router.cli.approvals:approve", "Let pull requests run that wait for approval, or never."),
     "sources": ("router.cli.sources:sources", "List the sources, and how far each was heard; pause and resume them."),
     "roster": ("router.cli.roster:roster", "List the repos, knots and people of the spindle."),
     "config": ("router.cli.config:effective", "Print the settings in force, and where each was said."),

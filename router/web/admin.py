@@ -15,6 +15,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from router.core.errors import RouterError, StoreError
 from router.web import openapi
+from router.web.approvals import operator
+from router.web.desk import Ask
 from router.web.guard import guard, refused
 from router.web.operations import OPERATIONS
 from router.web.unix import listening, socket_path
@@ -109,7 +111,7 @@ def _answering(desk: Desk, one: Operation) -> Callable[[web.Request], Awaitable[
         except ValidationError as error:
             return refused(400, _sentence(error))
         try:
-            status, told = await one.does(desk, dict(request.match_info), asked)
+            status, told = await one.does(desk, Ask(path=dict(request.match_info), given=asked, who=operator(request)))
         except StoreError as error:
             return refused(503, str(error))
         if isinstance(told, bytes):

@@ -11,30 +11,30 @@ from router.web.shapes import MOST, DeliveriesNamed
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from router.web.desk import Desk
-    from router.web.shapes import DeliveriesAsked, DeliveriesMeant
+    from router.web.desk import Ask, Desk
+    from router.web.shapes import DeliveriesMeant
 
 #: What the log of a discarded delivery says.
 BY_WHOM = "discarded by the operator"
 
 
-async def listed(desk: Desk, _path: dict[str, str], asked: DeliveriesAsked) -> tuple[int, Any]:
-    return 200, [asdict(row) for row in await desk.store.deliveries(**asked.model_dump())]
+async def listed(desk: Desk, ask: Ask) -> tuple[int, Any]:
+    return 200, [asdict(row) for row in await desk.store.deliveries(**ask.given.model_dump())]
 
 
-async def one(desk: Desk, path: dict[str, str], _asked: Any) -> tuple[int, Any]:
-    row = await desk.store.delivery(path["id"])
+async def one(desk: Desk, ask: Ask) -> tuple[int, Any]:
+    row = await desk.store.delivery(ask.path["id"])
     if row is None:
-        return 404, {"error": f"There is no delivery {path['id']}, or several begin so."}
+        return 404, {"error": f"There is no delivery {ask.path['id']}, or several begin so."}
     return 200, asdict(row)
 
 
-async def retry(desk: Desk, _path: dict[str, str], meant: DeliveriesMeant) -> tuple[int, Any]:
-    return _changed(desk, await desk.store.retry(await _ids(desk, meant), desk.clock.now()))
+async def retry(desk: Desk, ask: Ask) -> tuple[int, Any]:
+    return _changed(desk, await desk.store.retry(await _ids(desk, ask.given), desk.clock.now()))
 
 
-async def discard(desk: Desk, _path: dict[str, str], meant: DeliveriesMeant) -> tuple[int, Any]:
-    return _changed(desk, await desk.store.discard(await _ids(desk, meant), BY_WHOM, desk.clock.now()))
+async def discard(desk: Desk, ask: Ask) -> tuple[int, Any]:
+    return _changed(desk, await desk.store.discard(await _ids(desk, ask.given), BY_WHOM, desk.clock.now()))
 
 
 def _changed(desk: Desk, changed: Sequence[str]) -> tuple[int, Any]:

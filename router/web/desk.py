@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from router.config import Config
     from router.core.model import Micros
     from router.core.rulebook import Rulebook
+    from router.engine.approvals import Approvals
     from router.engine.bell import Bell
     from router.engine.pauses import Pauses
     from router.engine.pulse import Pulse
@@ -22,6 +23,15 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """One request: what its path names, what its query or body says, as the operation's model, and who it is from."""
+
+    path: Mapping[str, str]
+    given: Any
+    who: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Desk:
     """`rulebook`, `config` and `identities` give what there is now; `reload` is None where nothing can be read again."""
 
@@ -30,6 +40,7 @@ class Desk:
     clock: Clock
     observer: Observer
     pauses: Pauses
+    approvals: Approvals
     sources: Sources
     health: Health
     pulse: Pulse

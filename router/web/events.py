@@ -11,23 +11,22 @@ from router.engine.aside import aside
 
 if TYPE_CHECKING:
     from router.engine.store.base import EventRow
-    from router.web.desk import Desk
-    from router.web.shapes import EventsAsked
+    from router.web.desk import Ask, Desk
 
 
-async def listed(desk: Desk, _path: dict[str, str], asked: EventsAsked) -> tuple[int, Any]:
-    return 200, [row_tree(row) for row in await desk.store.events(**asked.model_dump())]
+async def listed(desk: Desk, ask: Ask) -> tuple[int, Any]:
+    return 200, [row_tree(row) for row in await desk.store.events(**ask.given.model_dump())]
 
 
-async def one(desk: Desk, path: dict[str, str], _asked: Any) -> tuple[int, Any]:
-    row = await desk.store.event(path["number"])
-    return (404, _no_such(path["number"])) if row is None else (200, row_tree(row))
+async def one(desk: Desk, ask: Ask) -> tuple[int, Any]:
+    row = await desk.store.event(ask.path["number"])
+    return (404, _no_such(ask.path["number"])) if row is None else (200, row_tree(row))
 
 
-async def explain(desk: Desk, path: dict[str, str], _asked: Any) -> tuple[int, Any]:
-    row = await desk.store.event(path["number"])
+async def explain(desk: Desk, ask: Ask) -> tuple[int, Any]:
+    row = await desk.store.event(ask.path["number"])
     if row is None:
-        return 404, _no_such(path["number"])
+        return 404, _no_such(ask.path["number"])
     book, identities, event = desk.rulebook(), dict(desk.identities()), row.event
 
     def work() -> dict[str, Any]:

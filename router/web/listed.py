@@ -14,14 +14,13 @@ if TYPE_CHECKING:
     from router.core.rulebook import Rule
     from router.engine.store.base import Hits, SourceRow
     from router.health import SourceState
-    from router.web.desk import Desk
-    from router.web.shapes import NamesMeant
+    from router.web.desk import Ask, Desk
 
 #: Our own statuses, which are no source to pause.
 OWN = Echo.name
 
 
-async def sources(desk: Desk, _path: dict[str, str], _asked: Any) -> tuple[int, Any]:
+async def sources(desk: Desk, _ask: Ask) -> tuple[int, Any]:
     return 200, await source_rows(desk)
 
 
@@ -55,7 +54,7 @@ def source_row(
     }
 
 
-async def rules(desk: Desk, _path: dict[str, str], _asked: Any) -> tuple[int, Any]:
+async def rules(desk: Desk, _ask: Ask) -> tuple[int, Any]:
     hits = await desk.store.hits()
     paused = desk.pauses.since(RULE)
     return 200, [rule_row(rule, hits.get(rule.id), paused.get(rule.id)) for rule in desk.rulebook().rules]
@@ -77,27 +76,27 @@ def rule_row(rule: Rule, hits: Hits | None, paused: int | None) -> dict[str, Any
     }
 
 
-async def rulesets(desk: Desk, _path: dict[str, str], _asked: Any) -> tuple[int, Any]:
+async def rulesets(desk: Desk, _ask: Ask) -> tuple[int, Any]:
     """On disk they may have changed since."""
     found = desk.rulebook().rulesets
     return 200, {"rulesets": [{"name": one.name, "file": one.file, "text": one.text} for one in found]}
 
 
-async def pause_sources(desk: Desk, _path: dict[str, str], meant: NamesMeant) -> tuple[int, Any]:
+async def pause_sources(desk: Desk, ask: Ask) -> tuple[int, Any]:
     known = {row["name"] for row in await source_rows(desk)} - {OWN}
-    return await _pause(desk, SOURCE, meant.names, known)
+    return await _pause(desk, SOURCE, ask.given.names, known)
 
 
-async def resume_sources(desk: Desk, _path: dict[str, str], meant: NamesMeant) -> tuple[int, Any]:
-    return await _change(desk, meant.names, lambda name: desk.pauses.resume(SOURCE, name))
+async def resume_sources(desk: Desk, ask: Ask) -> tuple[int, Any]:
+    return await _change(desk, ask.given.names, lambda name: desk.pauses.resume(SOURCE, name))
 
 
-async def pause_rules(desk: Desk, _path: dict[str, str], meant: NamesMeant) -> tuple[int, Any]:
-    return await _pause(desk, RULE, meant.names, desk.rulebook().by_id)
+async def pause_rules(desk: Desk, ask: Ask) -> tuple[int, Any]:
+    return await _pause(desk, RULE, ask.given.names, desk.rulebook().by_id)
 
 
-async def resume_rules(desk: Desk, _path: dict[str, str], meant: NamesMeant) -> tuple[int, Any]:
-    return await _change(desk, meant.names, lambda name: desk.pauses.resume(RULE, name))
+async def resume_rules(desk: Desk, ask: Ask) -> tuple[int, Any]:
+    return await _change(desk, ask.given.names, lambda name: desk.pauses.resume(RULE, name))
 
 
 async def _pause(desk: Desk, kind: str, names: Sequence[str], known: Collection[str]) -> tuple[int, Any]:

@@ -9,12 +9,12 @@ from typing import Any, TypeAlias
 
 from pydantic import BaseModel
 
-from router.web import deliveries, events, listed, probes, shapes
-from router.web.desk import Desk
+from router.web import approvals, deliveries, events, listed, probes, shapes
+from router.web.desk import Ask, Desk
 
-#: Given the desk, what the path and the query say (or the body), checked: the status and what is told as JSON, or as text.
+#: The status, and what is told as JSON, or as text where it is bytes.
 Answer: TypeAlias = "tuple[int, Any]"
-Doing: TypeAlias = Callable[[Desk, dict[str, str], Any], Awaitable[Answer]]
+Doing: TypeAlias = Callable[[Desk, Ask], Awaitable[Answer]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,6 +172,33 @@ OPERATIONS = (
         where={"number": "[0-9]{1,18}"},
         tells=shapes.Explanation,
         also=_NONE,
+    ),
+    Operation(
+        method="GET",
+        path=f"{_API}/approvals",
+        name="approvals",
+        summary="Events that wait for approval, newest first: pull requests of strangers, and those from forks.",
+        does=approvals.listed,
+        query=shapes.Limited,
+        tells=list[shapes.Event],
+    ),
+    Operation(
+        method="POST",
+        path=f"{_API}/events/approve",
+        name="approveEvents",
+        summary="Let events run that wait for approval, once, trusted no more than before.",
+        does=approvals.approve,
+        body=shapes.EventsMeant,
+        tells=shapes.Decided,
+    ),
+    Operation(
+        method="POST",
+        path=f"{_API}/events/deny",
+        name="denyEvents",
+        summary="Let events never run that wait for approval.",
+        does=approvals.deny,
+        body=shapes.EventsMeant,
+        tells=shapes.Decided,
     ),
     Operation(
         method="GET",

@@ -11,15 +11,15 @@ from router.http import product
 from router.web.listed import source_rows
 
 if TYPE_CHECKING:
-    from router.web.desk import Desk
+    from router.web.desk import Ask, Desk
 
 
-async def livez(desk: Desk, _path: dict[str, str], _asked: Any) -> tuple[int, Any]:
+async def livez(desk: Desk, _ask: Ask) -> tuple[int, Any]:
     alive = desk.pulse.alive
     return 200 if alive else 503, {"ready": alive, "checks": {"loop": FINE if alive else "The event loop is late."}}
 
 
-async def readyz(desk: Desk, _path: dict[str, str], _asked: Any) -> tuple[int, Any]:
+async def readyz(desk: Desk, _ask: Ask) -> tuple[int, Any]:
     told = await _readiness(desk)
     return 200 if told["ready"] else 503, told
 
@@ -29,18 +29,18 @@ async def _readiness(desk: Desk) -> dict[str, Any]:
     return {"ready": all(said == FINE for said in checks.values()), "checks": checks}
 
 
-async def metrics(desk: Desk, _path: dict[str, str], _asked: Any) -> tuple[int, Any]:
+async def metrics(desk: Desk, _ask: Ask) -> tuple[int, Any]:
     return 200, await desk.metrics()
 
 
-async def reload(desk: Desk, _path: dict[str, str], _asked: Any) -> tuple[int, Any]:
+async def reload(desk: Desk, _ask: Ask) -> tuple[int, Any]:
     if desk.reload is None:
         return 409, {"error": "This router reads nothing again: it was not started from files."}
     result = await desk.reload.again()
     return 200 if result.ok else 422, result.tree()
 
 
-async def status(desk: Desk, _path: dict[str, str], _asked: Any) -> tuple[int, Any]:
+async def status(desk: Desk, _ask: Ask) -> tuple[int, Any]:
     last = desk.reload.last if desk.reload is not None else None
     config = desk.config()
     return 200, {

@@ -13,6 +13,8 @@ from router.core.model import State, Status
 
 #: Deliveries that a state may mean in one request, and deliveries, sources or rules that one may name.
 MOST, NAMED = 10_000, 1000
+#: Events that one request may let run.
+DECIDED = 100
 #: Characters of a name in a request.
 LONGEST = 200
 Name = Annotated[str, Field(max_length=LONGEST)]
@@ -71,6 +73,18 @@ class DeliveriesInState(Asked):
 DeliveriesMeant = DeliveriesNamed | DeliveriesInState
 
 
+class EventsMeant(Asked):
+    """Events, by their numbers or ids."""
+
+    events: Annotated[list[Name], Field(max_length=DECIDED)]
+
+
+class Limited(Asked):
+    """How many."""
+
+    limit: int = Field(50, ge=1, le=1000, description="At most so many.")
+
+
 class NamesMeant(Asked):
     """Sources or rules, by their names."""
 
@@ -87,6 +101,13 @@ class Changed(Told):
     """The ids or names for which something is another now."""
 
     changed: list[str]
+
+
+class Decided(Told):
+    """The events for which something was decided, and why of others it was not."""
+
+    changed: list[str]
+    refused: dict[str, str]
 
 
 class Source(Told):

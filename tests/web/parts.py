@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from router.config import Config
 from router.core.rulebook import Rulebook
+from router.engine.approvals import Approvals
 from router.engine.bell import Bell
 from router.engine.pauses import Pauses
 from router.engine.pulse import Pulse
@@ -35,6 +36,7 @@ def desk(store: Store, rulebook: Rulebook | None = None, **more: Any) -> Desk:
         "clock": clock,
         "observer": observer,
         "pauses": Pauses(store, clock),
+        "approvals": Approvals(store, cast("Any", None), clock),
         "sources": sources,
         "health": Health(store, clock, sources),
         "pulse": Pulse(observer),

@@ -203,7 +203,7 @@ class Hits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Waiting:
+class Backlog:
     """How many events are undecided; since when the delivery has been due that waits the longest, None where none is; and how
     many deliveries a gate held back, ever."""
 
@@ -296,6 +296,10 @@ class Store(Protocol):
         """How many events were heard at `since` or later."""
 
     async def event(self, number_or_id: str) -> EventRow | None: ...
+
+    async def waiting(self, mark: str, limit: int = 200) -> Sequence[EventRow]:
+        """Events that wait for approval, newest first: there is none of the same id with `mark` at its end, and no fact of the
+        kind `approval` about its number. Looks through all events: for a connection that nobody waits for."""
 
     # --- the spindle's
 
@@ -403,7 +407,7 @@ class Store(Protocol):
     async def hits(self) -> Mapping[str, Hits]:
         """By rule id, of rules that ever matched."""
 
-    async def waiting(self, now: Micros) -> Waiting:
+    async def backlog(self, now: Micros) -> Backlog:
         """What has to be done and is not. Deliveries of paused rules do not count."""
 
     async def close(self) -> None: ...

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from router.engine.store.base import Hits, Waiting
+from router.engine.store.base import Backlog, Hits
 from router.engine.store.rows import text
 
 if TYPE_CHECKING:
@@ -41,9 +41,9 @@ def hits(db: sqlite3.Connection) -> dict[str, Hits]:
     return {row["rule"]: Hits(count=row["hits"], last=row["last"]) for row in found}
 
 
-def waiting(db: sqlite3.Connection, now: Micros) -> Waiting:
-    """See Store.waiting."""
+def backlog(db: sqlite3.Connection, now: Micros) -> Backlog:
+    """See Store.backlog."""
     undecided = db.execute("SELECT count(*) FROM events WHERE undecided = 1").fetchone()[0]
     due = [db.execute(_OLDEST, {"state": state, "now": now}).fetchone()[0] for state in ("ready", "verify")]
     skipped = db.execute("SELECT count FROM tallies WHERE name = 'skipped'").fetchone()[0]
-    return Waiting(undecided=undecided, due=min((one for one in due if one is not None), default=None), skipped=skipped)
+    return Backlog(undecided=undecided, due=min((one for one in due if one is not None), default=None), skipped=skipped)

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         Accepted,
         Announcement,
         Arrival,
+        Backlog,
         Claim,
         DeliveryRow,
         EventRow,
@@ -46,7 +47,6 @@ if TYPE_CHECKING:
         SourceRow,
         Store,
         Told,
-        Waiting,
     )
 
 T = TypeVar("T")
@@ -174,6 +174,9 @@ class SqliteStore:
     async def count_since(self, since: Micros) -> int:
         return await self._read(partial(lists.count_since, since=since))
 
+    async def waiting(self, mark: str, limit: int = 200) -> Sequence[EventRow]:
+        return await self._read(partial(lists.waiting, mark=mark, limit=limit))
+
     async def event(self, number_or_id: str) -> EventRow | None:
         return await self._read(partial(lists.event, number_or_id=number_or_id))
 
@@ -276,8 +279,8 @@ class SqliteStore:
     async def hits(self) -> Mapping[str, Hits]:
         return await self._read(operator.hits)
 
-    async def waiting(self, now: Micros) -> Waiting:
-        return await self._read(partial(operator.waiting, now=now))
+    async def backlog(self, now: Micros) -> Backlog:
+        return await self._read(partial(operator.backlog, now=now))
 
     async def _read(self, work: Work[T]) -> T:
         return await self._writer.do(work, writes=False)

@@ -102,9 +102,9 @@ async def test_deliveries_of_a_paused_rule_wait(engine: Engine) -> None:
     await engine.work()
     assert await engine.states() == ["ready"]
     assert await engine.store.next_due(-1) is None
-    assert (await engine.store.waiting(engine.time.now())).due is None
+    assert (await engine.store.backlog(engine.time.now())).due is None
     await pauses.resume(RULE, "test/build")
-    assert (await engine.store.waiting(engine.time.now())).due == START
+    assert (await engine.store.backlog(engine.time.now())).due == START
     await engine.work()
     assert await engine.states() == ["done"]
 
