@@ -17,7 +17,7 @@ from router.core.errors import RouterError, StoreError
 from router.web import openapi
 from router.web.approvals import operator
 from router.web.desk import Ask
-from router.web.guard import guard, refused
+from router.web.guard import guard, refused, revealed
 from router.web.operations import OPERATIONS
 from router.web.unix import listening, socket_path
 
@@ -56,7 +56,10 @@ async def serve(desk: Desk, store_path: Path) -> None:
 
 
 async def serve_address(desk: Desk, section: AdminSection, told: Callable[[str], object]) -> None:
-    """Serve `admin.listen` until cancelled. `told` hears `host:port`. Raises RouterError where it cannot be had."""
+    """Serve `admin.listen` until cancelled. `told` hears `host:port`. Raises RouterError where it cannot
+    be had, and for a token that is missing or too short."""
+    if section.token is not None:
+        revealed(section.token)
     host, _, port = section.listen.rpartition(":")
     open_paths = frozenset(one.path for one in OPERATIONS if one.open)
     made = application(desk, guard(section.token, open_paths, desk.refused))

@@ -46,6 +46,14 @@ def guard(token: Secret | None, open_paths: Collection[str], told: Callable[[int
     return guarded
 
 
+def revealed(token: Secret) -> str:
+    """The token as it is now. Raises RouterError where there is none, or it is too short to count for anything."""
+    wanted = token.reveal()
+    if len(wanted.encode("utf-8", "surrogateescape")) < SHORTEST:
+        raise RouterError(f"The token of `admin` has fewer than {SHORTEST} bytes: make one with `openssl rand -hex 32`.")
+    return wanted
+
+
 def refused(status: int, why: str) -> web.Response:
     """An error, as the API tells it."""
     headers = {"WWW-Authenticate": 'Bearer realm="tangled-router"'} if status == 401 else {}
@@ -74,12 +82,10 @@ def _name(host: str) -> str:
 def _judged(request: web.Request, token: Secret) -> tuple[int, str]:
     """0, or the status and why. The comparison takes as long for one token as for another."""
     try:
-        wanted = token.reveal()
+        wanted = revealed(token)
     except RouterError as error:
         return 503, str(error)
     scheme, _, given = request.headers.get("Authorization", "").partition(" ")
-    if len(wanted.encode()) < SHORTEST:
-        return 503, f"The token of this listener has fewer than {SHORTEST} bytes, so it counts for nothing."
     if scheme.lower() != "bearer" or not hmac.compare_digest(_digest(given.strip()), _digest(wanted)):
         return 401, "Send the token: Authorization: Bearer …"
     return 0, ""
