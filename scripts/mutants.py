@@ -15,9 +15,8 @@ import shutil
 import subprocess
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
 from tempfile import TemporaryDirectory
@@ -147,7 +146,8 @@ def campaign(chosen: list[Mutant], lanes: int) -> list[Result]:
             raise SystemExit(f"Without any mutant these tests have to pass:\n{out}")
         results: list[Result] = []
         with ThreadPoolExecutor(lanes) as pool:
-            for result in pool.map(partial(judge, trees=trees), chosen):
+            for done in as_completed([pool.submit(judge, mutant, trees) for mutant in chosen]):
+                result = done.result()
                 print(f"{result.verdict:12} {result.seconds:5.1f} s  {result.mutant.name}: {result.why}", flush=True)
                 results.append(result)
     return results
