@@ -87,5 +87,5 @@ def tell(world: World) -> None:
     )
     # A run in which little went wrong proves little.
     assert looked > world.kills
-    assert len(seen.hooks) > len(set(seen.hooks))
+    assert KILLS < 100 or len(seen.hooks) > len(set(seen.hooks))
     assert world.frames > len(world.said)

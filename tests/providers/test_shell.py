@@ -247,6 +247,7 @@ async def test_a_folder_that_is_not_there_is_a_dead_letter(lent: Host, tmp_path:
         await run(lent, tmp_path, argv=["/bin/pwd"], cwd=str(tmp_path / "gone"))
 
 
+@pytest.mark.fault("T-32")
 @pytest.mark.parametrize("number", [errno.EAGAIN, errno.ENOMEM, errno.EMFILE])
 async def test_a_machine_that_is_full_is_tried_again(
     lent: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
@@ -261,6 +262,7 @@ async def test_a_machine_that_is_full_is_tried_again(
         await run(lent, tmp_path, argv=["/bin/true"])
 
 
+@pytest.mark.fault("T-33")
 async def test_a_flood_keeps_its_head_and_tail(lent: Host, tmp_path: Path) -> None:
     """Much output is drained, counted and cut; both streams are one."""
     script = "echo first >&2; yes | head -c 3000000; echo last"
@@ -271,6 +273,7 @@ async def test_a_flood_keeps_its_head_and_tail(lent: Host, tmp_path: Path) -> No
     assert len(told) < 1100
 
 
+@pytest.mark.fault("T-33")
 async def test_an_endless_flood_is_ended(lent: Host, tmp_path: Path) -> None:
     """Who never stops talking is stopped at the timeout, and fills neither memory nor the store."""
     receipt = await run(lent, tmp_path, argv=["/usr/bin/yes"], timeout=0.4, output_limit=100)
@@ -317,6 +320,7 @@ def late(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return file
 
 
+@pytest.mark.fault("T-32")
 async def test_a_command_that_takes_too_long_is_ended_with_its_children(lent: Host, tmp_path: Path, late: Path) -> None:
     """The whole process group goes, those that ignore SIGTERM too, and the result is `timeout`."""
     script = "echo started; sh -c 'trap \"\" TERM; echo $$ > child; while :; do sleep 0.01; done' & wait"
@@ -343,6 +347,7 @@ def test_a_command_is_ended_before_the_router_gives_up(timeout: float, grace: fl
     assert limit + leave < timeout
 
 
+@pytest.mark.fault("T-32")
 async def test_a_cancelled_delivery_leaves_no_process(lent: Host, tmp_path: Path) -> None:
     """When the router stops, so does what it started, grandchildren too."""
     task = asyncio.create_task(run(lent, tmp_path, script="sleep 300 & echo $! > child; wait"))
@@ -395,6 +400,7 @@ async def test_a_child_that_outlives_its_parent_holds_nothing_up(lent: Host, tmp
     await gone(int((tmp_path / "child").read_text()))
 
 
+@pytest.mark.fault("T-32")
 async def test_a_daemon_that_left_the_group_holds_nothing_up(lent: Host, tmp_path: Path) -> None:
     """It keeps its pipe and its life, and nobody listens to it any more."""
     script = "setsid sh -c 'echo $$ > child; exec sleep 300' & while ! [ -s child ]; do :; done; echo done"
