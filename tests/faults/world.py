@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 #: Seconds for what takes a moment on a busy machine, and never comes where something is broken.
 PATIENCE = 60.0
+#: Seconds of quiet after which nothing more will come: longer than a source waits before it dials again.
+LOST_AFTER = 20.0
 #: Seconds. A look-up is believed so long after the failure; the CI needs this, at most, to show what it made.
 SETTLE, INDEX_LAG = 0.7, 0.25
 CONFIG = """\
@@ -270,10 +272,13 @@ class World:
 
     def settle(self, patience: float = PATIENCE) -> list[str]:
         """What is wrong once all is quiet, with a router that lives and nobody who disturbs it."""
-        end = time.monotonic() + patience
+        end, quiet_since = time.monotonic() + patience, None
         while True:
-            found = self.wrong() if self.is_quiet() else ["it does not come to rest"]
-            if not found or time.monotonic() > end:
+            quiet, now = self.is_quiet(), time.monotonic()
+            found = self.wrong() if quiet else ["it does not come to rest"]
+            quiet_since = (quiet_since or now) if quiet else None
+            # What is not there after a while of quiet is lost.
+            if not found or now > end or (quiet_since is not None and now > quiet_since + LOST_AFTER):
                 return found
             time.sleep(0.2)
 
