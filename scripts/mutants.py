@@ -108,7 +108,7 @@ def judge(mutant: Mutant, trees: SimpleQueue[Path]) -> Result:
         finally:
             _git("apply", "--reverse", str(mutant.patch), cwd=tree)
         verdict = {0: "SURVIVED", FAILED: "killed"}.get(code, "did not run")
-        failed = [line.split(" ")[1] for line in out.splitlines() if line.startswith(("FAILED ", "ERROR "))]
+        failed = [line.partition(" ")[2].partition(" - ")[0] for line in out.splitlines() if line.startswith("FAILED ")]
         return Result(mutant, verdict, time.monotonic() - start, failed[0] if failed and verdict == "killed" else out[-2000:])
     finally:
         trees.put(tree)
