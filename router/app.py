@@ -22,6 +22,7 @@ from router.engine.dispatch import Dispatch, Guest
 from router.engine.echo import Echo
 from router.engine.follow import Follow
 from router.engine.intake import Intake
+from router.engine.relief import Relief
 from router.engine.retention import Retention
 from router.engine.scribe import StoreScribe
 from router.engine.store.sqlite import open_store
@@ -60,7 +61,7 @@ async def run(config: Config, rulebook: Rulebook, observer: Observer, *, stop: a
     Raises BadInput where a rule's provider is not configured, and StoreError where the store cannot be used.
     """
     async with AsyncExitStack() as opened:
-        store = await open_store(config.store_path)
+        store = await open_store(config.store_path, ballast=config.store.ballast)
         opened.push_async_callback(store.close)
         http = await opened.enter_async_context(open_session())
         clock = SystemClock()
@@ -187,7 +188,10 @@ class _Router:
         yield admin.serve(
             self.store, self.bell, self.config.store_path, self.host.clock, self.observer, lambda: self.intake.rulebook
         )
-        yield Retention(self.store, self.host.clock, self.observer, self.config.store.keep).run()
+        retention = Retention(self.store, self.host.clock, self.observer, self.config.store.keep)
+        yield retention.run()
+        yield Relief(self.store, retention, self.bell, self.host.clock, self.observer).run()
+        yield self.store.failed()
         yield Cancelling(self.guests, self.dispatch, self.store, self.bell, self.observer, self.host.clock).run()
         for guest in self.guests.values():
             if isinstance(guest.provider, Follows):

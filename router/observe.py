@@ -27,6 +27,9 @@ class Observer(Protocol):
     def reported(self, entry: Entry) -> None:
         """A status is in the journal."""
 
+    def disk(self, state: str, sentence: str) -> None:
+        """The disk under the store is `full` (nothing new is heard meanwhile), or `well` again."""
+
     def fault(self, what: str, sentence: str, error: BaseException | None = None) -> None:
         """Something of ours went wrong that an operator should see: a provider's bug (with its traceback), a resolver down."""
 
@@ -43,5 +46,7 @@ class Silent:
     def attempted(self, delivery: Delivery[Tree], outcome: Outcome) -> None: ...
 
     def reported(self, entry: Entry) -> None: ...
+
+    def disk(self, state: str, sentence: str) -> None: ...
 
     def fault(self, what: str, sentence: str, error: BaseException | None = None) -> None: ...

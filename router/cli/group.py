@@ -25,6 +25,8 @@ VERBS: dict[str, tuple[str, str]] = {
     "events": ("router.cli.events:events", "List and show recorded events."),
     "sources": ("router.cli.sources:sources", "List the sources, and how far each has been heard."),
     "roster": ("router.cli.roster:roster", "List the repos, knots and people of the spindle."),
+    "backup": ("router.cli.backup:backup", "Copy the store, beside a running router."),
+    "restore": ("router.cli.backup:restore", "Put a copy in the store's place, and do nothing twice."),
     "providers": ("router.cli.about:providers", "List the installed providers and their options."),
     "schema": ("router.cli.about:schema", "Print the JSON Schema of rule files, for editors."),
     "version": ("router.cli.about:version", "Print the version."),
@@ -60,7 +62,8 @@ class Verbs(click.Group):
     cls=Verbs,
     verbs=VERBS,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Exit codes: 0 fine, 1 findings, 2 usage or configuration, 3 it went wrong while running.",
+    epilog="Exit codes: 0 fine, 1 findings, 2 usage or configuration, 3 it went wrong while running, 65 the store is corrupt, "
+    "74 its disk failed.",
 )
 @click.version_option(package_name="tangled-router", message="tangled-router %(version)s")
 def root() -> None:

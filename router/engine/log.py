@@ -97,6 +97,9 @@ class LogObserver:
         about = {"error": entry.error} if entry.error else {}
         self.log.info("status", delivery=entry.delivery, workflow=entry.workflow, status=str(entry.status), **about)
 
+    def disk(self, state: str, sentence: str) -> None:
+        getattr(self.log, "error" if state == "full" else "info")("disk " + state, reason=sentence)
+
     def fault(self, what: str, sentence: str, error: BaseException | None = None) -> None:
         self.log.error("fault", where=what, reason=sentence, exc_info=error)
 

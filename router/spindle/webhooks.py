@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from router.core.errors import BadInput, RouterError
 from router.core.model import Entry
+from router.engine.crash import crash_point
 from router.provider import Follows, Hears, Refused
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ class Webhooks:
             return 400, f"{error}\n"
         except RouterError as error:
             return 503, f"{error}\n"
+        crash_point("after_webhook")
         for news in told:
             await self._tell(name, news, guest.provider)
         return 200, "ok\n"

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
+from router.core.errors import StoreError
 from router.core.model import State
 
 if TYPE_CHECKING:
@@ -85,7 +86,11 @@ def application(store: Store, bell: Bell, clock: Clock, rulebook: Callable[[], R
         change: Callable[[Sequence[str]], Awaitable[Sequence[str]]],
     ) -> Callable[[web.Request], Awaitable[web.Response]]:
         async def answer(request: web.Request) -> web.Response:
-            changed = await change(await _ids(request, store))
+            ids = await _ids(request, store)
+            try:
+                changed = await change(ids)
+            except StoreError as error:
+                raise web.HTTPServiceUnavailable(text=str(error)) from None
             bell.ring()
             return web.json_response({"changed": list(changed)})
 

@@ -9,6 +9,7 @@ import socket
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+import aiohttp
 import pytest
 
 from router.demo.ci import Ci
@@ -31,12 +32,14 @@ def free_port() -> int:
 class Process:
     """`router run` over the world's configuration, again and again."""
 
-    def __init__(self, world: World, ci: Ci) -> None:
+    def __init__(self, world: World, ci: Ci, *, webhooks: bool = False) -> None:
         port = free_port()
         world.listen, world.url = f"127.0.0.1:{port}", f"http://127.0.0.1:{port}"
+        # With webhooks, asking is slow enough for the webhook to be first.
+        hears, poll = (", webhook_secrets: [{env: TEST_TOKEN}]", "3s") if webhooks else ("", "100ms")
         world.more = (
-            f"providers: {{buildkite: {{token: {{env: TEST_TOKEN}}, url: {ci.url}/v2, settle: 200ms}}}}\n"
-            "delivery: {poll: 100ms}\n"
+            f"providers: {{buildkite: {{token: {{env: TEST_TOKEN}}, url: {ci.url}/v2, settle: 200ms{hears}}}}}\n"
+            f"delivery: {{poll: {poll}}}\n"
         )
         self.world = world
         self.file = world.write()
@@ -62,6 +65,7 @@ pytestmark = pytest.mark.e2e
 
 
 @pytest.mark.parity(22, 76)
+@pytest.mark.fault("T-01", "T-02", "T-03", "T-04", "T-05", "T-06")
 @pytest.mark.parametrize("step", STEPS)
 async def test_a_kill_at_any_step_leaves_one_build(tmp_path: Path, step: str) -> None:
     """Whatever was done before is known after the restart, and what was not is done."""
@@ -90,6 +94,46 @@ async def test_a_kill_at_any_step_leaves_one_build(tmp_path: Path, step: str) ->
         finally:
             await router.end(signal.SIGKILL)
             router.log.close()
+
+
+@pytest.mark.fault("T-07")
+async def test_a_kill_while_a_webhook_is_answered_is_made_good(tmp_path: Path) -> None:
+    """The CI gets no 2xx and never tells again: what it told is found by asking."""
+    async with (
+        Ci("ci", token="bkua_test") as ci,
+        World(tmp_path, rules=BUILDKITE.replace("secrets: [DEPLOY_KEY]", "")) as world,
+    ):
+        router = Process(world, ci, webhooks=True)
+        try:
+            await router.start(ROUTER_CRASH_AT="after_webhook")
+            await world.until(lambda: answers(world))
+            await world.ours()
+            world.push(files=FILES)
+            await world.until(lambda: ci.builds)
+            await world.until(lambda: told(world, "pending"))
+            (build,) = ci.builds
+            build.step(ci.clock())
+            build.step(ci.clock())
+            body = {"event": "build.finished", "build": build.shape(ci.url), "pipeline": {"slug": "core"}}
+            headers = {"X-Buildkite-Token": "bkua_test", "X-Buildkite-Event": "build.finished"}
+            with pytest.raises(aiohttp.ClientError):
+                await world.http.post(f"{world.url}/webhooks/buildkite", json=body, headers=headers)
+            async with asyncio.timeout(30):
+                assert router.process is not None
+                assert await router.process.wait() == -signal.SIGKILL
+            await router.start()
+            await world.until(lambda: told(world, "success"))
+            assert len(ci.builds) == 1
+        finally:
+            await router.end(signal.SIGKILL)
+            router.log.close()
+
+
+async def told(world: World, status: str) -> bool:
+    """Whether the only run has come to that."""
+    if not await answers(world):
+        return False
+    return [[one["status"] for one in run["workflows"]] for run in await world.pipelines()] == [[status]]
 
 
 async def answers(world: World) -> Any:
