@@ -47,8 +47,8 @@ ROWS: list[tuple[int | str, str, str]] = [
         "T-27",
         "The disk is full",
         (
-            "Hearing stops and no cursor moves; what is under way is settled in the room of a ballast, what is old is forgotten, "
-            "reading goes on, `/readyz` says so; with room, hearing goes on by itself."
+            "Hearing stops and no cursor moves; what is under way is settled in the room of a ballast, what is old is "
+            "forgotten, reading goes on, `/readyz` says so; with room, hearing goes on by itself."
         ),
     ),
     (
@@ -66,12 +66,22 @@ ROWS: list[tuple[int | str, str, str]] = [
         ),
     ),
     (
+        "T-34",
+        "rules or settings are changed to something broken while events come",
+        "all is read, compiled and tried aside, and refused whole, with its place in log, answer and metric; what ran goes on",
+    ),
+    (
         "T-36",
         "SIGTERM while deliveries are under way",
         (
-            "Hearing stops, then claiming; what is under way has `delivery.shutdown` to end, and the rest is looked up at the next "
-            "start. A second signal ends the process at once."
+            "Hearing stops, then claiming; what is under way has `delivery.shutdown` to end, and the rest is looked up at the "
+            "next start. A second signal ends the process at once."
         ),
+    ),
+    (
+        "T-41",
+        "Kubernetes swaps the link of a mounted config map",
+        "folders are watched and contents compared: new rules and settings are in force at once, the same ones change nothing",
     ),
 ]
 _HEAD = """\
