@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from router.draining import drained
 from router.egress import Egress
+from router.engine.approvals import Approvals
 from router.engine.bell import Bell
 from router.engine.cancelling import Cancelling
 from router.engine.directory import Directory
@@ -34,7 +35,7 @@ from router.provider import Follows
 from router.reload import Reload
 from router.sections import PLC
 from router.watch import Watch
-from router.web import admin
+from router.web import admin, approvals
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterator, Mapping
@@ -227,9 +228,9 @@ class Router:
         yield self._plan_again()
         if isinstance(self.host.scribe, StoreScribe):
             yield self.host.scribe.run(self.store)
-        yield admin.serve(
-            self.store, self.bell, self.config.store_path, self.host.clock, self.observer, lambda: self.intake.rulebook
-        )
+        deciding = approvals.routes(Approvals(self.store, self.intake, self.host.clock))
+        book = lambda: self.intake.rulebook  # noqa: E731 - a name for the line below
+        yield admin.serve(self.store, self.bell, self.config.store_path, self.host.clock, self.observer, book, deciding)
         yield self.retention.run()
         yield Relief(self.store, self.retention, self.bell, self.host.clock, self.observer).run()
         yield self.store.failed()

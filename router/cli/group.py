@@ -23,6 +23,8 @@ VERBS: dict[str, tuple[str, str]] = {
     "rules": ("router.cli.rules:rules", "List, show and copy the rules that ship with the router."),
     "deliveries": ("router.cli.deliveries:deliveries", "List, show, retry and discard deliveries."),
     "events": ("router.cli.events:events", "List and show recorded events."),
+    "approvals": ("router.cli.approvals:approvals", "List pull requests that wait for approval."),
+    "approve": ("router.cli.approvals:approve", "Let pull requests run that wait for approval, or never."),
     "sources": ("router.cli.sources:sources", "List the sources, and how far each has been heard."),
     "roster": ("router.cli.roster:roster", "List the repos, knots and people of the spindle."),
     "backup": ("router.cli.backup:backup", "Copy the store, beside a running router."),

@@ -55,6 +55,9 @@ class Spindle(Protocol):
     def stored(self, arrivals: Sequence[Arrival]) -> None:
         """These are committed."""
 
+    async def admitted(self, event: Event) -> Event:
+        """An event that waited and is approved now, with the run that it makes. Raises RouterError where there can be none."""
+
 
 class Plain:
     """A router that is no spindle."""
@@ -72,6 +75,9 @@ class Plain:
         return None
 
     def stored(self, arrivals: Sequence[Arrival]) -> None: ...
+
+    async def admitted(self, event: Event) -> Event:
+        return event
 
 
 class Intake:
