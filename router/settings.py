@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, WithJsonSchema
 
 from router.core import durations
+
+if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
 
 
 class Closed(BaseModel):
     """The base of Settings and Options: frozen, and an unknown key is a mistake."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+def is_size(info: FieldInfo) -> bool:
+    """Whether a setting is a Size."""
+    return _AS_BYTES in info.metadata
 
 
 def _seconds(value: Any) -> Any:
@@ -35,8 +43,17 @@ def _bytes(value: Any) -> Any:
     return int(found[1]) * _UNITS[found[2]]
 
 
+def size(count: int) -> str:
+    """A size as one would write it: `8MiB`, `500B`."""
+    for unit in ("GiB", "MiB", "KiB"):
+        if count and count % _UNITS[unit] == 0:
+            return f"{count // _UNITS[unit]}{unit}"
+    return f"{count}B"
+
+
+_AS_BYTES = BeforeValidator(_bytes)
 #: Bytes, written `500kB` or `8MiB`.
-Size = Annotated[int, BeforeValidator(_bytes), WithJsonSchema({"type": "string", "description": "A size, like 8MiB or 500kB."})]
+Size = Annotated[int, _AS_BYTES, WithJsonSchema({"type": "string", "description": "A size, like 8MiB or 500kB."})]
 #: Seconds, written `30s`, `10m` or `1h30m`.
 Duration = Annotated[
     float, BeforeValidator(_seconds), WithJsonSchema({"type": "string", "description": "A duration, like 30s, 10m or 1h30m."})

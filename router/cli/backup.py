@@ -54,7 +54,7 @@ def restore(config_file: Path | None, file: Path) -> int:
     if not file.is_file():
         raise BadInput(f"There is no file {file} to restore.")
     done = copies.restore(file, store, SystemClock().now(), _stamp())
-    made = f" of {datetime.fromtimestamp(done.copied / 1e6, UTC):%Y-%m-%d %H:%M:%S} UTC" if done.copied is not None else ""
+    made = f" of {datetime.fromtimestamp(done.copied / 1e6, UTC):%Y-%m-%dT%H:%M:%SZ}" if done.copied is not None else ""
     show.line(f"{store} is the copy{made} now. Deliveries that wait in it, and will be looked up first: {done.waiting}.")
     if done.before is not None:
         show.line(f"The store that was there is {done.before}.")
