@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from router.core.errors import RouterError
+from router.core.errors import RouterError, StoreFull
 from router.core.model import LogLine
 from router.provider import Logs
 
@@ -75,7 +76,8 @@ class Logbook:
                 else []
             )
         if over and lines:
-            await self.store.write_log(run.delivery, run.run, 0, lines)
+            with suppress(StoreFull):  # its provider has them still
+                await self.store.write_log(run.delivery, run.run, 0, lines)
         return lines[after:]
 
     async def _ask(self, run: Run, provider: Logs) -> Sequence[LogLine]:

@@ -44,6 +44,7 @@ class Webhooks:
             return 400, f"{error}\n"
         except RouterError as error:
             return 503, f"{error}\n"
+        crash_point("after_webhook")
         for news in told:
             await self._tell(name, news, guest.provider)
         return 200, "ok\n"
