@@ -370,8 +370,8 @@ JOB: dict[str, Any] = {"name": "Test", "state": "failed", "exit_status": 3}
         ({"state": ["passed"]}, None, ""),
         ({"state": "failed"}, Status.FAILED, ""),
         ({"state": "failed", "jobs": "none"}, Status.FAILED, ""),
-        ({"state": "failed", "jobs": [JOB]}, Status.FAILED, "Test: failed"),
-        ({"state": "failed", "jobs": [JOB | {"name": "a\x1b[1m"}]}, Status.FAILED, "a [1m: failed"),
+        ({"state": "failed", "jobs": [JOB]}, Status.FAILED, "Test: failed with exit status 3"),
+        ({"state": "failed", "jobs": [JOB | {"name": "a\x1b[1m"}]}, Status.FAILED, "a [1m: failed with exit status 3"),
         ({"state": "failed", "jobs": [JOB | {"state": "timed_out"}]}, Status.TIMEOUT, "Test: timed_out"),
         ({"state": "failed", "jobs": [JOB | {"state": "timed_out"}, JOB]}, Status.FAILED, "Test: timed_out"),
         (

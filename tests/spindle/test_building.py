@@ -181,6 +181,7 @@ async def test_a_webhook_may_come_before_our_receipt(world: World, ci: Ci) -> No
 
     await told(meta_data={}, state="failed")
     await told(meta_data={"router:delivery": "f" * 32}, state="failed")
+    await told(id="forged", url=body["build"]["url"].replace("/core/", "/other/"), state="failed")
     await told()
     await told()
     await of(world, "running")

@@ -250,7 +250,7 @@ def build(name: str) -> None:
 
 def job_log(name: str) -> None:
     job = {"id": "j", "type": "script", "name": "test", "state": "passed", "started_at": "2026-09-14T10:00:00Z"}
-    said = list(_joblogs.lines(0, job, tree(name)))
+    said = list(_joblogs.lines(0, job, tree(name)["content"]))
     assert [said[0].part, said[-1].part] == ["start", "end"]
     assert "_bk;t=" not in "".join(one.text for one in said)
     assert len(said) > 3
