@@ -186,8 +186,8 @@ class Buildkite:
         jobs = _joblogs.jobs(build)
         speak = [job for job in jobs if _joblogs.has_log(job)]
         over = (report := _builds.report("", build, 0)) is not None and report.status.final
-        for job in self._jobs.wanted(receipt.id, speak, over=over):
-            await self._hear(receipt, next(one for one in speak if one["id"] == job))
+        for wanted in self._jobs.wanted(receipt.id, speak, over=over):
+            await self._hear(receipt, next(one for one in speak if one["id"] == wanted))
         lines: list[LogLine] = []
         for job in jobs:
             said = self._jobs.said(receipt.id, job["id"])
