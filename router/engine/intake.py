@@ -55,6 +55,9 @@ class Spindle(Protocol):
     def stored(self, arrivals: Sequence[Arrival]) -> None:
         """These are committed."""
 
+    async def admitted(self, event: Event) -> Event:
+        """An event that waited and is approved now, with the run that it makes. Raises RouterError where there can be none."""
+
 
 class Plain:
     """A router that is no spindle."""
@@ -72,6 +75,9 @@ class Plain:
         return None
 
     def stored(self, arrivals: Sequence[Arrival]) -> None: ...
+
+    async def admitted(self, event: Event) -> Event:
+        return event
 
 
 class Intake:
@@ -133,6 +139,11 @@ class Intake:
                         commit = group.create_task(self._commit(waiting), name=f"commit {source.name}")
                     if len(waiting) >= BATCH:
                         await commit
+            except asyncio.CancelledError:
+                # What is being stored will be, so it is told as well: a source may be stopped while the router goes on.
+                if commit is not None:
+                    await asyncio.wait([commit])
+                raise
             except Exception as error:  # noqa: BLE001 - raised below: what the source said before it broke is stored first
                 broken = error
         if broken is not None:
@@ -165,7 +176,7 @@ class Intake:
         try:
             if why := self.spindle.holds(event):
                 return event, Plan(troubles=(Trouble(rule="", sentence=why, undecided=True),), wanted=True)
-            if self.rulebook.candidates(event.nsid):
+            if self.rulebook.asks_for(event.nsid):
                 event = await self.directory.complete(event)
             return event, plan(event, self.rulebook, self.directory.identities)
         except Exception as error:  # noqa: BLE001 - whatever it is, the next event is not to suffer from it

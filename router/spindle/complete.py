@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from router.core import tid
 from router.core.errors import RouterError
+from router.core.model import changed
 from router.core.wire import PIPELINE, pipeline_uri
 from router.spindle import compose, trust
+from router.spindle.desk import NothingToRun
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,6 +57,19 @@ class Completer:
             return await self._pull(event, repo)
         return await self._of_knot(event, repo)
 
+    async def admitted(self, event: Event) -> Event:
+        """A pull request that waited and is approved: one more run, of the fork's own workflow files where it is from one.
+        Raises RouterError where it is none of ours any more, or a peer has no answer."""
+        repo, waited = self.roster.repo_of(event), event.fields.get("pipeline")
+        if repo is None or not isinstance(waited, dict):
+            return event
+        if why := await self.roster.verdict(repo, repo.knot):
+            raise NothingToRun(why)
+        event = self.named(event)
+        if fork := event.fields.get("source_repo"):
+            event = await self.checkout.into(event, await self.roster.fork(str(fork)))
+        return await self.shown(event, f"{waited['key']}|approved")
+
     async def _whose(self, event: Event, claims: Sequence[Repo]) -> tuple[Repo, str]:
         """Of those that claim to be its repo the one that is, or the likeliest with why it does not count."""
         doubts: list[tuple[Repo, str]] = []
@@ -92,7 +106,7 @@ class Completer:
         more: dict[str, Tree] = {"trust": word}
         if event.fields.get("source_repo") not in (None, repo.did):
             more = {"trust": "unknown", "approval": "needed"}
-        event = replace(event, fields={**event.fields, **more})
+        event = changed(event, fields={**event.fields, **more})
         if (taken := await self._taken(event)) is not None:
             return taken
         key = compose.key(event)
@@ -125,7 +139,7 @@ class Completer:
             "approval": "needed" if waits else None,
         }
         given = {name: value for name, value in more.items() if value}
-        event = replace(event, fields={**event.fields, **given})
+        event = changed(event, fields={**event.fields, **given})
         if (taken := await self._taken(event)) is not None:
             return taken
         key = compose.key(event)
@@ -150,7 +164,7 @@ class Completer:
         name = await self._name(event, key)
         knot = str((event.fields.get("repo") or {}).get("knot") or event.fields.get("knot") or "")
         about = {"id": name, "uri": pipeline_uri(knot, name), "knot": knot, "key": key}
-        return replace(event, fields={**event.fields, "pipeline": about})
+        return changed(event, fields={**event.fields, "pipeline": about})
 
     async def _name(self, event: Event, key: str) -> str:
         """A TID: what the knot calls the run, where it announced one and nobody has the name; else one of our own."""
@@ -176,12 +190,12 @@ def with_repo(event: Event, repo: Repo, knot_url: str) -> Event:
         names["did"] = repo.did
     fields = {**event.fields, "repo": {**(event.fields.get("repo") or {}), **names}, "owner": repo.owner}
     fields.setdefault("knot", repo.knot)
-    return replace(event, fields=fields)
+    return changed(event, fields=fields)
 
 
 def refused(event: Event, why: str) -> Event:
     """The event, of which no rule sees anything."""
-    return replace(event, fields={**event.fields, "refused": why})
+    return changed(event, fields={**event.fields, "refused": why})
 
 
 class _Told:

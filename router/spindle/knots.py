@@ -45,6 +45,12 @@ class Knots:
         self.configured = frozenset(configured)
         self.opened = opened
         self._lines: dict[str, asyncio.Task[None]] = {}
+        self._changed = asyncio.Event()
+
+    def configure(self, hosts: Collection[str]) -> None:
+        """The operator listens to these now."""
+        self.configured = frozenset(hosts)
+        self._changed.set()
 
     @property
     def lines(self) -> frozenset[str]:
@@ -53,13 +59,12 @@ class Knots:
 
     async def run(self) -> None:
         """For ever."""
-        changed = asyncio.Event()
-        self.roster.watchers.append(changed.set)
+        self.roster.watchers.append(self._changed.set)
         try:
             while True:
-                changed.clear()
+                self._changed.clear()
                 await self.look()
-                await changed.wait()
+                await self._changed.wait()
         finally:
             await self._close(self._lines)
 

@@ -239,6 +239,9 @@ class Roster:
                 continue
             named = members.text(said.get("name")) if tid.micros(one.rkey) is not None else None
             did = members.did(said.get("repoDid")) or ""
+            # It becomes a part of addresses.
+            if members.REPO_NAME.fullmatch(named or one.rkey) is None:
+                continue
             repo = Repo(did=did, owner=one.did, rkey=one.rkey, name=named or one.rkey, knot=knot)
             age, name = one.rev or str(said.get("createdAt", "")), (one.did, did or one.rkey)
             if name not in found or found[name][0] <= age:

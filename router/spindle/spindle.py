@@ -114,6 +114,11 @@ class Spindle:
         """What the store remembers from before."""
         await self.roster.load(self.store)
 
+    def change(self, settings: SpindleSection, knots: Collection[str]) -> None:
+        """What may be another while it serves: who is told what, and the hosts that router.yaml listens to."""
+        self.triggers.silent, self.triggers.tells = frozenset(settings.silent), settings.unmatched == "report"
+        self.knots.configure(knots)
+
     def jobs(self) -> Iterator[tuple[str, Coroutine[Any, Any, None]]]:
         """What goes on until the router stops: what hears first, and what tells last."""
         settings = JetstreamSettings(hosts=list(self.settings.jetstream), collections=COLLECTIONS)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Protocol
-from urllib.parse import urlsplit
 
 from router.core import members
 from router.core.errors import RouterError
@@ -97,7 +96,7 @@ class Verifier:
                 document = await self.documents.document(repo.did, fresh=fresh)
             except NoIdentity:
                 continue
-            hosts = [urlsplit(url).netloc.lower() for url in document.knots]
+            hosts = [host for url in document.knots if (host := members.canonical_host(url))]
             if repo.knot in hosts:
                 return ""
         return f"{repo.did} says that it lives on {hosts[0]}, not on {repo.knot}." if hosts else f"{repo.did} names no knot."

@@ -17,7 +17,7 @@ from aiohttp import web
 from router.core.model import State
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 
     from router.core.rulebook import Rulebook
     from router.engine.bell import Bell
@@ -52,14 +52,21 @@ def address(path: Path) -> Iterator[str]:
 
 
 async def serve(
-    store: Store, bell: Bell, store_path: Path, clock: Clock, observer: Observer, rulebook: Callable[[], Rulebook]
+    store: Store,
+    bell: Bell,
+    store_path: Path,
+    clock: Clock,
+    observer: Observer,
+    rulebook: Callable[[], Rulebook],
+    more: Iterable[web.RouteDef] = (),
 ) -> None:
     """Serve until cancelled. Holding the store's lock is what makes the socket ours: an old one is a dead router's.
 
-    `rulebook` gives the rules that decide now. Where there can be no socket, that is told, and the router goes on without.
+    `rulebook` gives the rules that decide now, `more` is what other modules answer. Where there can be no socket, that is
+    told, and the router goes on without.
     """
     path = socket_path(store_path)
-    runner = web.AppRunner(application(store, bell, clock, rulebook), access_log=None, shutdown_timeout=1.0)
+    runner = web.AppRunner(application(store, bell, clock, rulebook, more), access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     try:
         await web.SockSite(runner, _listening(path)).start()
@@ -72,7 +79,9 @@ async def serve(
             path.unlink()
 
 
-def application(store: Store, bell: Bell, clock: Clock, rulebook: Callable[[], Rulebook]) -> web.Application:
+def application(
+    store: Store, bell: Bell, clock: Clock, rulebook: Callable[[], Rulebook], more: Iterable[web.RouteDef] = ()
+) -> web.Application:
     """The API itself."""
 
     async def retry(ids: Sequence[str]) -> Sequence[str]:
@@ -97,7 +106,7 @@ def application(store: Store, bell: Bell, clock: Clock, rulebook: Callable[[], R
         return web.json_response({"rules": [{"name": one.name, "file": one.file, "text": one.text} for one in rulesets]})
 
     app = web.Application(client_max_size=1_000_000)
-    app.add_routes([web.post(RETRY, changing(retry)), web.post(DISCARD, changing(discard)), web.get(RULES, loaded)])
+    app.add_routes([web.post(RETRY, changing(retry)), web.post(DISCARD, changing(discard)), web.get(RULES, loaded), *more])
     return app
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from router.core.errors import RouterError
-from router.core.model import RecordChange, Status
+from router.core.model import RecordChange, Status, changed
 from router.engine.store.sqlite import open_store
 from router.spindle.roster import Repo
 from router.spindle.triggers import GIVE_UP, GRACE, STRANGE, STRANGERS_LANES, Triggers
@@ -80,12 +80,12 @@ class Completer:
         return self._named(event)
 
     async def given_up(self, event: Event, why: str) -> Event:
-        return replace(self._named(event), fields={**self._named(event).fields, "refused": why})
+        return changed(self._named(event), fields={**self._named(event).fields, "refused": why})
 
     def _named(self, event: Event) -> Event:
         name = ID + "2345abcdef"[len(self.asked) % 10]
         about = {"id": name, "uri": f"at://x/{name}", "knot": "knot.example", "key": event.id}
-        return replace(event, fields={**event.fields, "pipeline": about})
+        return changed(event, fields={**event.fields, "pipeline": about})
 
 
 @dataclass
@@ -249,7 +249,7 @@ def pulled(number: int) -> Event:
     """A stranger's pull request, of an account of its own."""
     given = push(number)
     fields = {**given.fields, "trigger": "pull_request", "actor": f"did:plc:{number}"}
-    return replace(given, kind="jetstream", nsid="sh.tangled.repo.pull", id=f"{number}", fields=fields)
+    return changed(given, kind="jetstream", nsid="sh.tangled.repo.pull", id=f"{number}", fields=fields)
 
 
 async def test_strangers_hold_up_nobody_else(parts: Parts) -> None:
@@ -277,13 +277,13 @@ async def test_no_more_strangers_wait_than_is_good(parts: Parts, monkeypatch: py
 def old_push(number: int) -> Event:
     """As a knot of 2025 says it: without the repo's DID."""
     given = push(number)
-    return replace(given, record={name: value for name, value in given.record.items() if name != "repo"})
+    return changed(given, record={name: value for name, value in given.record.items() if name != "repo"})
 
 
 def compiled(number: int) -> Event:
     """What such a knot made of the same push."""
     given = push(number)
-    return replace(given, nsid="sh.tangled.pipeline", id=f"sh.tangled.pipeline/{ID}{number}", record={"workflows": []})
+    return changed(given, nsid="sh.tangled.pipeline", id=f"sh.tangled.pipeline/{ID}{number}", record={"workflows": []})
 
 
 async def test_an_older_knots_push_waits_for_its_pipeline(parts: Parts) -> None:

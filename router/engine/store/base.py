@@ -277,6 +277,10 @@ class Store(Protocol):
 
     async def event(self, number_or_id: str) -> EventRow | None: ...
 
+    async def waiting(self, mark: str, limit: int = 200) -> Sequence[EventRow]:
+        """Events that wait for approval, newest first: there is none of the same id with `mark` at its end, and no fact of the
+        kind `approval` about its number. Looks through all events: for a connection that nobody waits for."""
+
     # --- the spindle's
 
     async def records(self, collection: str) -> Sequence[RecordChange]:

@@ -55,6 +55,11 @@ def event_of(db: sqlite3.Connection, delivery_id: str) -> Event | None:
     return None if found is None else rows.event_of(found)
 
 
+def waiting(db: sqlite3.Connection, mark: str, limit: int) -> list[EventRow]:
+    """See Store.waiting."""
+    return [rows.event_row(row) for row in db.execute(sql.text("waiting"), {"mark": mark, "limit": limit})]
+
+
 def events(db: sqlite3.Connection, nsid: str, repo: str, matched: bool, limit: int) -> list[EventRow]:  # noqa: FBT001
     """See Store.events."""
     values: dict[str, Any] = {"nsid": text(nsid), "repo": text(repo), "matched": matched, "limit": limit}

@@ -152,6 +152,9 @@ class SqliteStore:
     async def count_since(self, since: Micros) -> int:
         return await self._read(partial(lists.count_since, since=since))
 
+    async def waiting(self, mark: str, limit: int = 200) -> Sequence[EventRow]:
+        return await self._read(partial(lists.waiting, mark=mark, limit=limit))
+
     async def event(self, number_or_id: str) -> EventRow | None:
         return await self._read(partial(lists.event, number_or_id=number_or_id))
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from dataclasses import replace
 from typing import Any, TypeAlias
 
 import pytest
 
 from router.core.errors import RouterError, StoreError
-from router.core.model import Event, Heard
+from router.core.model import Event, Heard, changed
 from router.engine import intake
 from router.engine.store.base import Arrival, Store
 from router.testing import FakeClock
@@ -31,7 +30,7 @@ async def test_an_event_its_deliveries_and_its_cursor_are_stored_together(engine
 async def test_what_is_heard_twice_is_acted_on_once(engine: Engine) -> None:
     """The same event from two sources, or after a reconnect, adds no delivery and is told as known."""
     await engine.hear(push())
-    await engine.hear(replace(push(), source="other"), first=9)
+    await engine.hear(changed(push(), source="other"), first=9)
     assert len(await engine.store.deliveries()) == 1
     assert [fresh for *_, fresh in engine.told.plans] == [True, False]
 
@@ -107,7 +106,7 @@ async def test_what_is_recorded_is_as_configured(store: Store, time: FakeClock, 
     """`all`; what some rule is about (`wanted`); what matched. Deliveries are the same."""
     engine = assemble(store, time, told, LookingToy())
     engine.intake.record = record
-    other = replace(push(3), nsid="sh.tangled.graph.follow", fields={})
+    other = changed(push(3), nsid="sh.tangled.graph.follow", fields={})
     await engine.hear(push(1), push(2, branch="feature"), other)
     assert len(await store.events()) == kept
     assert len(await store.deliveries()) == 1
@@ -116,7 +115,7 @@ async def test_what_is_recorded_is_as_configured(store: Store, time: FakeClock, 
 
 async def test_a_rule_that_feeds_itself_stops(engine: Engine) -> None:
     """An event that too many of our own statuses led to is stored as heard, and no rule sees it."""
-    await engine.hear(replace(push(), depth=intake.DEEPEST + 1))
+    await engine.hear(changed(push(), depth=intake.DEEPEST + 1))
     assert not await engine.store.deliveries()
     assert await engine.store.cursor("listed") == 1
     assert "feeds itself" in engine.told.faults[0]
