@@ -191,3 +191,22 @@ async def test_workflows_that_cannot_be_read_cancel_nothing(world: World) -> Non
         400,
         json.dumps({"error": "Generic", "message": "workflows must be a list of names"}),
     )
+
+
+@pytest.mark.parity(61)
+async def test_names_and_numbers_stay_within_the_lexicons(world: World) -> None:
+    """A file whose name Tangled does not show is told of under a part of it, with the reason; the others run."""
+    await world.ours()
+    long = f".tangled/workflows/{'x' * 60}.yml"
+    world.push(files={long: WORKFLOW, FILE: WORKFLOW})
+    (statuses,) = await world.statuses()
+    assert statuses == {"ci.yml": "success", f"{'x' * 39}…": "failed"}
+
+
+@pytest.mark.parity(66, 74)
+async def test_nobody_makes_us_read_any_number_of_commits(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever asks for too many at once is told so; nothing of it is a fault of ours, which would be asked again."""
+    monkeypatch.setattr("router.spindle.xrpc.DESCRIBING", 0)
+    await world.ours()
+    status, answer = await world.get(f"{CI}.describeWorkflowDefinition", repo=CORE, sha=OTHER)
+    assert (status, answer["error"]) == (429, "RateLimitExceeded")

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 RULES = """\
 rules:
   - name: build
+    allow_untrusted: true
     when: {repo: did:plc:corerrrrrrrrrrrrrrrrrrrr, trust: [owner, collaborator], workflow: {exists: true}}
     each: workflows
     report: {workflow: "{{ workflow.name }}"}
