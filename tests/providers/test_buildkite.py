@@ -382,6 +382,7 @@ JOB: dict[str, Any] = {"name": "Test", "state": "failed", "exit_status": 3}
         ({"state": "failed", "jobs": [JOB | {"soft_failed": True}, JOB | {"retried": True}]}, Status.FAILED, ""),
     ],
 )
+@pytest.mark.acceptance("A-06", "P-18")
 async def test_each_state_of_a_build(peer: Peer, lent: Host, state: dict[str, Any], status: Status | None, error: str) -> None:
     """A build that a block step holds up is never green; a state that nobody knows says nothing; jobs that were tried again,
     that may fail or that never ran are not why."""

@@ -39,6 +39,7 @@ def low(headers: dict[str, str]) -> dict[str, str]:
 
 @pytest.mark.parametrize("name", SIGNED)
 @pytest.mark.parity(45, 46, 75)
+@pytest.mark.acceptance("P-11")
 def test_recorded_webhooks_prove_themselves(name: str) -> None:
     """By either scheme, over the bytes as they came; and by the second of two secrets while one is exchanged."""
     raw = (WIRE / name).read_bytes()
@@ -61,6 +62,7 @@ def test_recorded_webhooks_prove_themselves(name: str) -> None:
     ],
 )
 @pytest.mark.parity(46)
+@pytest.mark.acceptance("A-05", "P-11")
 def test_whatever_is_not_buildkites_is_refused(change: dict[str, Any], mode: str, now: int, said: str) -> None:
     """An altered byte, a stale or future signature, a wrong token, the other scheme, no secret at all."""
     name = SIGNED[0]
@@ -83,6 +85,7 @@ def test_whatever_is_not_buildkites_is_refused(change: dict[str, Any], mode: str
     ],
 )
 @pytest.mark.parity(47, 50)
+@pytest.mark.acceptance("A-06", "P-09")
 def test_the_builds_state_is_told(name: str, status: Status) -> None:
     """And not the event's name: a build that is blocked is not green, whatever it says."""
     told = _webhooks.news(body(name), 1)
@@ -93,6 +96,7 @@ def test_the_builds_state_is_told(name: str, status: Status) -> None:
 
 @pytest.mark.parametrize("name", ["buildkite_webhook_build_foreign_build.json", "buildkite_webhook_ping.json", SIGNED[0]])
 @pytest.mark.parity(48)
+@pytest.mark.acceptance("A-05")
 def test_what_is_not_ours_is_nothing(name: str) -> None:
     """Builds without our meta-data, and pings."""
     assert _webhooks.news((WIRE / name).read_bytes(), 1) is None
@@ -158,6 +162,7 @@ def secrets(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parity(65)
 @pytest.mark.parametrize(("status", "agreed"), [(200, True), (422, False), (404, False)])
 @pytest.mark.parity(65)
+@pytest.mark.acceptance("P-10")
 async def test_cancelling_asks_buildkite(status: int, agreed: bool) -> None:  # noqa: FBT001
     """What is over cannot be cancelled, and its own end is the truth."""
     async with Peer(accepts=Reply(status, "{}")) as peer, host() as lent:
@@ -283,6 +288,7 @@ class Once:
         return fresh
 
 
+@pytest.mark.acceptance("A-05")
 async def test_a_signed_webhook_counts_once() -> None:
     """Whoever saw it can send it again."""
     raw = body("buildkite_webhook_build_running.json")

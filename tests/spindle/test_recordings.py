@@ -298,6 +298,7 @@ USES: list[tuple[str, Any]] = [
 
 
 @pytest.mark.parametrize("name", FILES)
+@pytest.mark.acceptance("P-04")
 async def test_every_recording_has_its_use(name: str) -> None:
     """And is read by it."""
     check = next((check for pattern, check in USES if fnmatch(name, pattern)), None)

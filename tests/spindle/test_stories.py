@@ -78,6 +78,7 @@ async def story(tmp_path: Path) -> AsyncIterator[Story]:
 
 
 @pytest.mark.parity(1, 6, 9, 57, 61, 63)
+@pytest.mark.acceptance("A-10", "P-01")
 async def test_from_registering_to_the_log_of_a_build(story: Story) -> None:
     """The owner registers it and adds a member, who chooses it for a repo and pushes; the log is read while it is written, and
     once more when it is over."""
@@ -210,6 +211,7 @@ async def test_a_repo_moves_and_a_member_leaves_while_it_builds(story: Story) ->
 
 
 @pytest.mark.parity(15, 22, 76)
+@pytest.mark.acceptance("P-08")
 async def test_two_days_without_a_spindle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Longer than Jetstream looks back: pushes of both days are built when it is back, once each and in their order; a repo
     that was chosen meanwhile is found; whatever an appview has missed, it is told."""
