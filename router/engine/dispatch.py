@@ -186,7 +186,19 @@ class Dispatch:
             return Outcome(state=State.DEAD, reason=f"The provider's options have changed since. {error}")
         if claim.verify and (early := self._too_early(claim, guest)) is not None:
             return early
+        if not claim.verify and isinstance(guest.provider, EndsWithItsAttempt):
+            await self._begins(claim.delivery)
         return await self._attempt(replace(claim.delivery, options=parsed), claim, guest)
+
+    async def _begins(self, delivery: Delivery[Tree]) -> None:
+        """What acts on this machine runs as soon as it is tried; nobody else would say so before its end."""
+        if not delivery.subject.workflow:
+            return
+        now = self.host.clock.now()
+        entry = Entry(delivery=delivery.id, workflow=delivery.subject.workflow, status=Status.RUNNING, at=now)
+        for told in await self.store.tell([entry], now):
+            self.observer.reported(told)
+            self.bell.ring()
 
     def _too_early(self, claim: Claim, guest: Guest) -> Outcome | None:
         """A look-up is believed only if it begins `settle` after the failure: before that the other side may not show it."""
