@@ -16,10 +16,11 @@ from urllib.parse import urlencode
 from pydantic import AfterValidator, Field
 
 from providers import _builds, _environment, _joblogs, _webhooks
+from providers._jobcache import Jobs, Said
 from providers._requests import REFUSED, Answer, ask, bearer, line
 from router.core.errors import Ambiguous, DeliveryError, Permanent, Transient
 from router.core.model import Delivery, LogLine, Receipt, Report
-from router.provider import Bounded, Closed, Duration, Exposes, News, Plugin, Secret
+from router.provider import Bounded, Check, Closed, Duration, Exposes, News, Plugin, Secret, doubtful, ill, well
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 #: The meta-data key that holds the delivery's id.
 DELIVERY = "router:delivery"
 LIMIT = 1 << 20
+#: Scopes of a token that makes builds, finds them again and shows their logs.
+NEEDED = ("read_builds", "write_builds", "read_build_logs")
 #: Characters of a build's message: Buildkite shows a line.
 MESSAGE = 1000
 #: The same after 429 without a word of when: its window is a minute.
@@ -123,6 +126,7 @@ class Buildkite:
         self.settings = settings
         self.host = host
         self.settle = settings.settle
+        self._jobs = Jobs()
 
     async def deliver(self, delivery: Delivery[Options], /) -> Receipt:
         org, slug = self._pipeline(delivery.options)
@@ -181,14 +185,39 @@ class Buildkite:
         build = answer.json() if answer.status == 200 else None
         if not isinstance(build, dict):
             raise _not_told(answer)
+        jobs = _joblogs.jobs(build)
+        speak = [job for job in jobs if _joblogs.has_log(job)]
+        over = (report := _builds.report("", build, 0)) is not None and report.status.final
+        for wanted in self._jobs.wanted(receipt.id, speak, over=over):
+            await self._hear(receipt, next(one for one in speak if one["id"] == wanted))
         lines: list[LogLine] = []
-        for step, job in enumerate(_joblogs.jobs(build)):
-            said = None
-            if _joblogs.has_log(job):
-                log = await self._told("GET", f"{_path(receipt)}/jobs/{job['id']}/log", limit=_joblogs.LARGEST)
-                said = log.json() if log.status == 200 else None
-            lines += _joblogs.lines(step, job, said)
+        for job in jobs:
+            said = self._jobs.said(receipt.id, job["id"])
+            if said is not None or job.get("type") == "manual":
+                room = max(0, _joblogs.LINES - len(lines))
+                step = self._jobs.step(receipt.id, job["id"])
+                lines += _joblogs.lines(step, job, said.text if said else "", over=said is None or said.over, most=room)
         return lines
+
+    async def _hear(self, receipt: Receipt, job: Mapping[str, Any]) -> None:
+        """A job's log as far as it is there. One that is too large, or gone, is not asked for again."""
+        log = await self._told("GET", f"{_path(receipt)}/jobs/{job['id']}/log", limit=_joblogs.LARGEST)
+        if log.status == 429:
+            raise _not_told(log)
+        answer = log.json() if log.status == 200 else None
+        text = answer.get("content") if isinstance(answer, dict) else None
+        over = _joblogs.is_over(job)
+        if isinstance(text, str):
+            self._jobs.keep(receipt.id, job["id"], Said(text, over))
+        elif over or not log.complete:
+            self._jobs.keep(receipt.id, job["id"], Said("[its log is too large, or cannot be read]", over=True))
+
+    def is_of(self, options: Any, receipt: Receipt, /) -> bool:
+        if not isinstance(options, dict) or not isinstance(options.get("pipeline"), str):
+            return False
+        first, slash, rest = options["pipeline"].partition("/")
+        place = (first, rest) if slash else (options.get("org") or self.settings.org, first)
+        return place == (receipt.detail.get("org"), receipt.detail.get("pipeline"))
 
     async def receive(self, headers: Mapping[str, str], body: bytes, /) -> Sequence[News]:
         secrets = [secret.reveal() for secret in self.settings.webhook_secrets]
@@ -233,6 +262,28 @@ class Buildkite:
         if org is None:
             raise Permanent("No organization: say `org` in the step, or in router.yaml under providers, buildkite.")
         return org, rest if slash else first
+
+    async def check(self) -> Sequence[Check]:
+        """What the token may do (buildkite.com/docs/apis/rest-api/access-token), and whether it sees the organization."""
+        answer = await self._ask("GET", "/access-token")
+        if answer.status in (401, 403):
+            return [ill("buildkite token", "Buildkite refuses it.", "Make one at buildkite.com/user/api-access-tokens.")]
+        tree = answer.json()
+        scopes = tree.get("scopes") if isinstance(tree, dict) else None
+        if answer.status != 200 or not isinstance(scopes, list):
+            return [doubtful("buildkite token", f"Buildkite answered {answer.status} and no scopes.", "Try again later.")]
+        lacking = [scope for scope in NEEDED if scope not in scopes]
+        if lacking:
+            return [ill("buildkite token", f"It lacks {' and '.join(lacking)}.", "Give it these scopes, or make another.")]
+        found = [well("buildkite token", f"has {', '.join(NEEDED)}")]
+        if self.settings.org is not None:
+            seen = (await self._ask("GET", f"/organizations/{self.settings.org}")).status == 200
+            what = "buildkite organization"
+            advice = "Check `providers.buildkite.org`, and which organizations the token was made for."
+            found.append(
+                well(what, self.settings.org) if seen else ill(what, f"The token does not see {self.settings.org}.", advice)
+            )
+        return found
 
     async def _ask(self, method: str, path: str, body: bytes | None = None, limit: int = LIMIT) -> Answer:
         token = self.settings.token.reveal()

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
 from dataclasses import asdict
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from router import config
-from router.cli import FINDINGS, FINE, show
+from router.cli import FINDINGS, FINE, names, show
+from router.cli.asking import change
 from router.cli.group import Verbs
 from router.cli.opening import config_option, from_store, output_option
-from router.core.errors import BadInput, RouterError, StoreError
+from router.core.errors import BadInput
 from router.core.model import State
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def deliveries() -> None:
 
 @click.command("list")
 @click.option("--state", type=click.Choice([state.value for state in State]), help="Only those in this state.")
-@click.option("--rule", metavar="ID", default="", help="Only those of this rule.")
+@click.option("--rule", metavar="ID", default="", shell_complete=names.rules, help="Only those of this rule.")
 @click.option("--repo", metavar="DID", default="", help="Only those of this repo.")
 @click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="At most so many.")
 @config_option
@@ -67,7 +67,7 @@ def _cells(row: DeliveryRow) -> Sequence[object]:
 
 
 @click.command("show")
-@click.argument("delivery_id", metavar="ID")
+@click.argument("delivery_id", metavar="ID", shell_complete=names.deliveries)
 @config_option
 @output_option
 def show_one(delivery_id: str, config_file: Path | None, output: str) -> int:
@@ -93,7 +93,7 @@ def _changing(command: Any) -> Any:
         config_option,
         click.option("--all", "everything", is_flag=True, help="With --state: all of them."),
         click.option("--state", type=click.Choice([State.DEAD.value]), help="Those in this state, with --all."),
-        click.argument("ids", nargs=-1, metavar="[ID]..."),
+        click.argument("ids", nargs=-1, metavar="[ID]...", shell_complete=names.deliveries),
     ):
         command = add(command)
     return command
@@ -122,7 +122,7 @@ def _change(verb: str, ids: Sequence[str], state: str | None, *, everything: boo
     settings = config.load(file, with_plugins=False)
     whole = [_whole_id(settings, one) for one in ids]
     body: dict[str, Any] = {"ids": whole} if ids else {"state": state}
-    changed = asyncio.run(_ask(settings, verb, body))
+    changed = change(settings, f"/api/v1/deliveries/{verb}", body, partial(_directly, verb, body))
     if output == "json":
         show.as_json({"changed": changed})
     else:
@@ -141,44 +141,11 @@ def _whole_id(settings: Config, beginning: str) -> str:
     return row.id
 
 
-async def _ask(settings: Config, verb: str, body: dict[str, Any]) -> Sequence[str]:
-    """Through the running router, which then acts at once; else on the store itself."""
-    import aiohttp  # noqa: PLC0415 - the other verbs do without
-
-    from router.web import admin  # noqa: PLC0415 - as above
-
-    with admin.address(admin.socket_path(settings.store_path)) as path:
-        try:
-            async with (
-                aiohttp.ClientSession(connector=aiohttp.UnixConnector(path)) as http,
-                http.post(f"http://router/api/v1/deliveries/{verb}", json=body) as answer,
-            ):
-                text = await answer.text()
-                if answer.status != 200:
-                    raise RouterError(f"The running router refused: {text}")
-                changed: list[str] = json.loads(text)["changed"]
-                return changed
-        except aiohttp.ClientConnectorError:
-            return await _directly(settings, verb, body)
-
-
-async def _directly(settings: Config, verb: str, body: dict[str, Any]) -> Sequence[str]:
-    from router.engine.store.sqlite import open_store  # noqa: PLC0415 - only where no router runs
-    from router.host import SystemClock  # noqa: PLC0415 - as above
-
-    if not settings.store_path.exists():
-        raise StoreError(f"There is no store at {settings.store_path}: `router run` makes it.")
-    store = await open_store(settings.store_path)
-    try:
-        return await _on(store, verb, body, SystemClock().now())
-    finally:
-        await store.close()
-
-
-async def _on(store: Store, verb: str, body: dict[str, Any], now: int) -> Sequence[str]:
-    from router.web.admin import MOST  # noqa: PLC0415 - as above
+async def _directly(verb: str, body: dict[str, Any], store: Store, now: int) -> Sequence[str]:
+    from router.web.deliveries import BY_WHOM  # noqa: PLC0415 - only where no router runs
+    from router.web.shapes import MOST  # noqa: PLC0415 - as above
 
     ids = body.get("ids") or [row.id for row in await store.deliveries(state=State.DEAD, limit=MOST)]
     if verb == "retry":
         return await store.retry(ids, now)
-    return await store.discard(ids, "discarded by the operator", now)
+    return await store.discard(ids, BY_WHOM, now)

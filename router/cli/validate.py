@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 from typing import TYPE_CHECKING
 
 import click
 
 from router import library, plugins
 from router.cli import FINDINGS, FINE, findings, pages, show
-from router.cli.opening import config_option, nothing_collected
+from router.cli.opening import config_option
 from router.cli.progress import progress
 from router.core import rules
 from router.core.analysis import analyse
@@ -92,12 +93,16 @@ def _config(file: Path | None, problems: Problems) -> Config | None:
 
 def _checked(texts: Sequence[RuleText], problems: Problems) -> Rulebook:
     """The rules, read and thought about."""
-    with nothing_collected():
+    # All of it is kept until the end, and the collector would look through ten thousand rules again and again.
+    gc.disable()
+    try:
         with progress(None, "reading rules") as step:
             book = rules.load(texts, plugins.OptionModels(), problems, step)
         with progress(len(book.rules), "comparing rules") as step:
             analyse(book, problems, step)
         return book
+    finally:
+        gc.enable()
 
 
 def _check_settings(config: Config, book: Rulebook, problems: Problems) -> None:
@@ -111,7 +116,7 @@ def _check_settings(config: Config, book: Rulebook, problems: Problems) -> None:
 
 def _tell(problems: Problems, output: str, least: Level, *, files: int, rules: int) -> None:
     if output == "json":
-        found = [findings.problem_tree(problem) for problem in findings.by_place(problems.found)]
+        found = [problem.tree() for problem in findings.by_place(problems.found)]
         show.as_json({"problems": found, "files": files, "rules": rules})
     elif output == "sarif":
         from router.cli import sarif  # noqa: PLC0415 - only where it is asked for

@@ -121,7 +121,11 @@ def _pipeline(record: Record, _envelope: _Envelope) -> Fields:
         "knot": members.canonical_host(said.get("knot")),
         "default_branch": members.text(said.get("defaultBranch")),
     }
-    fields: Fields = {"repo": repo, "workflows": members.workflows(record.get("workflows"))}
+    fields: Fields = {
+        "repo": repo,
+        "workflows": members.workflows(record.get("workflows")),
+        "source_repo": members.did(trigger.get("sourceRepo")),
+    }
     if kind == "push":
         return fields | {"trigger": "push"} | _pushed(members.mapping(trigger.get("push")))
     if kind == "pull_request":

@@ -160,7 +160,7 @@ class Rulebook:
         return Topics(self.rulesets)
 
     def prepare(self) -> None:
-        """Make now what the first event would have to wait for."""
+        """Make now what would be made when it is first asked for: the first event is not to wait for that."""
         _ = self.index, self.topics
 
     def asks_for(self, nsid: str) -> bool:

@@ -71,6 +71,13 @@ class Directory:
         repos = islice((await self.store.facts("repo")).items(), REMEMBERED)
         self._repos = {key: (0, named) for key, named in repos}
 
+    def change(self, resolver: str, pins: Mapping[str, str], handles: Resolves | None) -> None:
+        """Ask elsewhere from now on. Who is pinned no more is unknown until asked for."""
+        self.resolver, self.handles = resolver.rstrip("/"), handles
+        known = {handle: did for handle, did in self.identities.items() if handle not in self.pins}
+        self.pins = dict(pins)
+        self.identities = {**known, **self.pins}
+
     async def resolve(self, handles: Collection[str]) -> bool:
         """Ask for every handle once, a few at a time; whether each got an answer."""
         lanes = asyncio.Semaphore(LANES)
@@ -159,9 +166,10 @@ class Directory:
         now = self.host.clock.now()
         if self._failed.get((knot, did), -_FORGET) + _FORGET > now:
             return None
-        base = self.knots.get(knot, f"https://{knot}")
+        # A knot that router.yaml does not name was named by a record: it is called as a stranger is.
+        base, session = (self.knots[knot], self.host.http) if knot in self.knots else (f"https://{knot}", self.host.outside)
         try:
-            status, answer = await self._get(f"{base}/xrpc/sh.tangled.repo.describeRepo", {"repoDid": did})
+            status, answer = await self._get(f"{base}/xrpc/sh.tangled.repo.describeRepo", {"repoDid": did}, session)
         except (OSError, ValueError, RecursionError):
             status, answer = 0, None
         named = _described(answer, did) if status == 200 else None
@@ -176,13 +184,13 @@ class Directory:
         await self.store.remember("repo", {f"{knot} {did}": named}, now)
         return named
 
-    async def _get(self, url: str, params: Mapping[str, str]) -> tuple[int, Tree]:
+    async def _get(self, url: str, params: Mapping[str, str], session: aiohttp.ClientSession | None = None) -> tuple[int, Tree]:
         """Status and JSON. Raises OSError or ValueError where there is no such answer."""
         import aiohttp  # noqa: PLC0415 - only a running router pays for it
 
         timeout = aiohttp.ClientTimeout(total=TIMEOUT)
         try:
-            async with self.host.http.get(url, params=params, timeout=timeout, allow_redirects=False) as response:
+            async with (session or self.host.http).get(url, params=params, timeout=timeout, allow_redirects=False) as response:
                 body = await _read(response.content)
         except (TimeoutError, aiohttp.ClientError) as error:
             raise OSError(_reason(error)) from None

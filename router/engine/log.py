@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any, TextIO, cast
 import structlog
 
 from router.core.model import State
-from router.core.problems import printable
+from router.core.problems import Level, printable
+from router.observe import Silent
 
 if TYPE_CHECKING:
-    from collections.abc import MutableMapping
+    from collections.abc import MutableMapping, Sequence
 
     from router.core.model import Delivery, Entry, Event, Outcome, Plan, Tree
+    from router.core.problems import Problem
 
 
 def configure(kind: str = "auto", level: str = "info", stream: TextIO | None = None) -> None:
@@ -63,7 +65,7 @@ def _escape(logger: Any, method: str, line: MutableMapping[str, Any]) -> Mutable
     return line
 
 
-class LogObserver:
+class LogObserver(Silent):
     """An Observer that writes the log."""
 
     def __init__(self) -> None:
@@ -96,6 +98,21 @@ class LogObserver:
     def reported(self, entry: Entry) -> None:
         about = {"error": entry.error} if entry.error else {}
         self.log.info("status", delivery=entry.delivery, workflow=entry.workflow, status=str(entry.status), **about)
+
+    def disk(self, state: str, sentence: str) -> None:
+        getattr(self.log, "error" if state == "full" else "info")("disk " + state, reason=sentence)
+
+    def reloaded(self, ok: bool, sentence: str, found: Sequence[Problem] = (), kept: Sequence[str] = ()) -> None:  # noqa: FBT001
+        for problem in found:
+            level = "error" if problem.level is Level.ERROR else "warning" if problem.level is Level.WARNING else "info"
+            about = {"hint": problem.hint} if problem.hint else {}
+            getattr(self.log, level)("problem", code=problem.code, place=str(problem.place), reason=problem.message, **about)
+        for sentence_kept in kept:
+            self.log.warning("setting kept", reason=sentence_kept)
+        if ok:
+            self.log.info("reloaded", reason=sentence)
+        else:
+            self.log.error("reload refused", reason=sentence)
 
     def fault(self, what: str, sentence: str, error: BaseException | None = None) -> None:
         self.log.error("fault", where=what, reason=sentence, exc_info=error)

@@ -19,8 +19,9 @@ from router.settings import Closed, Duration
 from router.sources.base import SourceKind
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
 
+    from router.core.checkup import Check
     from router.core.model import Micros
     from router.host import Host
     from router.observe import Observer
@@ -113,6 +114,12 @@ class Jetstream:
                 if self._advance(heard):
                     line.prove()
                 yield changed(heard, cursor=self._cursor)
+
+    async def check(self) -> Sequence[Check]:
+        """One handshake, with what is said from now on."""
+        from router.sources.reach import handshake  # noqa: PLC0415 - aiohttp is for those who listen
+
+        return [await handshake(self.name, url, self.host) for url in self.settings.hosts]
 
     def _parse(self, frame: bytes) -> Heard:
         return envelope.jetstream(frame, source=self.name, now=self.host.clock.now())

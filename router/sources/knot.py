@@ -21,8 +21,9 @@ from router.settings import Closed
 from router.sources.base import SourceKind
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
 
+    from router.core.checkup import Check
     from router.host import Host
     from router.observe import Observer
 
@@ -106,6 +107,12 @@ class Knot:
         cursor = self._newest if self._full_page else self._cursor
         self._full_page = False
         return f"{self.base}?cursor={min(cursor, self._now())}"
+
+    async def check(self) -> Sequence[Check]:
+        """One handshake, with what is said from now on."""
+        from router.sources.reach import handshake  # noqa: PLC0415 - aiohttp is for those who listen
+
+        return [await handshake(self.name, f"{self.base}?cursor={self._now()}", self.host, outside=self.outside)]
 
     def _parse(self, frame: bytes) -> Heard:
         sent = tree(frame)

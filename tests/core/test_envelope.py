@@ -47,6 +47,7 @@ def event(heard: Heard) -> Event:
     return heard.event
 
 
+@pytest.mark.acceptance("P-16")
 def test_an_event_of_todays_knot() -> None:
     """The id is unique within the knot, the cursor is `created` to the nanosecond, and the record is what was sent."""
     frame = read("knot_refupdate_v2")
@@ -254,7 +255,7 @@ def test_fields_that_do_not_follow_are_written_down() -> None:
     """What was found out later (a repo's name, a trust) survives."""
     one = envelope.event_from(read("knot_refupdate_v2"))
     fields = {**one.fields, "trust": "member"}
-    richer = Event(**{name: getattr(one, name) for name in one.__slots__} | {"fields": fields, "depth": 2})
+    richer = Event(**{name: getattr(one, name) for name in one.__struct_fields__} | {"fields": fields, "depth": 2})
     assert envelope.event_from(envelope.event_to(richer)) == richer
 
 

@@ -17,6 +17,7 @@ from router.demo.knot import KnotRepo
 from router.demo.pds import Account
 from router.demo.wire import rfc3339
 from router.engine.store.sqlite import SqliteStore
+from router.spindle.reconcile import Reconcile
 from tests.spindle.world import ALICE, BOB, CORE, EVE, FORK, HOST, NEW, OWNER, WORKFLOW, World
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ async def test_an_appview_can_verify_who_runs_it(world: World) -> None:
 
 
 @pytest.mark.parity(5, 6, 9, 18, 30, 61)
+@pytest.mark.acceptance("P-06", "P-15")
 async def test_a_push_is_built_and_shown(world: World) -> None:
     """A member chooses us by an update of their repo's record, pushes, and sees the workflow succeed."""
     world.choose(spindle=None)
@@ -61,6 +63,7 @@ async def test_a_push_is_built_and_shown(world: World) -> None:
 
 
 @pytest.mark.parity(15)
+@pytest.mark.acceptance("P-08")
 async def test_what_was_chosen_before_we_ran_is_found(tmp_path: Path) -> None:
     """Jetstream has forgotten it; the servers of the owner and of members list it."""
     async with World(tmp_path) as world:
@@ -74,10 +77,11 @@ async def test_what_was_chosen_before_we_ran_is_found(tmp_path: Path) -> None:
 
 
 @pytest.mark.parity(7, 8, 19)
+@pytest.mark.acceptance("A-01", "P-07")
 async def test_a_knot_is_left_with_its_last_repo(world: World) -> None:
     """The repo moves to another knot: the first line is closed, the second opened, and what the first says does not count."""
     await world.ours()
-    world.choose(world.other)
+    world.move(world.other)
     await world.until(lambda: world.other.log.attended.is_set() and not world.knot.log.attended.is_set())
     world.push(world.knot, OTHER)
     world.push(world.other)
@@ -87,6 +91,7 @@ async def test_a_knot_is_left_with_its_last_repo(world: World) -> None:
 
 
 @pytest.mark.parity(39)
+@pytest.mark.acceptance("A-01")
 async def test_a_stranger_gets_nothing(world: World) -> None:
     """Whoever names us and is no member opens no line, and a knot speaks only of the repos that name it."""
     world.choose(world.other, owner=EVE)
@@ -97,6 +102,7 @@ async def test_a_stranger_gets_nothing(world: World) -> None:
 
 
 @pytest.mark.parity(10)
+@pytest.mark.acceptance("P-07")
 async def test_a_member_who_is_removed_builds_no_more(world: World) -> None:
     """What was begun goes on to be shown; the next push sets nothing off, because the knot is left."""
     rkey = world.add_member(ALICE)
@@ -111,6 +117,7 @@ async def test_a_member_who_is_removed_builds_no_more(world: World) -> None:
 
 
 @pytest.mark.parity(22, 76)
+@pytest.mark.acceptance("A-02")
 async def test_pushes_of_two_days_are_built_when_we_are_back(tmp_path: Path) -> None:
     """The knot's stream is followed from where we left it; nothing is built twice."""
     async with World(tmp_path) as world:
@@ -124,7 +131,63 @@ async def test_pushes_of_two_days_are_built_when_we_are_back(tmp_path: Path) -> 
         assert await world.statuses(2) == [{"ci.yml": "success"}] * 2
 
 
+@pytest.mark.parity(19, 21)
+@pytest.mark.acceptance("P-02")
+async def test_a_knot_that_is_heard_again_is_heard_from_now_on(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The repo leaves, and comes back after a month of pushes: none of them is built, the next one is."""
+    monkeypatch.setattr("router.spindle.knots.A_LITTLE_BEFORE", 0)
+    await world.ours()
+    world.push()
+    await world.statuses()
+    world.choose(spindle=None)
+    await world.until(lambda: not world.knot.log.attended.is_set())
+    for number in range(3):
+        world.push(sha=f"{number}c" * 20)
+    world.choose()
+    await world.until(world.knot.log.attended.is_set)
+    world.push(sha=OTHER)
+
+    async def commits() -> list[str]:
+        found = [one["commit"] for one in await world.pipelines()]
+        return found if OTHER in found else []
+
+    assert await world.until(commits) == [OTHER, NEW]
+
+
+@pytest.mark.parity(10, 39)
+async def test_a_member_who_was_removed_while_we_were_away_builds_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Jetstream tells nothing of it; the knot has kept their pushes, and the owner's server says who is a member, later."""
+    async with World(tmp_path) as world:
+        await world.start()
+        rkey = world.add_member(ALICE)
+        world.choose()
+        await world.until(world.knot.log.attended.is_set)
+        world.push()
+        await world.statuses()
+        await world.stop()
+        world.pds.jetstream = None
+        world.pds.delete(OWNER, "sh.tangled.spindle.member", rkey)
+        world.push(sha=OTHER)
+        once = Reconcile.once
+
+        def pushes() -> list[Any]:
+            """The push as it is held, and as it is complete."""
+            return [plan for event, plan, _ in world.told.plans if event.nsid == "sh.tangled.git.refUpdate"]
+
+        async def slowly(reconcile: Reconcile) -> None:
+            await world.until(pushes)
+            await once(reconcile)
+
+        monkeypatch.setattr(Reconcile, "once", slowly)
+        await world.start()
+        await world.until(lambda: len(pushes()) == 2)
+        assert [one["workflows"][0]["status"] for one in await world.pipelines()] == ["cancelled", "success"]
+
+
 @pytest.mark.parity(32, 33)
+@pytest.mark.acceptance("A-03")
 async def test_what_asks_for_no_build_gets_none(world: World) -> None:
     """skip-ci, a ref that is deleted, a branch that no workflow is for; then one that is."""
     await world.ours()
@@ -184,6 +247,7 @@ async def events(world: World, cursor: int = 0) -> list[Any]:
 
 
 @pytest.mark.parity(23, 57)
+@pytest.mark.acceptance("A-02", "P-03")
 async def test_a_knot_of_both_generations_makes_one_run(world: World) -> None:
     """Shown once in today's appview, and announced to older ones under the knot's own name too."""
     await world.ours()
@@ -296,6 +360,7 @@ async def test_a_run_by_hand(world: World) -> None:
 
 
 @pytest.mark.parity(71, 72)
+@pytest.mark.acceptance("A-08", "P-14")
 async def test_only_fresh_tokens_of_the_right_key_count(world: World) -> None:
     """Once, for this method, for this spindle, in time; a key that was exchanged is looked up again."""
     await world.ours()
@@ -398,8 +463,12 @@ async def test_explain_says_why_nobody_was_to_act(
     world.push(pushOptions=["skip-ci"])
     pull(world, EVE, OTHER)
     await world.until(world.pipelines)
+    world.push(sha="e5" * 20)
+    await world.statuses(2)
     await world.stop()
     monkeypatch.chdir(world.folder)
-    for number, said in (("1", "The push asks for no CI (skip-ci)."), ("2", "waits for approval")):
-        code = await asyncio.to_thread(main, ["explain", "--event-id", number])
-        assert (code, said in capsys.readouterr().out) == (0, True)
+    codes = [await asyncio.to_thread(main, ["explain", "--event-id", number]) for number in ("1", "2")]
+    assert codes == [0, 0]
+    told = capsys.readouterr().out
+    assert "The push asks for no CI (skip-ci)." in told
+    assert "waits for approval" in told

@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING
 import pytest
 from aiohttp import web
 
+from router.core.model import changed
 from router.demo.directory import Directory as DemoDirectory
 from router.demo.directory import Identity
 from router.demo.knot import Knot, KnotRepo
 from router.demo.server import Server
+from router.egress import Egress
 from router.engine.directory import Directory
 from router.host import Host
-from router.http import open_session
+from router.http import open_outside, open_session
 from router.testing import FakeClock
 from tests.engine.way.parts import ALICE, HELLO, Told, push
 
@@ -111,7 +113,7 @@ async def test_a_knot_cannot_give_an_event_another_owner(store: Store, time: Fak
 async def test_a_knot_that_does_not_say_is_not_asked_each_time(store: Store, time: FakeClock, told: Told) -> None:
     """A repo that it does not know is asked about again after ten minutes, and not before."""
     async with directory(store, time, told) as (made, _, knot):
-        unknown = replace(push(), fields={**push().fields, "repo": {"did": "did:plc:unknownunknownunknown22"}})
+        unknown = changed(push(), fields={**push().fields, "repo": {"did": "did:plc:unknownunknownunknown22"}})
         for _ in range(3):
             assert "name" not in (await made.complete(unknown)).fields["repo"]
         assert len(knot.requests) == 1
@@ -173,3 +175,15 @@ async def test_no_more_repos_are_remembered_than_have_room(
             event = push(named=False, repo=did)
             assert (await made.complete(event)).fields["repo"]["name"] == "hello"
         assert len(made._repos) <= 3
+
+
+@pytest.mark.threat("S-07")
+async def test_a_knot_that_only_a_record_names_is_called_as_a_stranger(store: Store, time: FakeClock, told: Told) -> None:
+    """It answered from a public address when it was heard from; its name may lead inside by now."""
+    async with directory(store, time, told) as (made, _, knot), open_outside(Egress()) as guarded:
+        made.host = replace(made.host, guarded=guarded)
+        host = knot.url.removeprefix("http://")
+        made.knots = {}
+        event = push(named=False, knot=host)
+        assert (await made.complete(event)) == event
+        assert not knot.requests
