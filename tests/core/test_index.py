@@ -18,7 +18,7 @@ from tests.core.conftest import ALICE, BOB, CORE, PUSH, event, pushed, read
 from tests.core.test_slow_evaluator import CONDITIONS, WORDS, asked_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from router.core.model import Event
     from router.core.rulebook import Rulebook
@@ -187,7 +187,7 @@ def _speaks_of(rule: Any, view: View) -> bool:
 
 def many(number: int) -> dict[str, Any]:
     """Rules of all kinds, each for a repo, a branch, a path, a person or a number of its own; the first is what happens."""
-    kinds = [
+    kinds: list[Callable[[int], dict[str, Any]]] = [
         lambda n: {"repo": f"@alice.example/core{n}", "branch": "main"},
         lambda n: {"repo": f"did:plc:repo{n:020}", "branch": {"not": "main"}},
         lambda n: {"branch": f"release/{n}/**", "not": {"trust": "unknown"}},
