@@ -42,7 +42,13 @@ def _remembered(settings: Config) -> Mapping[str, SourceRow]:
 def _rows(settings: Config, remembered: Mapping[str, SourceRow]) -> list[dict[str, Any]]:
     kinds: dict[str, str | None] = {source.name: source.kind for source in settings.sources}
     names = dict.fromkeys((*kinds, *remembered))
-    return [_row(name, kinds.get(name), remembered.get(name)) for name in names]
+    return [_row(name, kinds.get(name) or _of_spindle(name), remembered.get(name)) for name in names]
+
+
+def _of_spindle(name: str) -> str | None:
+    """A spindle's own sources have a colon in their names, which none in router.yaml may have."""
+    before, colon, after = name.partition(":")
+    return (after if before == "spindle" else before) if colon else None
 
 
 def _row(name: str, kind: str | None, row: SourceRow | None) -> dict[str, Any]:
