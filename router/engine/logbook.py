@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from router.core.errors import RouterError
+from router.core.errors import RouterError, StoreFull
 from router.core.model import LogLine
 from router.provider import Logs
 
@@ -99,7 +100,8 @@ class Logbook:
             said = LogLine(step=0, part="said", text=f"[the log cannot be read: {error}]", system=True)
             return [said] if over else []
         if over and lines:
-            await self.store.write_log(run.delivery, run.run, 0, lines)
+            with suppress(StoreFull):  # its provider has them still
+                await self.store.write_log(run.delivery, run.run, 0, lines)
         return lines
 
     async def _ask(self, run: Run, provider: Logs) -> Sequence[LogLine]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from router.core.errors import BadInput, RouterError
 from router.core.model import Entry
+from router.engine.crash import crash_point
 from router.provider import Follows, Hears, Places, Refused
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ class Webhooks:
             return 400, f"{error}\n"
         except RouterError as error:
             return 503, f"{error}\n"
+        crash_point("after_webhook")
         for news in told:
             await self._tell(name, news, guest.provider)
         return 200, "ok\n"
@@ -83,6 +85,7 @@ class Webhooks:
             exit_code=report.exit_code,
             url=report.url,
         )
+        crash_point("before_told")
         for told in await self.store.tell([entry], now):
             self.observer.reported(told)
             self.bell.ring()
