@@ -430,7 +430,7 @@ async def test_a_rebuild_is_a_run_of_its_own(world: World, ci: Ci) -> None:
 @pytest.mark.parity(31)
 @pytest.mark.parametrize("quiet", [f", silent: [{CORE}]", ", unmatched: silent", "", "rules"])
 async def test_who_wants_no_word_gets_none(tmp_path: Path, quiet: str) -> None:
-    """A push that nobody builds is not told of where the operator says so: of a repo, of all, or in the ruleset that is for it."""
+    """A push that nobody builds is not told of where the operator says so: of a repo, of all, or in its ruleset."""
     text = f"unmatched: silent\n{NEVER}" if quiet == "rules" else NEVER
     async with World(tmp_path, rules=text, settings=quiet if quiet != "rules" else "") as world:
         await world.start()
