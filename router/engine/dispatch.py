@@ -143,7 +143,9 @@ class Dispatch:
     async def _sweep(self) -> None:
         """Take back what was claimed and never settled. What is under way here is not that, however far a clock leapt."""
         self._swept = self.host.clock.now()
-        await self.store.recover(self._swept, [delivery.id for delivery in self._running.values()])
+        lost = await self.store.recover(self._swept, [delivery.id for delivery in self._running.values()])
+        if lost:
+            self.observer.recovered(lost)
 
     def _done(self, task: asyncio.Task[None]) -> None:
         del self._running[task]
@@ -152,6 +154,7 @@ class Dispatch:
             self.observer.fault("dispatch", "A delivery could not be settled; its lease will run out.", error)
 
     async def deliver(self, claim: Claim) -> None:
+        self.observer.claimed(claim.delivery)
         begun = time.monotonic()
         try:
             outcome = await self._outcome(claim)

@@ -222,6 +222,8 @@ class Intake:
                 self.observer.bad_frame(arrival.source, arrival.bad)
             if arrival.event is not None and arrival.plan is not None:
                 self.observer.planned(arrival.event, arrival.plan, result.fresh)
+            for delivery, why in result.held:
+                self.observer.held(delivery, why)
             for entry in result.entries:
                 self.observer.reported(entry)
         # A status that was heard rings too: a router that drains waits until all are, and they may lead to no delivery.
