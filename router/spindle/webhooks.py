@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from router.core.errors import BadInput, RouterError
 from router.core.model import Entry
+from router.engine.crash import crash_point
 from router.provider import Follows, Hears, Refused
 
 if TYPE_CHECKING:
@@ -80,6 +81,7 @@ class Webhooks:
             exit_code=report.exit_code,
             url=report.url,
         )
+        crash_point("before_told")
         for told in await self.store.tell([entry], now):
             self.observer.reported(told)
             self.bell.ring()

@@ -195,6 +195,7 @@ def test_the_address_of_the_api_is_one(url: str) -> None:
 # What the answers mean
 
 
+@pytest.mark.fault("T-23")
 @pytest.mark.parametrize(
     ("reply", "kind"),
     [
@@ -244,6 +245,7 @@ async def test_what_a_stranger_wrote_moves_no_cursor(peer: Peer, lent: Host) -> 
     assert len(str(error)) < 400
 
 
+@pytest.mark.fault("T-23")
 @pytest.mark.parametrize(
     ("reply", "seconds"),
     [
@@ -313,6 +315,7 @@ async def test_builds_of_others_are_not_the_deliverys(peer: Peer, lent: Host, bu
     assert await find(lent, peer.url) is None
 
 
+@pytest.mark.fault("T-24")
 @pytest.mark.parametrize(
     "reply",
     [

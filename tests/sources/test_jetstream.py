@@ -64,6 +64,7 @@ async def test_first_contact_is_live(
     assert peer.cursors() == [None, str(NOW)]
 
 
+@pytest.mark.fault("T-18")
 @pytest.mark.parity(14)
 async def test_a_reconnect_goes_back_a_little(
     host: Host, seen: Remembering, peer: Peer, visit: type[Visit], take: Take
@@ -75,6 +76,7 @@ async def test_a_reconnect_goes_back_a_little(
     assert [one.cursor for one in heard] == [NOW, NOW, NOW, NOW + 1]
 
 
+@pytest.mark.fault("T-22")
 async def test_another_host_takes_over_with_an_overlap(
     host: Host,
     seen: Remembering,
@@ -91,6 +93,7 @@ async def test_another_host_takes_over_with_an_overlap(
     assert second.cursors() == [str(NOW - 60 * SECOND), str(NOW + 1 - 5 * SECOND)]
 
 
+@pytest.mark.fault("T-22")
 async def test_hosts_are_tried_around(
     host: Host, seen: Remembering, peers: Callable[[], Awaitable[Peer]], visit: type[Visit], take: Take
 ) -> None:
