@@ -38,6 +38,7 @@ from router.provider import Follows
 from router.reload import Reload
 from router.scrape import Scrape
 from router.sections import PLC
+from router.systemd import Systemd, stuck
 from router.watch import Watch
 from router.web import admin
 from router.web.desk import Desk
@@ -143,6 +144,7 @@ class Router:
         self.retention = Retention(store, host.clock, observer, config.store.keep)
         self.listening = Listening(self.intake, host, observer)
         self.following: dict[str, tuple[Follow, asyncio.Task[None]]] = {}
+        self.systemd = Systemd()
         self.reload: Reload | None = None
         self.asked = asyncio.Event()
         self.learned = asyncio.Event()
@@ -215,11 +217,13 @@ class Router:
                 hearing = [*hearing, *(group.create_task(job, name=name) for name, job in self.spindle.jobs())]
             echo = group.create_task(self.intake.listen(Echo(self.store, self.bell)), name="source spindle")
             delivering = group.create_task(self.dispatch.run(stop), name="dispatch")
+            self._ready()
             reloading = [group.create_task(job, name="reload") for job in self._reloading()]
             if drain:
                 await drained(stop, hearing, self.store, self.bell)
                 stop.set()
             await stop.wait()
+            self.systemd.stopping()
             self.listening.stop()
             for task in (*reloading, *hearing, echo):
                 task.cancel()
@@ -252,6 +256,7 @@ class Router:
         if isinstance(self.host.scribe, StoreScribe):
             yield self.host.scribe.run(self.store)
         yield self.pulse.run()
+        yield self.systemd.watch(self._stuck)
         yield from self._answering()
         yield self.retention.run()
         yield Cancelling(self.guests, self.dispatch, self.store, self.bell, self.observer, self.host.clock).run()
@@ -279,6 +284,14 @@ class Router:
         if self.config.admin.listen:
             yield admin.serve_address(desk, self.config.admin, self._serving)
 
+    def _ready(self) -> None:
+        self.systemd.ready(f"{len(self.config.sources)} sources, {len(self.intake.rulebook.rules)} rules.")
+
+    async def _stuck(self) -> str:
+        """What keeps the router from its work: not its peers, which a restart would not mend."""
+        patience = max(self.systemd.every, 1.0)
+        return await stuck({"The store": lambda: self.store.cursor(Echo.name)}, patience)
+
     def _serving(self, address: str) -> None:
         self.observer.source("admin", "up", f"Answering operators on {address}.")
 
@@ -291,7 +304,9 @@ class Router:
         while True:
             await self.asked.wait()
             self.asked.clear()
+            self.systemd.reloading()
             await reload.again()
+            self._ready()
 
     def keep_handles(self, *, at_once: bool = False) -> None:
         """Keep the handles of the rules as they are now; `at_once` asks for those that nobody asked for yet."""

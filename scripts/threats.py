@@ -10,7 +10,13 @@ from __future__ import annotations
 from scripts.catalogue import ROOT, Catalogue
 
 #: Id, what happens, and what the router does.
-ROWS: list[tuple[int | str, str, str]] = []
+ROWS: list[tuple[int | str, str, str]] = [
+    (
+        "S-22",
+        "Somebody on the network, or a web site in an operator's browser, asks the admin API",
+        "A Unix socket of its owner; TCP only if configured, with a token unless on loopback; `Host` and `Origin` are checked.",
+    ),
+]
 _HEAD = """\
 <!-- Made by `make reference`; changes belong into scripts/threats.py. -->
 

@@ -115,7 +115,7 @@ class LogObserver(Silent):
 
     def operated(self, verb: str, kind: str, names: Sequence[str], who: str) -> None:
         for name in names:
-            self.log.info("operator " + verb, **{kind: name, **self._of.get(name, {})}, who=who)
+            self.log.info("operator", did=verb, **{kind: name, **self._of.get(name, {})}, who=who)
 
     def recovered(self, count: int) -> None:
         self.log.warning("deliveries recovered", count=count, reason="Their process is gone: each is looked up first.")

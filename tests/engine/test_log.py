@@ -142,7 +142,7 @@ def test_a_status_that_comes_later_says_of_what_it_is(out: io.StringIO) -> None:
     observer.held(delivery(), "deduplicated")
     told = lines(out)[1:]
     assert [line["event"] for line in told] == [
-        *("delivery planned", "delivery attempted", "status", "operator retry", "delivery held")
+        *("delivery planned", "delivery attempted", "status", "operator", "delivery held")
     ]
     assert {(line["event_id"], line["rule"], line["delivery"]) for line in told} == {("1", "a/b", "d" * 32)}
 
