@@ -113,6 +113,9 @@ class LogObserver(Silent):
         about = self._of.get(entry.delivery, {}) | ({"error": entry.error} if entry.error else {})
         self.log.info("status", **{"delivery": entry.delivery, **about}, workflow=entry.workflow, status=str(entry.status))
 
+    def disk(self, state: str, sentence: str) -> None:
+        getattr(self.log, "error" if state == "full" else "info")("disk " + state, reason=sentence)
+
     def operated(self, verb: str, kind: str, names: Sequence[str], who: str) -> None:
         for name in names:
             self.log.info("operator", did=verb, **{kind: name, **self._of.get(name, {})}, who=who)
