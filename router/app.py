@@ -59,6 +59,8 @@ if TYPE_CHECKING:
 
 #: Seconds after which events that could not be decided are planned again even if nothing new is known to be known.
 PLAN_AGAIN = 600.0
+#: Seconds that the store, and deliveries while there is a free place, may stand still before systemd hears no sign of life.
+PATIENCE = 20.0
 #: Seconds for which a start waits for the handles that rules name.
 RESOLVE_WITHIN = 10.0
 
@@ -145,12 +147,12 @@ class Router:
         self.retention = Retention(store, host.clock, observer, config.store.keep)
         self.listening = Listening(self.intake, host, observer)
         self.following: dict[str, tuple[Follow, asyncio.Task[None]]] = {}
-        self.systemd = Systemd()
         self.reload: Reload | None = None
         self.asked = asyncio.Event()
         self.learned = asyncio.Event()
         self.spindle = self._spindle()
         self.group = asyncio.TaskGroup()
+        self.systemd = Systemd()
         #: What goes on until the last delivery is told of.
         self._telling: list[asyncio.Task[None]] = []
         self._keeping: asyncio.Task[None] | None = None
@@ -218,8 +220,8 @@ class Router:
                 hearing = [*hearing, *(group.create_task(job, name=name) for name, job in self.spindle.jobs())]
             echo = group.create_task(self.intake.listen(Echo(self.store, self.bell)), name="source spindle")
             delivering = group.create_task(self.dispatch.run(stop), name="dispatch")
-            self._ready()
             reloading = [group.create_task(job, name="reload") for job in self._reloading()]
+            self.systemd.ready(self._said())
             if drain:
                 await drained(stop, hearing, self.store, self.bell)
                 stop.set()
@@ -287,14 +289,6 @@ class Router:
         if self.config.admin.listen:
             yield admin.serve_address(desk, self.config.admin, self._serving)
 
-    def _ready(self) -> None:
-        self.systemd.ready(f"{len(self.config.sources)} sources, {len(self.intake.rulebook.rules)} rules.")
-
-    async def _stuck(self) -> str:
-        """What keeps the router from its work: not its peers, which a restart would not mend."""
-        patience = max(self.systemd.every, 1.0)
-        return await stuck({"The store": lambda: self.store.cursor(Echo.name)}, patience)
-
     def _serving(self, address: str) -> None:
         self.observer.source("admin", "up", f"Answering operators on {address}.")
 
@@ -309,7 +303,18 @@ class Router:
             self.asked.clear()
             self.systemd.reloading()
             await reload.again()
-            self._ready()
+            self.systemd.ready(self._said())
+
+    def _said(self) -> str:
+        return f"{len(self.intake.rulebook.rules)} rules, {len(self.config.sources)} sources."
+
+    async def _stuck(self) -> str:
+        if self.dispatch.stands(PATIENCE):
+            return f"Nothing was looked for that is due, for {PATIENCE:g} s."
+        return await stuck({"The store": self._store_answers}, PATIENCE)
+
+    async def _store_answers(self) -> None:
+        await self.store.cursor("")
 
     def keep_handles(self, *, at_once: bool = False) -> None:
         """Keep the handles of the rules as they are now; `at_once` asks for those that nobody asked for yet."""

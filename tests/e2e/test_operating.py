@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import signal
-import socket
+import subprocess
 import urllib.error
 import urllib.request
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.e2e.processes import RULES, push, until
+from tests.e2e.processes import ROUTER, RULES, push, until
 
 if TYPE_CHECKING:
     from tests.e2e.processes import Network, Router
@@ -57,6 +55,8 @@ def test_an_operators_night(network: Network, router: Router) -> None:
     assert listener.ask("/livez", token="")[0] == 200
     assert listener.ask("/metrics", token="")[0] == 401
     assert router.cli("status")["ready"]
+    alive = subprocess.run([ROUTER, "status", "--alive"], cwd=router.folder, capture_output=True, check=False, text=True)
+    assert (alive.returncode, alive.stdout) == (0, "")
 
     assert router.cli("rules", "pause", "build/build") == {"changed": ["build/build"]}
     network.ask("emit", on="knot-a", frame=push(sha(1)))
@@ -91,32 +91,6 @@ def test_an_operators_night(network: Network, router: Router) -> None:
     assert router.cli("sources", "resume", "knot-a") == {"changed": ["knot-a"]}
     until(lambda: len(router.cli("events", "list", "--rule", "build/build")) == 2, "what came meanwhile to be heard")
     assert router.stop() == 0
-
-
-def test_systemd_is_told(network: Network, router: Router) -> None:
-    """Ready once it listens, alive while the store answers, reloading, and stopping."""
-    told: list[str] = []
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as heard:
-        heard.bind(str(router.folder / "notify"))
-        heard.settimeout(0.05)
-
-        def hears(wanted: str) -> bool:
-            with contextlib.suppress(TimeoutError):
-                told.extend(heard.recv(4096).decode().splitlines())
-            return wanted in told
-
-        router.start(NOTIFY_SOCKET=str(router.folder / "notify"), WATCHDOG_USEC="200000")
-        until(lambda: hears("READY=1"), "the router to be ready")
-        assert "STATUS=3 sources, 3 rules." in told
-        until(lambda: hears("WATCHDOG=1"), "a sign of life")
-        told.clear()
-        assert router.process is not None
-        router.process.send_signal(signal.SIGHUP)
-        until(lambda: hears("READY=1"), "the reload to be over")
-        assert "RELOADING=1" in told
-        router.process.terminate()
-        until(lambda: hears("STOPPING=1"), "the router to stop")
-        assert router.wait() == 0
 
 
 def test_what_needs_a_token_does_not_start_with_a_short_one(network: Network, router: Router) -> None:
