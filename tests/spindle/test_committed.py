@@ -15,7 +15,7 @@ import pytest
 
 from router.engine.store import connection
 from router.engine.store.sqlite import SqliteStore
-from router.web.admin import DISCARD, RETRY, address, socket_path
+from router.web.unix import address, socket_path
 from tests.spindle import test_building
 from tests.spindle.test_building import FILES, of
 from tests.spindle.world import ALICE, CORE, NEW, RULES, World
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from router.demo.ci import Ci
 
 ci, world, secrets_of_the_operator = test_building.ci, test_building.world, test_building.secrets_of_the_operator
+RETRY, DISCARD = "/api/v1/deliveries/retry", "/api/v1/deliveries/discard"
 #: Seconds that a commit takes.
 SLOW = 0.15
 

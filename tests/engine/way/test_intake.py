@@ -54,6 +54,21 @@ async def test_a_source_is_asked_to_go_on_where_it_was(engine: Engine) -> None:
     assert (first.asked, second.asked) == ([None], [42])
 
 
+async def test_the_bell_rings_for_what_is_committed(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever wakes by it finds the delivery: it rings after the commit, once, and not before."""
+    accept, rung = engine.store.accept, list[int]()
+
+    async def watched(arrivals: Any, now: int) -> Any:
+        accepted = await accept(arrivals, now)
+        rung.append(engine.bell.count)
+        return accepted
+
+    monkeypatch.setattr(engine.store, "accept", watched)
+    await engine.hear(push())
+    assert rung == [0]
+    assert engine.bell.count == 1
+
+
 async def test_batches_form_while_a_commit_is_under_way(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two thousand events from a source that never waits take few commits, each bounded, in order."""
     sizes: list[int] = []
@@ -90,6 +105,7 @@ async def test_a_source_that_breaks_starts_again_and_loses_nothing(engine: Engin
     assert len(await engine.store.deliveries()) == 2
 
 
+@pytest.mark.acceptance("A-11")
 async def test_a_store_that_fails_ends_the_router(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     """No source goes on, and no cursor moves, over a store that does not remember."""
 
