@@ -87,7 +87,10 @@ class LogObserver(Silent):
     def planned(self, event: Event, plan: Plan, fresh: bool) -> None:  # noqa: FBT001
         bound = self.log.bind(source=event.source, event_id=event.id, nsid=event.nsid)
         for trouble in plan.troubles:
-            bound.warning("rule not decided", rule=trouble.rule, reason=trouble.sentence, undecided=trouble.undecided)
+            # Without a rule it is of the event: what is held until it is complete, or was refused, is nobody's mistake.
+            level, word = (logging.WARNING, "rule not decided") if trouble.rule else (logging.INFO, "event waits")
+            word = word if trouble.rule or trouble.undecided else "event refused"
+            bound.log(level, word, rule=trouble.rule, reason=trouble.sentence, undecided=trouble.undecided)
         if not fresh:
             bound.debug("event known already")
             return
