@@ -8,6 +8,7 @@ gets it again only where doing it twice does no harm.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
@@ -151,6 +152,7 @@ class Dispatch:
             self.observer.fault("dispatch", "A delivery could not be settled; its lease will run out.", error)
 
     async def deliver(self, claim: Claim) -> None:
+        begun = time.monotonic()
         try:
             outcome = await self._outcome(claim)
         except asyncio.CancelledError:
@@ -159,6 +161,7 @@ class Dispatch:
                 raise
             receipt = Receipt(id=claim.delivery.id, status=Status.CANCELLED, error=why)
             outcome = replace(_made(receipt), entries=_entries(claim.delivery, _made(receipt), self.host.clock.now()))
+        self.observer.took(claim.delivery, time.monotonic() - begun)
         if await self.store.settle(claim, outcome, self.host.clock.now()):
             self.observer.attempted(claim.delivery, outcome)
             for entry in outcome.entries:

@@ -194,6 +194,24 @@ class SourceRow:
     last_bad: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hits:
+    """How many events a rule matched, whether or not they are kept, and when the last of them was heard."""
+
+    count: int
+    last: Micros
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backlog:
+    """How many events are undecided; since when the delivery has been due that waits the longest, None where none is; and how
+    many deliveries a gate held back, ever."""
+
+    undecided: int
+    due: Micros | None
+    skipped: int
+
+
 class Store(Protocol):
     """Used from the event loop. Closed by `close()`, which finishes what was asked before."""
 
@@ -256,9 +274,9 @@ class Store(Protocol):
         that changed."""
 
     async def deliveries(
-        self, *, state: State | None = None, rule: str = "", repo: str = "", limit: int = 50
+        self, *, state: State | None = None, rule: str = "", repo: str = "", event: int = 0, limit: int = 50
     ) -> Sequence[DeliveryRow]:
-        """Newest first, without options, attempts and statuses."""
+        """Newest first, without options, attempts and statuses. `event` is a number."""
 
     async def delivery(self, delivery_id: str) -> DeliveryRow | None:
         """One, whole; an unambiguous prefix of at least 6 characters will do."""
@@ -266,8 +284,10 @@ class Store(Protocol):
     async def event_of(self, delivery_id: str) -> Event | None:
         """The event that a delivery came from."""
 
-    async def events(self, *, nsid: str = "", repo: str = "", matched: bool = False, limit: int = 50) -> Sequence[EventRow]:
-        """Newest first."""
+    async def events(
+        self, *, nsid: str = "", repo: str = "", rule: str = "", matched: bool = False, before: int = 0, limit: int = 50
+    ) -> Sequence[EventRow]:
+        """Newest first; with `before`, those whose number is smaller."""
 
     async def events_since(self, since: Micros, after: int = 0, limit: int = 500) -> Sequence[EventRow]:
         """Events that were heard at `since` or later and whose number is greater than `after`, oldest first."""
@@ -373,5 +393,21 @@ class Store(Protocol):
 
     async def counts(self) -> Mapping[str, int]:
         """Deliveries by state."""
+
+    async def pause(self, kind: str, name: str, now: Micros) -> bool:
+        """A `source` is not to be heard, or a `rule` not to be acted on: its deliveries are not claimed. False where that is so
+        already."""
+
+    async def resume(self, kind: str, name: str) -> bool:
+        """False where it is not paused."""
+
+    async def paused(self, kind: str) -> Mapping[str, Micros]:
+        """Names, and since when."""
+
+    async def hits(self) -> Mapping[str, Hits]:
+        """By rule id, of rules that ever matched."""
+
+    async def backlog(self, now: Micros) -> Backlog:
+        """What has to be done and is not. Deliveries of paused rules do not count."""
 
     async def close(self) -> None: ...

@@ -9,23 +9,38 @@ from typing import TYPE_CHECKING, TypeVar
 
 from router.core.errors import StoreError
 from router.engine.crash import crash_point
-from router.engine.store import connection, journal, lists, logs, mirror, once, outbox, pipelines, retention, runs, sealed
+from router.engine.store import (
+    connection,
+    journal,
+    lists,
+    logs,
+    mirror,
+    once,
+    operator,
+    outbox,
+    pipelines,
+    retention,
+    runs,
+    sealed,
+)
 from router.engine.store.arrivals import accept
 from router.engine.store.facts import facts, remember
 from router.engine.store.lock import Lock
 from router.engine.store.writer import PATIENCE, Work, Writer
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from router.core.model import Entry, Event, LogLine, Micros, Outcome, Pipeline, Receipt, RecordChange, State, Tree
     from router.engine.store.base import (
         Accepted,
         Announcement,
         Arrival,
+        Backlog,
         Claim,
         DeliveryRow,
         EventRow,
+        Hits,
         OpenReceipt,
         Run,
         SealedSecret,
@@ -76,6 +91,10 @@ class SqliteStore:
         self._lock = lock
         self._read_only = read_only
         self._session = chance.token_hex(8)
+
+    def committed(self, told: Callable[[float], object]) -> None:
+        """Have `told` called with the seconds that each commit took, on another thread."""
+        self._writer.committed = told
 
     async def close(self) -> None:
         try:
@@ -133,9 +152,9 @@ class SqliteStore:
         return await self._write(partial(outbox.discard, ids=ids, reason=reason, now=now))
 
     async def deliveries(
-        self, *, state: State | None = None, rule: str = "", repo: str = "", limit: int = 50
+        self, *, state: State | None = None, rule: str = "", repo: str = "", event: int = 0, limit: int = 50
     ) -> Sequence[DeliveryRow]:
-        return await self._read(partial(lists.deliveries, state=state, rule=rule, repo=repo, limit=limit))
+        return await self._read(partial(lists.deliveries, state=state, rule=rule, repo=repo, event=event, limit=limit))
 
     async def delivery(self, delivery_id: str) -> DeliveryRow | None:
         return await self._read(partial(lists.delivery, beginning=delivery_id))
@@ -143,8 +162,11 @@ class SqliteStore:
     async def event_of(self, delivery_id: str) -> Event | None:
         return await self._read(partial(lists.event_of, delivery_id=delivery_id))
 
-    async def events(self, *, nsid: str = "", repo: str = "", matched: bool = False, limit: int = 50) -> Sequence[EventRow]:
-        return await self._read(partial(lists.events, nsid=nsid, repo=repo, matched=matched, limit=limit))
+    async def events(
+        self, *, nsid: str = "", repo: str = "", rule: str = "", matched: bool = False, before: int = 0, limit: int = 50
+    ) -> Sequence[EventRow]:
+        wanted = partial(lists.events, nsid=nsid, repo=repo, rule=rule, matched=matched, before=before, limit=limit)
+        return await self._read(wanted)
 
     async def events_since(self, since: Micros, after: int = 0, limit: int = 500) -> Sequence[EventRow]:
         return await self._read(partial(lists.events_since, since=since, after=after, limit=limit))
@@ -244,6 +266,21 @@ class SqliteStore:
 
     async def counts(self) -> Mapping[str, int]:
         return await self._read(lists.counts)
+
+    async def pause(self, kind: str, name: str, now: Micros) -> bool:
+        return await self._write(partial(operator.pause, kind=kind, name=name, now=now))
+
+    async def resume(self, kind: str, name: str) -> bool:
+        return await self._write(partial(operator.resume, kind=kind, name=name))
+
+    async def paused(self, kind: str) -> Mapping[str, Micros]:
+        return await self._read(partial(operator.paused, kind=kind))
+
+    async def hits(self) -> Mapping[str, Hits]:
+        return await self._read(operator.hits)
+
+    async def backlog(self, now: Micros) -> Backlog:
+        return await self._read(partial(operator.backlog, now=now))
 
     async def _read(self, work: Work[T]) -> T:
         return await self._writer.do(work, writes=False)

@@ -60,6 +60,8 @@ class Writer:
         self._loop = asyncio.get_running_loop()
         self._opened: asyncio.Future[Any] = self._loop.create_future()
         self._ended: asyncio.Future[Any] = self._loop.create_future()
+        #: Told how many seconds each commit that wrote took, on the writer's thread.
+        self.committed: Callable[[float], object] | None = None
         self._closing = False
         self._last = False
         self._broken: StoreBroken | None = None
@@ -97,7 +99,10 @@ class Writer:
             return
         self._tell(self._opened, None, None)
         while batch := self._take():
+            begun = time.monotonic()
             self._commit(connection, batch)
+            if self.committed is not None and any(one.writes for one in batch):
+                self.committed(time.monotonic() - begun)
             answers = [(one.answer, one.result, one.error) for one in batch]
             self._call(_answer, answers)
             del batch, answers
