@@ -43,7 +43,7 @@ check: lint types test mutants ## Everything that CI runs.
 
 reference: $(STAMP) ## Make docs/reference anew from the code.
 	@$(BIN)/python scripts/reference.py
-	@for page in parity faults threats; do $(BIN)/python -m scripts.$$page || exit 1; done
+	@for page in acceptance parity faults threats; do $(BIN)/python -m scripts.$$page || exit 1; done
 	@$(BIN)/python -m scripts.mutants --write
 
 wheel: $(STAMP) ## Build the wheel into dist/.

@@ -23,6 +23,7 @@ from router.engine.echo import Echo
 from router.engine.follow import Follow
 from router.engine.intake import Intake
 from router.engine.pulse import Pulse
+from router.engine.relief import Relief
 from router.engine.retention import Retention
 from router.engine.scribe import StoreScribe
 from router.engine.store.sqlite import open_store
@@ -78,7 +79,7 @@ async def run(
     cannot be used.
     """
     async with AsyncExitStack() as opened:
-        store = await open_store(config.store_path)
+        store = await open_store(config.store_path, ballast=config.store.ballast)
         opened.push_async_callback(store.close)
         http = await opened.enter_async_context(open_session())
         clock = SystemClock()
@@ -253,6 +254,8 @@ class Router:
         yield self.pulse.run()
         yield from self._answering()
         yield self.retention.run()
+        yield Relief(self.store, self.retention, self.bell, self.host.clock, self.observer).run()
+        yield self.store.failed()
         yield Cancelling(self.guests, self.dispatch, self.store, self.bell, self.observer, self.host.clock).run()
 
     def _answering(self) -> Iterator[Coroutine[Any, Any, None]]:

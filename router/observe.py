@@ -33,6 +33,9 @@ class Observer(Protocol):
     def reported(self, entry: Entry) -> None:
         """A status is in the journal."""
 
+    def disk(self, state: str, sentence: str) -> None:
+        """The disk under the store is `full` (nothing new is heard meanwhile), or `well` again."""
+
     def reloaded(self, ok: bool, sentence: str, found: Sequence[Problem] = (), kept: Sequence[str] = ()) -> None:  # noqa: FBT001
         """Configuration and rules were read again, and are in force (`ok`) or were refused whole. `found` are all problems;
         `kept` says what only a restart will change."""
@@ -55,6 +58,8 @@ class Silent:
     def took(self, delivery: Delivery[Tree], seconds: float) -> None: ...
 
     def reported(self, entry: Entry) -> None: ...
+
+    def disk(self, state: str, sentence: str) -> None: ...
 
     def reloaded(self, ok: bool, sentence: str, found: Sequence[Problem] = (), kept: Sequence[str] = ()) -> None: ...  # noqa: FBT001
 

@@ -16,7 +16,7 @@ from router.core.errors import BadInput
 from router.core.problems import Place
 from router.library import Entry
 from router.secret import Secret
-from router.settings import Closed, Duration
+from router.settings import Closed, Duration, Size
 
 DEFAULT_FILE = "router.yaml"
 DEFAULT_RULES = ("./rules",)
@@ -53,11 +53,13 @@ def _networks(networks: list[str]) -> list[str]:
 
 class StoreSection(Closed):
     """`record` says which events are kept when no rule matched: those that some rule is about (`wanted`), or all. `keep` is for
-    how long events, deliveries, runs and logs are kept once they are over."""
+    how long events, deliveries, runs and logs are kept once they are over. `ballast` is room beside the store that is given up
+    when the disk is full."""
 
     path: str = Field("router.db", min_length=1)
     record: Literal["matched", "wanted", "all"] = "wanted"
     keep: Annotated[Duration, Field(ge=86400)] = 90 * 86400.0
+    ballast: Annotated[Size, Field(ge=0, le=1 << 40)] = 8 << 20
 
 
 class IdentitySection(Closed):

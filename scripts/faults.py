@@ -55,8 +55,8 @@ ROWS: list[tuple[int | str, str, str]] = [
         "T-09",
         "A power cut",
         (
-            "Not yet proved by a test: What was committed is on the disk (WAL, `synchronous=FULL`); a WAL that ends "
-            "anywhere is a shorter history. A disk that only says that it has written is beyond us."
+            "What was committed is on the disk (WAL, `synchronous=FULL`); a WAL that ends anywhere is a shorter history. "
+            "A disk that only says that it has written is beyond us."
         ),
     ),
     (
@@ -178,26 +178,26 @@ ROWS: list[tuple[int | str, str, str]] = [
         "T-27",
         "The disk is full",
         (
-            "Not yet proved by a test: Hearing stops and no cursor moves; what is under way is settled in the room of a "
-            "ballast, what is old is forgotten, reading goes on, `/readyz` says so; with room, hearing goes on by itself."
+            "Hearing stops and no cursor moves; what is under way is settled in the room of a ballast, what is old is "
+            "forgotten, reading goes on, `/readyz` says so; with room, hearing goes on by itself."
         ),
     ),
     (
         "T-28",
         "The disk fails (an I/O or fsync error)",
-        ("Not yet proved by a test: Nothing is tried again, not by a checkpoint either: the process ends at once, with 74."),
+        "Nothing is tried again, not by a checkpoint either: the process ends at once, with 74.",
     ),
     (
         "T-29",
         "Another program keeps the store locked",
-        "Not yet proved by a test: Writing waits, reading goes on, nothing is lost.",
+        "Writing waits, reading goes on, nothing is lost.",
     ),
     (
         "T-30",
         "The store is damaged, cut off, emptied or no database",
         (
-            "Not yet proved by a test: It is refused when the router starts, left as it is and never made anew; the exit "
-            "code is 65, and the way back is printed."
+            "It is refused when the router starts, left as it is and never made anew; the exit code is 65, and the way "
+            "back is printed."
         ),
     ),
     (

@@ -99,6 +99,9 @@ class LogObserver(Silent):
         about = {"error": entry.error} if entry.error else {}
         self.log.info("status", delivery=entry.delivery, workflow=entry.workflow, status=str(entry.status), **about)
 
+    def disk(self, state: str, sentence: str) -> None:
+        getattr(self.log, "error" if state == "full" else "info")("disk " + state, reason=sentence)
+
     def reloaded(self, ok: bool, sentence: str, found: Sequence[Problem] = (), kept: Sequence[str] = ()) -> None:  # noqa: FBT001
         for problem in found:
             level = "error" if problem.level is Level.ERROR else "warning" if problem.level is Level.WARNING else "info"

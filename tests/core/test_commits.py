@@ -39,6 +39,7 @@ def test_the_head_of_recorded_rounds() -> None:
         gzip.compress(b"x" * 100, mtime=0)[:-12],
     ],
 )
+@pytest.mark.acceptance("P-17")
 def test_what_is_no_patch_has_no_head(packed: bytes) -> None:
     """Damaged, cut short, or a few kilobytes that unpack to gigabytes."""
     assert head(packed) == ""

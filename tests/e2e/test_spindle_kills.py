@@ -69,6 +69,7 @@ pytestmark = pytest.mark.e2e
 
 @pytest.mark.parity(22, 76)
 @pytest.mark.parametrize("step", STEPS)
+@pytest.mark.acceptance("A-12")
 async def test_a_kill_at_any_step_leaves_one_build(tmp_path: Path, step: str) -> None:
     """Whatever was done before is known after the restart, and what was not is done."""
     async with (

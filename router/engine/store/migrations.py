@@ -1,4 +1,7 @@
-"""The schema's history. A migration that was ever released is never changed: add another."""
+"""The schema's history. A migration that was ever released is never changed: add another.
+
+Before one is added, `python -m scripts.released_store COMMIT` keeps a store of the last version without it, for the tests.
+"""
 
 from __future__ import annotations
 
@@ -23,11 +26,15 @@ def m0003_spindle(db: Database) -> None:
     _run(db, "0003.sql")
 
 
+def m0005_restores(db: Database) -> None:
+    _run(db, "0005.sql")
+
+
 def m0006_operator(db: Database) -> None:
     _run(db, "0006.sql")
 
 
-STEPS = (m0001_first, m0002_verdicts_before, m0003_spindle, m0006_operator)
+STEPS = (m0001_first, m0002_verdicts_before, m0003_spindle, m0005_restores, m0006_operator)
 migrations = Migrations("router")
 for step in STEPS:
     migrations()(step)

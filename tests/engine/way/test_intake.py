@@ -105,6 +105,7 @@ async def test_a_source_that_breaks_starts_again_and_loses_nothing(engine: Engin
     assert len(await engine.store.deliveries()) == 2
 
 
+@pytest.mark.acceptance("A-11")
 async def test_a_store_that_fails_ends_the_router(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     """No source goes on, and no cursor moves, over a store that does not remember."""
 
