@@ -11,25 +11,41 @@ from scripts.catalogue import ROOT, Catalogue
 
 #: Id, what happens, and what the router does.
 ROWS: list[tuple[int | str, str, str]] = [
-    ("T-01", "`kill -9` after a frame was heard, before it is stored", "No cursor passed it: it is heard again."),
+    (
+        "T-01",
+        "`kill -9` after a frame was heard, before it is stored",
+        "No cursor passed it: it is heard again.",
+    ),
     (
         "T-02",
         "`kill -9` while it is being stored",
         "Event, deliveries, statuses and cursor are one transaction: all of it or nothing.",
     ),
-    ("T-03", "`kill -9` once it is stored, before anything is delivered", "What is ready is delivered at the next start."),
+    (
+        "T-03",
+        "`kill -9` once it is stored, before anything is delivered",
+        "What is ready is delivered at the next start.",
+    ),
     (
         "T-04",
         "`kill -9` after a delivery was claimed, before a byte of it was sent",
         "It may have happened: it is looked up, and made.",
     ),
-    ("T-05", "`kill -9` after the CI took a build, before that is stored", "The look-up finds the build: there is one."),
+    (
+        "T-05",
+        "`kill -9` after the CI took a build, before that is stored",
+        "The look-up finds the build: there is one.",
+    ),
     (
         "T-06",
         "`kill -9` after an outcome was stored, before anybody was told",
         "Subscribers read the store, from their own cursor on.",
     ),
-    ("T-07", "`kill -9` while a CI's webhook is being answered", "No 2xx before the commit; what was told is asked for again."),
+    (
+        "T-07",
+        "`kill -9` while a CI's webhook is being answered",
+        "No 2xx before the commit; what was told is asked for again.",
+    ),
     (
         "T-08",
         "`kill -9` at any moment, hundreds of times, with everything around failing as well",
@@ -108,7 +124,7 @@ ROWS: list[tuple[int | str, str, str]] = [
     ),
     (
         "T-19",
-        "The clock leaps a day ahead, or back",
+        "The clock leaps ahead, or back",
         "What is under way is this process's, whatever the clock says; what waits does not wait a day longer.",
     ),
     (
@@ -171,13 +187,17 @@ ROWS: list[tuple[int | str, str, str]] = [
         "The disk fails (an I/O or fsync error)",
         "Nothing is tried again, not by a checkpoint either: the process ends at once, with 74.",
     ),
-    ("T-29", "Another program keeps the store locked", "Writing waits, reading goes on, nothing is lost."),
+    (
+        "T-29",
+        "Another program keeps the store locked",
+        "Writing waits, reading goes on, nothing is lost.",
+    ),
     (
         "T-30",
         "The store is damaged, cut off, emptied or no database",
         (
-            "It is refused when the router starts, left as it is and never made anew; the exit code is 65, and the way back is "
-            "printed."
+            "It is refused when the router starts, left as it is and never made anew; the exit code is 65, and the way "
+            "back is printed."
         ),
     ),
     (
@@ -234,14 +254,14 @@ ROWS: list[tuple[int | str, str, str]] = [
         "T-38",
         "A subscriber of ours that does not read",
         (
-            "Not yet proved by a test: Nothing queues for it in memory: it is cut after a few seconds, and comes back "
-            "with its cursor. Subscribers are counted, in all and by address."
+            "Nothing queues for it in memory: it is cut after a few seconds, and comes back with its cursor. Subscribers "
+            "are counted, in all and by address."
         ),
     ),
     (
         "T-39",
         "The event loop stands still",
-        "A thread that sees no beat for ten seconds tells where it stands, and systemd is no longer told that all is well.",
+        "A watchdog outside of it tells where it stands, and systemd is no longer told that all is well.",
     ),
     (
         "T-40",
