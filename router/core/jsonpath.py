@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _PART = re.compile(r"""\.([A-Za-z_$][\w$-]*)|\['([^'\\]+)'\]|\["([^"\\]+)"\]|\[([0-9]{1,9})\]|(\[\*\])""")
 #: Values that a path which is not plain may look at.
-MAX_LOOKED = 20_000
+MAX_LOOKED = 8_000
 _SUB = re.compile(r"`sub\(")
 
 

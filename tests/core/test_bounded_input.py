@@ -1,7 +1,8 @@
-"""YAML, JSON, patterns and paths of strangers: each is read in little time, or refused with a sentence, and the process lives."""
+"""YAML, JSON, patterns and paths of strangers: each is read in little time, or refused with a sentence; the process lives."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import subprocess
@@ -175,10 +176,8 @@ def test_patterns_that_cannot_be_linear_are_no_patterns(pattern: str) -> None:
 def test_globs(glob: str) -> None:
     """A star in a star is no power."""
     began = time.process_time()
-    try:
+    with contextlib.suppress(globs.GlobError):
         globs.compiled(glob)("a/" * 20_000)
-    except globs.GlobError:
-        pass
     assert spent(began) < SECONDS
 
 
