@@ -12,14 +12,41 @@ from scripts.catalogue import ROOT, Catalogue
 #: Id, what happens, and what the router does.
 ROWS: list[tuple[int | str, str, str]] = [
     (
+        "T-32",
+        "a command breeds processes, runs for ever, or leaves some behind",
+        (
+            "limits of the kernel from its first instruction; a group that is asked to end, then made to; what left it is "
+            "found by what it inherited, and one that hides from both is a matter for control groups"
+        ),
+    ),
+    (
+        "T-33",
+        "a command says more than anybody can read",
+        "head and tail are kept, within a mebibyte; the rest is read and counted",
+    ),
+    (
         "T-34",
         "rules or settings are changed to something broken while events come",
-        "all is read, compiled and tried aside, and refused whole, with its place in log, answer and metric; what ran goes on",
+        (
+            "all is read, compiled and tried aside, and refused whole, with its place in log, answer and metric; what ran "
+            "goes on"
+        ),
+    ),
+    (
+        "T-35",
+        "a template fails, or is too much work",
+        (
+            "its delivery is dead, with the reason, and the others of the event are made; work is counted, so every "
+            "machine says the same"
+        ),
     ),
     (
         "T-41",
         "Kubernetes swaps the link of a mounted config map",
-        "folders are watched and contents compared: new rules and settings are in force at once, the same ones change nothing",
+        (
+            "folders are watched and contents compared: new rules and settings are in force at once, the same ones change "
+            "nothing"
+        ),
     ),
 ]
 _HEAD = """\

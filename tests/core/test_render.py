@@ -165,6 +165,7 @@ def test_what_does_not_compile(template: str, said: str) -> None:
         ("{{ deep }}", "its value is no plain data"),
     ],
 )
+@pytest.mark.threat("S-04")
 def test_what_cannot_be_rendered(template: str, said: str) -> None:
     """What is undefined, grows without bound or reaches for Python is a RenderError that names the template."""
     deep: Any = []
@@ -229,6 +230,7 @@ TEMPLATES = [
 
 
 @given(st.sampled_from(TEMPLATES), HOSTILE)
+@pytest.mark.threat("S-04")
 def test_rendering_raises_render_errors_only(template: str, value: Any) -> None:
     """Whatever a stranger puts into a record, a template gives plain data or a RenderError."""
     said = ""
