@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from router.demo.ci import Ci
+from tests import canaries
 from tests.e2e.processes import ROUTER
 from tests.e2e.test_main_job import STEPS
 from tests.spindle.test_building import BUILDKITE, FILES
@@ -46,7 +47,7 @@ class Process:
     async def start(self, **environ: str) -> None:
         self.process = await asyncio.create_subprocess_exec(
             *(str(ROUTER), "run", "--config", str(self.file)),
-            env={**os.environ, "TEST_TOKEN": "bkua_test", **environ},
+            env={**os.environ, "TEST_TOKEN": canaries.TOKEN, **environ},
             stdout=self.log,
             stderr=self.log,
         )
@@ -66,7 +67,7 @@ pytestmark = pytest.mark.e2e
 async def test_a_kill_at_any_step_leaves_one_build(tmp_path: Path, step: str) -> None:
     """Whatever was done before is known after the restart, and what was not is done."""
     async with (
-        Ci("ci", token="bkua_test") as ci,
+        Ci("ci", token=canaries.TOKEN) as ci,
         World(tmp_path, rules=BUILDKITE.replace("secrets: [DEPLOY_KEY]", "")) as world,
     ):
         router = Process(world, ci)
