@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jinja2 import TemplateSyntaxError, meta
 
-from router.core import render
+from router.core import filters, render
 from router.core.errors import RenderError
 
 CONTEXT: dict[str, Any] = {
@@ -197,7 +197,7 @@ HOSTILE: st.SearchStrategy[Any] = st.recursive(
     max_leaves=6,
 )
 TEMPLATES = [
-    f"{{{{ record.x | {name} }}}}" for name in sorted(render.FILTERS - {"replace", "batch", "slice", "groupby", "map"})
+    f"{{{{ record.x | {name} }}}}" for name in sorted(filters.FILTERS - {"replace", "batch", "slice", "groupby", "map"})
 ] + [
     "{{ record.x }}",
     "{{ record.x.y.z }}",
