@@ -22,19 +22,27 @@ from router.engine.dispatch import Dispatch
 from router.engine.echo import Echo
 from router.engine.follow import Follow
 from router.engine.intake import Intake
+from router.engine.pulse import Pulse
+from router.engine.relief import Relief
 from router.engine.retention import Retention
 from router.engine.scribe import StoreScribe
 from router.engine.store.sqlite import open_store
 from router.exchange import exchange, knots
 from router.guests import open_guests
+from router.health import Health, Sources
 from router.host import Host, SystemClock
 from router.http import open_outside, open_session
 from router.listening import Listening
+from router.metrics import Metrics
+from router.observe import several
 from router.provider import Follows
 from router.reload import Reload
+from router.scrape import Scrape
 from router.sections import PLC
+from router.systemd import Systemd, stuck
 from router.watch import Watch
-from router.web import admin, approvals
+from router.web import admin
+from router.web.desk import Desk
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterator, Mapping
@@ -51,6 +59,8 @@ if TYPE_CHECKING:
 
 #: Seconds after which events that could not be decided are planned again even if nothing new is known to be known.
 PLAN_AGAIN = 600.0
+#: Seconds that the store, and deliveries while there is a free place, may stand still before systemd hears no sign of life.
+PATIENCE = 20.0
 #: Seconds for which a start waits for the handles that rules name.
 RESOLVE_WITHIN = 10.0
 
@@ -72,7 +82,7 @@ async def run(
     cannot be used.
     """
     async with AsyncExitStack() as opened:
-        store = await open_store(config.store_path)
+        store = await open_store(config.store_path, ballast=config.store.ballast)
         opened.push_async_callback(store.close)
         http = await opened.enter_async_context(open_session())
         clock = SystemClock()
@@ -80,6 +90,7 @@ async def run(
         outside = await opened.enter_async_context(open_outside(egress))
         host = Host(http, clock, scribe=StoreScribe(clock), guarded=outside)
         router = Router(config, rulebook, observer, store, host, egress)
+        store.committed(router.metrics.committed)
         if loaded is not None:
             router.reloads(loaded, asked or asyncio.Event())
         try:
@@ -99,9 +110,11 @@ class Router:
         egress: Egress | None = None,
     ) -> None:
         self.config = config
-        self.observer = observer
         self.store = store
         self.host = host
+        self.metrics = Metrics(host.clock)
+        self.sources = Sources(host.clock)
+        self.observer = observer = several(observer, self.metrics, self.sources)
         self.egress = egress or Egress()
         self.bell = Bell()
         self.guests = {guest.name: guest for guest in open_guests(config, rulebook, host)}
@@ -118,6 +131,19 @@ class Router:
             concurrency=config.delivery.concurrency,
             lease=config.delivery.lease,
         )
+        self.pulse = Pulse(observer)
+        self.started = host.clock.now()
+        self.scrape = Scrape(
+            self.metrics,
+            store,
+            host.clock,
+            self.intake.pauses,
+            self.sources,
+            self.pulse,
+            lambda: self.config,
+            lambda: self.intake.rulebook,
+            lambda: self.reload.running.digest if self.reload is not None else "",
+        )
         self.retention = Retention(store, host.clock, observer, config.store.keep)
         self.listening = Listening(self.intake, host, observer)
         self.following: dict[str, tuple[Follow, asyncio.Task[None]]] = {}
@@ -126,6 +152,7 @@ class Router:
         self.learned = asyncio.Event()
         self.spindle = self._spindle()
         self.group = asyncio.TaskGroup()
+        self.systemd = Systemd()
         #: What goes on until the last delivery is told of.
         self._telling: list[asyncio.Task[None]] = []
         self._keeping: asyncio.Task[None] | None = None
@@ -167,6 +194,7 @@ class Router:
     async def run(self, stop: asyncio.Event, *, drain: bool) -> None:
         await self.store.recover(self.host.clock.now())
         await self.directory.load()
+        await self.intake.pauses.load()
         if self.spindle is not None:
             await self.spindle.load()
         opened = self.listening.opened(self.config.sources)
@@ -192,10 +220,12 @@ class Router:
             echo = group.create_task(self.intake.listen(Echo(self.store, self.bell)), name="source spindle")
             delivering = group.create_task(self.dispatch.run(stop), name="dispatch")
             reloading = [group.create_task(job, name="reload") for job in self._reloading()]
+            self.systemd.ready(self._said())
             if drain:
                 await drained(stop, hearing, self.store, self.bell)
                 stop.set()
             await stop.wait()
+            self.systemd.stopping()
             self.listening.stop()
             for task in (*reloading, *hearing, echo):
                 task.cancel()
@@ -227,11 +257,39 @@ class Router:
         yield self._plan_again()
         if isinstance(self.host.scribe, StoreScribe):
             yield self.host.scribe.run(self.store)
-        deciding = approvals.routes(Approvals(self.store, self.intake, self.host.clock))
-        book = lambda: self.intake.rulebook  # noqa: E731 - a name for the line below
-        yield admin.serve(self.store, self.bell, self.config.store_path, self.host.clock, self.observer, book, deciding)
+        yield self.pulse.run()
+        yield self.systemd.watch(self._stuck)
+        yield from self._answering()
         yield self.retention.run()
+        yield Relief(self.store, self.retention, self.bell, self.host.clock, self.observer).run()
+        yield self.store.failed()
         yield Cancelling(self.guests, self.dispatch, self.store, self.bell, self.observer, self.host.clock).run()
+
+    def _answering(self) -> Iterator[Coroutine[Any, Any, None]]:
+        desk = Desk(
+            store=self.store,
+            bell=self.bell,
+            clock=self.host.clock,
+            observer=self.observer,
+            pauses=self.intake.pauses,
+            approvals=Approvals(self.store, self.intake, self.host.clock),
+            sources=self.sources,
+            health=Health(self.store, self.host.clock, self.sources),
+            pulse=self.pulse,
+            config=lambda: self.config,
+            rulebook=lambda: self.intake.rulebook,
+            identities=lambda: self.directory.identities,
+            metrics=self.scrape.text,
+            refused=self.metrics.refused_request,
+            started=self.started,
+            reload=self.reload,
+        )
+        yield admin.serve(desk, self.config.store_path)
+        if self.config.admin.listen:
+            yield admin.serve_address(desk, self.config.admin, self._serving)
+
+    def _serving(self, address: str) -> None:
+        self.observer.source("admin", "up", f"Answering operators on {address}.")
 
     def _reloading(self) -> Iterator[Coroutine[Any, Any, None]]:
         if self.reload is not None:
@@ -242,7 +300,20 @@ class Router:
         while True:
             await self.asked.wait()
             self.asked.clear()
+            self.systemd.reloading()
             await reload.again()
+            self.systemd.ready(self._said())
+
+    def _said(self) -> str:
+        return f"{len(self.intake.rulebook.rules)} rules, {len(self.config.sources)} sources."
+
+    async def _stuck(self) -> str:
+        if self.dispatch.stands(PATIENCE):
+            return f"Nothing was looked for that is due, for {PATIENCE:g} s."
+        return await stuck({"The store": self._store_answers}, PATIENCE)
+
+    async def _store_answers(self) -> None:
+        await self.store.cursor("")
 
     def keep_handles(self, *, at_once: bool = False) -> None:
         """Keep the handles of the rules as they are now; `at_once` asks for those that nobody asked for yet."""

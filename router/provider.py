@@ -112,8 +112,8 @@ class Logs(Protocol):
     """A provider that can be asked what its effects say. One that hears it itself, as it runs, writes to `host.scribe`."""
 
     async def logs(self, receipt: Receipt, /) -> Sequence[LogLine]:
-        """Everything said so far, in order: a step's lines follow its start, and its end comes last. Asked again while it
-        runs: what was returned once comes first again, and unchanged. Raises Transient where there is no answer now."""
+        """Everything said so far: a step's lines follow its start, and its end comes last. Asked again while it runs: of each
+        step, what was returned once comes first again, and unchanged. Raises Transient where there is no answer now."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,6 +144,14 @@ def yaml_trouble(text: str) -> str:
     from router.core import scan  # noqa: PLC0415 - only who reads YAML pays for it
 
     return scan.trouble(text)
+
+
+@runtime_checkable
+class Places(Protocol):
+    """A provider that knows where an effect belongs: whoever may start builds may give theirs the id of a delivery."""
+
+    def is_of(self, options: Tree, receipt: Receipt, /) -> bool:
+        """Whether the receipt may be that of a delivery with these options, as they were rendered."""
 
 
 class Refused(RouterError):

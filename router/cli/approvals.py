@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from router import config
 from router.cli import FINDINGS, FINE, show
+from router.cli.asking import ask
 from router.cli.opening import config_option, from_store, output_option
 from router.core.errors import RouterError
 
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from router.config import Config
     from router.engine.store.base import EventRow
 
 
@@ -65,7 +63,9 @@ def approve(events: Sequence[str], deny: bool, config_file: Path | None, output:
     where the rule has no `allow_untrusted: true`.
     """
     settings = config.load(config_file, with_plugins=False)
-    said = asyncio.run(_ask(settings, "deny" if deny else "approve", events))
+    said = ask(settings, "POST", f"/api/v1/events/{'deny' if deny else 'approve'}", {"events": list(events)})
+    if said is None:
+        raise RouterError(f"No router runs on {settings.store_path}: approving takes one, to make the run.")
     if output == "json":
         show.as_json(said)
     else:
@@ -74,24 +74,3 @@ def approve(events: Sequence[str], deny: bool, config_file: Path | None, output:
         for name, why in said["refused"].items():
             show.line(f"{name}: {why}", err=True)
     return FINDINGS if said["refused"] else FINE
-
-
-async def _ask(settings: Config, verb: str, events: Sequence[str]) -> dict[str, Any]:
-    """Through the running router: it alone has rules, and peers to ask."""
-    import aiohttp  # noqa: PLC0415 - listing does without
-
-    from router.web import admin  # noqa: PLC0415 - as above
-
-    with admin.address(admin.socket_path(settings.store_path)) as path:
-        try:
-            async with (
-                aiohttp.ClientSession(connector=aiohttp.UnixConnector(path)) as http,
-                http.post(f"http://router/api/v1/events/{verb}", json={"events": list(events)}) as answer,
-            ):
-                text = await answer.text()
-                if answer.status != 200:
-                    raise RouterError(f"The running router refused: {text}")
-                said: dict[str, Any] = json.loads(text)
-                return said
-        except aiohttp.ClientConnectorError:
-            raise RouterError(f"No router runs on {settings.store_path}: approving takes one, to make the run.") from None

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 #: Deliveries that one event may lead to. More is a rule that fans out over something a stranger made long.
 MAX_DELIVERIES = 256
+#: Characters of a workflow's name that Tangled shows.
+LONGEST_NAME = 40
 #: Items of one `each` that are looked at: `where` may pass over many.
 MAX_ITEMS = 4096
 DEFAULT_TIMEOUT = 60.0
@@ -134,7 +136,7 @@ class _Maker:
         context = self._context(made, item)
         state, reason, rendered, gates, workflow = self._state(), "", step.options, None, ""
         try:
-            workflow = str(rule.report(context)) if rule.report else ""
+            workflow = str(rule.report(context))[:LONGEST_NAME] if rule.report else ""
             _keep_out(step, rule, event)
             rendered = _rendered(step, context)
             gates = self._gates(context)

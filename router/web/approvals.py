@@ -1,57 +1,47 @@
-"""Approvals by the admin API: `{"events": ["12"]}` to one of two addresses, and what became of each."""
+"""Events that wait for somebody to let them run."""
 
 from __future__ import annotations
 
 import socket
 import struct
-from typing import TYPE_CHECKING
-
-from aiohttp import web
+from typing import TYPE_CHECKING, Any
 
 from router.core.errors import RouterError
+from router.engine.approvals import MARK
+from router.web.events import row_tree
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
+    from collections.abc import Awaitable, Callable
 
-    from router.engine.approvals import Approvals
+    from aiohttp import web
 
-APPROVE, DENY = "/api/v1/events/approve", "/api/v1/events/deny"
-#: Events that one request may name.
-MOST = 100
+    from router.web.desk import Ask, Desk
 
 
-def routes(approvals: Approvals) -> Iterable[web.RouteDef]:
-    """Whoever may open the socket may approve."""
-    yield web.post(APPROVE, _deciding(approvals.approve))
-    yield web.post(DENY, _deciding(approvals.deny))
+async def listed(desk: Desk, ask: Ask) -> tuple[int, Any]:
+    return 200, [row_tree(row) for row in await desk.store.waiting(MARK, ask.given.limit)]
 
 
-def _deciding(decide: Callable[[str, str], Awaitable[bool]]) -> Callable[[web.Request], Awaitable[web.Response]]:
-    async def answer(request: web.Request) -> web.Response:
-        changed: list[str] = []
-        refused: dict[str, str] = {}
-        for name in await _events(request):
-            try:
-                if await decide(name, operator(request)):
-                    changed.append(name)
-                else:
-                    refused[name] = "It was approved before."
-            except RouterError as error:
-                refused[name] = str(error)
-        return web.json_response({"changed": changed, "refused": refused})
-
-    return answer
+async def approve(desk: Desk, ask: Ask) -> tuple[int, Any]:
+    return await _decide(desk.approvals.approve, ask)
 
 
-async def _events(request: web.Request) -> list[str]:
-    try:
-        body = await request.json()
-    except ValueError:
-        raise web.HTTPBadRequest(text="The body is not JSON.") from None
-    events = body.get("events") if isinstance(body, dict) else None
-    if not isinstance(events, list) or len(events) > MOST or not all(isinstance(one, str) for one in events):
-        raise web.HTTPBadRequest(text=f'Send {{"events": [...]}} with at most {MOST} of them.')
-    return events
+async def deny(desk: Desk, ask: Ask) -> tuple[int, Any]:
+    return await _decide(desk.approvals.deny, ask)
+
+
+async def _decide(decide: Callable[[str, str], Awaitable[bool]], ask: Ask) -> tuple[int, Any]:
+    changed: list[str] = []
+    refused: dict[str, str] = {}
+    for name in ask.given.events:
+        try:
+            if await decide(name, ask.who):
+                changed.append(name)
+            else:
+                refused[name] = "It was approved before."
+        except RouterError as error:
+            refused[name] = str(error)
+    return 200, {"changed": changed, "refused": refused}
 
 
 def operator(request: web.Request) -> str:

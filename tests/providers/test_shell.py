@@ -252,6 +252,7 @@ async def test_a_folder_that_is_not_there_is_a_dead_letter(lent: Host, tmp_path:
         await run(lent, tmp_path, argv=["/bin/pwd"], cwd=str(tmp_path / "gone"))
 
 
+@pytest.mark.fault("T-32")
 @pytest.mark.parametrize("number", [errno.EAGAIN, errno.ENOMEM, errno.EMFILE])
 async def test_a_machine_that_is_full_is_tried_again(
     lent: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
@@ -351,6 +352,7 @@ def test_a_command_is_ended_before_the_router_gives_up(timeout: float, grace: fl
     assert limit + leave < timeout
 
 
+@pytest.mark.fault("T-32")
 async def test_a_cancelled_delivery_leaves_no_process(lent: Host, tmp_path: Path) -> None:
     """When the router stops, so does what it started, grandchildren too."""
     task = asyncio.create_task(run(lent, tmp_path, script="sleep 300 & echo $! > child; wait"))
@@ -568,3 +570,8 @@ def test_a_secret_cannot_be_a_variable_that_decides_what_runs() -> None:
     (found,) = problems.found
     assert (found.code, found.place.column) == ("R011", text.index("LD_PRELOAD") + 1)
     assert "LD_PRELOAD decides what runs" in found.message
+
+
+def test_a_command_is_idempotent_only_where_its_step_says_so() -> None:
+    """What was cut off may have happened: the dispatcher asks the provider's word, and the step's."""
+    assert shell.plugin.idempotent is False
