@@ -104,7 +104,7 @@ async def test_a_kill_at_any_step_leaves_one_build(tmp_path: Path, step: str) ->
 async def test_a_kill_while_a_webhook_is_answered_loses_no_status(tmp_path: Path) -> None:
     """The CI tells once, gets no answer, and never tells again: the end of the build is asked for after the restart."""
     async with (
-        Ci("ci", token="bkua_test") as ci,
+        Ci("ci", token=canaries.TOKEN) as ci,
         World(tmp_path, rules=BUILDKITE.replace("secrets: [DEPLOY_KEY]", "")) as world,
     ):
         router = Process(world, ci)
@@ -120,7 +120,9 @@ async def test_a_kill_while_a_webhook_is_answered_loses_no_status(tmp_path: Path
             (build,) = ci.builds
             body = {"event": "build.finished", "build": build.shape(ci.url), "pipeline": {"slug": "core"}}
             with pytest.raises(aiohttp.ClientError):
-                await world.http.post(f"{world.url}/webhooks/buildkite", json=body, headers={"X-Buildkite-Token": "bkua_test"})
+                await world.http.post(
+                    f"{world.url}/webhooks/buildkite", json=body, headers={"X-Buildkite-Token": canaries.TOKEN}
+                )
             assert router.process is not None
             assert await router.process.wait() == -signal.SIGKILL
             router.configure(poll="100ms")
