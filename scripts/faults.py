@@ -124,7 +124,7 @@ ROWS: list[tuple[int | str, str, str]] = [
     ),
     (
         "T-19",
-        "The clock leaps ahead, or back",
+        "The clock leaps a day ahead, or back",
         "What is under way is this process's, whatever the clock says; what waits does not wait a day longer.",
     ),
     (
@@ -210,13 +210,16 @@ ROWS: list[tuple[int | str, str, str]] = [
     ),
     (
         "T-32",
-        "A command that forks without end, or does not end",
-        "It has a process group and limits; when its time is over the group is asked to end, then made to.",
+        "A command breeds processes, runs for ever, or leaves some behind",
+        (
+            "It has limits of the kernel from its first instruction, and a group that is asked to end, then made to; what "
+            "left it is found by what it inherited. One that hides from both is a matter for control groups."
+        ),
     ),
     (
         "T-33",
-        "A command that says without end",
-        "Its output is read on and kept to a limit, its head and its tail.",
+        "A command says more than anybody can read",
+        "Head and tail are kept, within a mebibyte; the rest is read and counted.",
     ),
     (
         "T-34",
@@ -228,10 +231,10 @@ ROWS: list[tuple[int | str, str, str]] = [
     ),
     (
         "T-35",
-        "A template that fails, asks for what is not there, or loops",
+        "A template fails, or is too much work",
         (
-            "That delivery is a dead letter that says why, and the others are made; work, time and size of a template are "
-            "bounded."
+            "Its delivery is dead, with the reason, and the others of the event are made. Work is counted, so that every "
+            "machine says the same."
         ),
     ),
     (
