@@ -24,6 +24,7 @@ from router.engine.follow import Follow
 from router.engine.intake import Intake
 from router.engine.retention import Retention
 from router.engine.scribe import StoreScribe
+from router.engine.standing import Standings
 from router.engine.store.sqlite import open_store
 from router.host import Host, SystemClock
 from router.http import open_outside, open_session
@@ -75,7 +76,7 @@ async def run(config: Config, rulebook: Rulebook, observer: Observer, *, stop: a
 class _Router:
     def __init__(self, config: Config, rulebook: Rulebook, observer: Observer, store: Store, host: Host) -> None:
         self.config = config
-        self.observer = observer
+        self.observer = observer = Standings(observer, host.clock)
         self.store = store
         self.host = host
         self.bell = Bell()
@@ -185,7 +186,13 @@ class _Router:
         if isinstance(self.host.scribe, StoreScribe):
             yield self.host.scribe.run(self.store)
         yield admin.serve(
-            self.store, self.bell, self.config.store_path, self.host.clock, self.observer, lambda: self.intake.rulebook
+            self.store,
+            self.bell,
+            self.config.store_path,
+            self.host.clock,
+            self.observer,
+            lambda: self.intake.rulebook,
+            self.observer.shown,
         )
         yield Retention(self.store, self.host.clock, self.observer, self.config.store.keep).run()
         yield Cancelling(self.guests, self.dispatch, self.store, self.bell, self.observer, self.host.clock).run()

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 Frame: TypeAlias = "str | bytes | Mapping[str, Tree]"
 
 DEEPEST = 64
+#: Values in one frame. Looking at each costs more than reading it did, and a megabyte of zeros has half a million.
+MOST = 100_000
 #: The knot of an event in a file that names none.
 SOME_KNOT = "knot.example"
 NSID = re.compile(r"(?=.{3,317}$)[A-Za-z][A-Za-z0-9-]*(?:\.[A-Za-z0-9][A-Za-z0-9-]*)+")
@@ -46,7 +48,10 @@ def tree(frame: Frame) -> dict[str, Tree]:
 
 def _check(root: Tree) -> None:
     level = [root]
+    left = MOST
     for _ in range(DEEPEST + 1):
+        if (left := left - len(level)) < 0:
+            raise BadFrame(f"The frame has more than {MOST} values.")
         inner: list[Tree] = []
         for value in level:
             if isinstance(value, dict):

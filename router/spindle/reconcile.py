@@ -48,6 +48,10 @@ class Reconcile:
         if self.roster.members - self._listed:
             self._joined.set()
 
+    def again(self) -> None:
+        """Something was missed: list everything, and not only when it is time for it."""
+        self._joined.set()
+
     async def run(self) -> None:
         """For ever."""
         while True:

@@ -104,6 +104,7 @@ class Spindle:
         )
         self.roster.watchers += [self.triggers.wake, self.reconcile.look]
         intake.spindle = self.triggers
+        intake.missed.append(self.reconcile.again)
 
     async def load(self) -> None:
         """What the store remembers from before."""

@@ -17,8 +17,9 @@ from aiohttp import web
 from router.core.model import State
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator, Sequence
+    from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 
+    from router.core.model import Tree
     from router.core.rulebook import Rulebook
     from router.engine.bell import Bell
     from router.engine.store.base import Store
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from router.observe import Observer
 
 RETRY, DISCARD = "/api/v1/deliveries/retry", "/api/v1/deliveries/discard"
-RULES = "/api/v1/rules"
+RULES, SOURCES = "/api/v1/rules", "/api/v1/sources"
 #: Deliveries that one request may name or mean.
 MOST = 10_000
 #: sun_path holds 104 bytes on the BSDs and 108 on Linux, the final zero included.
@@ -52,14 +53,21 @@ def address(path: Path) -> Iterator[str]:
 
 
 async def serve(
-    store: Store, bell: Bell, store_path: Path, clock: Clock, observer: Observer, rulebook: Callable[[], Rulebook]
+    store: Store,
+    bell: Bell,
+    store_path: Path,
+    clock: Clock,
+    observer: Observer,
+    rulebook: Callable[[], Rulebook],
+    standings: Callable[[], Mapping[str, Tree]] = dict,
 ) -> None:
     """Serve until cancelled. Holding the store's lock is what makes the socket ours: an old one is a dead router's.
 
-    `rulebook` gives the rules that decide now. Where there can be no socket, that is told, and the router goes on without.
+    `rulebook` gives the rules that decide now, and `standings` how each source stands. Where there can be no socket, that is
+    told, and the router goes on without.
     """
     path = socket_path(store_path)
-    runner = web.AppRunner(application(store, bell, clock, rulebook), access_log=None, shutdown_timeout=1.0)
+    runner = web.AppRunner(application(store, bell, clock, rulebook, standings), access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     try:
         await web.SockSite(runner, _listening(path)).start()
@@ -72,7 +80,9 @@ async def serve(
             path.unlink()
 
 
-def application(store: Store, bell: Bell, clock: Clock, rulebook: Callable[[], Rulebook]) -> web.Application:
+def application(
+    store: Store, bell: Bell, clock: Clock, rulebook: Callable[[], Rulebook], standings: Callable[[], Mapping[str, Tree]] = dict
+) -> web.Application:
     """The API itself."""
 
     async def retry(ids: Sequence[str]) -> Sequence[str]:
@@ -96,8 +106,18 @@ def application(store: Store, bell: Bell, clock: Clock, rulebook: Callable[[], R
         rulesets = rulebook().rulesets
         return web.json_response({"rules": [{"name": one.name, "file": one.file, "text": one.text} for one in rulesets]})
 
+    async def standing(_request: web.Request) -> web.Response:
+        return web.json_response({"sources": standings()})
+
     app = web.Application(client_max_size=1_000_000)
-    app.add_routes([web.post(RETRY, changing(retry)), web.post(DISCARD, changing(discard)), web.get(RULES, loaded)])
+    app.add_routes(
+        [
+            web.post(RETRY, changing(retry)),
+            web.post(DISCARD, changing(discard)),
+            web.get(RULES, loaded),
+            web.get(SOURCES, standing),
+        ]
+    )
     return app
 
 

@@ -6,6 +6,7 @@ import asyncio
 import json
 import threading
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,11 +17,13 @@ from router.core.model import Outcome, State
 from router.core.problems import Problems
 from router.core.rulebook import Rulebook
 from router.engine.bell import Bell
+from router.engine.standing import Standings
 from router.engine.store.base import Arrival
 from router.engine.store.sqlite import open_store
 from router.host import SystemClock
 from router.observe import Silent
 from router.plugins import OptionModels
+from router.testing import FakeClock
 from router.web import admin
 
 if TYPE_CHECKING:
@@ -82,14 +85,34 @@ def test_sources_are_listed_with_how_far_they_were_heard(call: Call) -> None:
     code, out, err = call("sources")
     rows = [line.split() for line in out.splitlines()]
     assert (code, err) == (0, "")
-    assert rows[1][:5] == ["knot", "knot", "7", "2026-11-23T12:00:01Z", "1"]
-    assert rows[2][:3] == ["old", "-", "3"]
+    assert rows[1][:9] == ["knot", "knot", "-", "-", "7", "-", "-", "2026-11-23T12:00:01Z", "1"]
+    assert rows[2][:5] == ["old", "-", "-", "-", "3"]
     assert rows[2][-5:] == ["The", "frame", "is", "not", "JSON."]
     found = json.loads(call("sources", "--output", "json").out)
     assert [(row["name"], row["kind"], row["cursor"], row["events"], row["bad_frames"]) for row in found] == [
         ("knot", "knot", 7, 1, 0),
         ("old", None, 3, 0, 1),
     ]
+    assert {row["state"] for row in found} == {None}
+
+
+@pytest.mark.fault("T-10")
+def test_a_running_router_tells_how_its_sources_stand(call: Call, folder: Path) -> None:
+    """State, since when, lag, and what went wrong last; of sources that the spindle opened, too."""
+    standings = Standings(Silent(), FakeClock(NOW))
+    standings.source("knot", "up", "Listening to knot.example.")
+    standings.source("knot:dead.example", "quarantined", "dead.example: it did not answer in time; dialled once an hour.")
+    event = envelope.event_from(json.loads((folder / "events/push.json").read_text()), source="knot")
+    standings.planned(replace(event, time=NOW - 3_000_000), plan.Plan(), fresh=True)
+    with running(folder / "router.db", standings=standings):
+        out = call("sources").out.splitlines()
+        found = {row["name"]: row for row in json.loads(call("sources", "--output", "json").out)}
+    (up,), (dead,) = ([line for line in out if line.startswith(name)] for name in ("knot  ", "knot:dead"))
+    assert up.split()[2:4] == ["up", "2026-11-23T12:00:01Z"]
+    assert dead.endswith("dialled once an hour.")
+    assert (found["knot"]["lag"], found["knot"]["cursor"], found["knot"]["state"]) == (3.0, 7, "up")
+    assert found["knot"]["cursor_age"] > 0
+    assert (found["knot:dead.example"]["kind"], found["knot:dead.example"]["since"]) == ("knot", NOW)
 
 
 def test_events_are_listed_and_shown(call: Call) -> None:
@@ -190,7 +213,7 @@ async def _answers(path: Path) -> bool:
 
 
 @contextmanager
-def running(store_path: Path, book: Rulebook | None = None) -> Iterator[Bell]:
+def running(store_path: Path, book: Rulebook | None = None, standings: Standings | None = None) -> Iterator[Bell]:
     """A router as far as the command line can tell: it holds the store's lock and serves the socket, in a thread."""
     bell, ready, stopping = Bell(), threading.Event(), asyncio.Event()
     loop = asyncio.new_event_loop()
@@ -198,7 +221,9 @@ def running(store_path: Path, book: Rulebook | None = None) -> Iterator[Bell]:
     async def serve() -> None:
         store = await open_store(store_path)
         loaded = book or Rulebook(())
-        task = asyncio.ensure_future(admin.serve(store, bell, store_path, SystemClock(), Silent(), lambda: loaded))
+        shown = (standings or Standings(Silent(), SystemClock())).shown
+        served = admin.serve(store, bell, store_path, SystemClock(), Silent(), lambda: loaded, shown)
+        task = asyncio.ensure_future(served)
         while not await _answers(admin.socket_path(store_path)):
             await asyncio.sleep(0)
         ready.set()
