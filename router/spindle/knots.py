@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from router.sources.knot import Knot, Settings
@@ -15,8 +16,8 @@ if TYPE_CHECKING:
     from router.observe import Observer
     from router.spindle.roster import Roster
 
-#: Lines at once. Strangers cannot open any: only repos of members count.
-MOST = 1000
+#: Lines at once, and of them those that one account's repos ask for. Strangers cannot open any: only repos of members count.
+MOST, OF_ONE_OWNER = 1000, 100
 
 
 def source_name(knot: str) -> str:
@@ -43,6 +44,7 @@ class Knots:
         self.configured = frozenset(configured)
         self.opened = opened
         self._lines: dict[str, asyncio.Task[None]] = {}
+        self._left_out = 0
 
     @property
     def lines(self) -> frozenset[str]:
@@ -63,13 +65,30 @@ class Knots:
 
     async def look(self) -> None:
         """Open and close what the roster says, and leave the others alone."""
-        wanted = sorted(self.roster.knots - self.configured)
-        if len(wanted) > MOST:
-            self.observer.fault("roster", f"Only {MOST} of {len(wanted)} knots are listened to.", None)
-        await self._close(set(self._lines) - set(wanted[:MOST]))
-        for knot in wanted[:MOST]:
+        wanted = self.roster.knots - self.configured
+        chosen = self._chosen(wanted)
+        left_out = len(wanted) - len(chosen)
+        if left_out > self._left_out:
+            bounds = f"{MOST} in all, {OF_ONE_OWNER} of one account"
+            self.observer.fault("roster", f"{left_out} of {len(wanted)} knots are not listened to: at most {bounds}.", None)
+        self._left_out = left_out
+        await self._close(set(self._lines) - set(chosen))
+        for knot in chosen:
             if knot not in self._lines:
                 self._lines[knot] = self._open(knot)
+
+    def _chosen(self, wanted: Collection[str]) -> list[str]:
+        """Those that are heard already stay, so that no account can push out another's by names that come first."""
+        repos = sorted(self.roster.repos, key=lambda repo: (repo.knot not in self._lines, repo.knot))
+        owners: Counter[str] = Counter()
+        chosen: dict[str, None] = {}
+        for repo in repos:
+            if repo.knot not in wanted or repo.knot in chosen or len(chosen) >= MOST:
+                continue
+            if owners[repo.owner] < OF_ONE_OWNER and not self.roster.objection(repo):
+                owners[repo.owner] += 1
+                chosen[repo.knot] = None
+        return list(chosen)
 
     def _open(self, knot: str) -> asyncio.Task[None]:
         name = source_name(knot)
@@ -80,7 +99,10 @@ class Knots:
         return asyncio.create_task(self.intake.listen(source), name=f"source {name}")
 
     async def _close(self, knots: Collection[str]) -> None:
-        closing = [self._lines.pop(knot) for knot in list(knots)]
+        knots = list(knots)
+        closing = [self._lines.pop(knot) for knot in knots]
         for task in closing:
             task.cancel()
         await asyncio.gather(*closing, return_exceptions=True)
+        for knot in knots:
+            self.observer.source(source_name(knot), "ended", "No repo of ours lives there any more.")
