@@ -11,10 +11,11 @@ import socket
 from contextlib import AsyncExitStack, suppress
 from typing import TYPE_CHECKING
 
-from router import plugins
+from router import limits, plugins
 from router.core.errors import BadInput
 from router.core.members import canonical_host
 from router.egress import Egress
+from router.engine import log
 from router.engine.bell import Bell
 from router.engine.cancelling import Cancelling
 from router.engine.directory import Directory
@@ -22,6 +23,7 @@ from router.engine.dispatch import Dispatch, Guest
 from router.engine.echo import Echo
 from router.engine.follow import Follow
 from router.engine.intake import Intake
+from router.engine.pulse import Pulse
 from router.engine.retention import Retention
 from router.engine.scribe import StoreScribe
 from router.engine.standing import Standings
@@ -60,6 +62,8 @@ async def run(config: Config, rulebook: Rulebook, observer: Observer, *, stop: a
 
     Raises BadInput where a rule's provider is not configured, and StoreError where the store cannot be used.
     """
+    if short := limits.open_files(_files(config)):
+        observer.fault("limits", short)
     async with AsyncExitStack() as opened:
         store = await open_store(config.store_path)
         opened.push_async_callback(store.close)
@@ -80,6 +84,7 @@ class _Router:
         self.store = store
         self.host = host
         self.bell = Bell()
+        self.pulse = Pulse(log.stalled)
         self.guests = {guest.name: guest for guest in _guests(config, rulebook, host)}
         self.directory = Directory(store, host, observer, config.identity.resolver, config.identity.pins)
         if config.identity.resolver == "direct":
@@ -138,7 +143,8 @@ class _Router:
 
     async def _together(self, sources: Sequence[Source], stop: asyncio.Event, *, drain: bool) -> None:
         async with asyncio.TaskGroup() as group:
-            telling = [group.create_task(job) for job in self._background(stop)]
+            telling = [group.create_task(self.pulse.run(), name="pulse")]
+            telling += [group.create_task(job) for job in self._background(stop)]
             if self.spindle is not None:
                 telling += [group.create_task(job, name=name) for name, job in self.spindle.telling()]
             hearing = [
@@ -247,6 +253,16 @@ def _guests(config: Config, rulebook: Rulebook, host: Host) -> Iterator[Guest]:
                 raise
             continue
         yield Guest(name, plugin, plugin.open(settings, host))
+
+
+def _files(config: Config) -> int:
+    """Sockets and files that may be open at once."""
+    if config.spindle is None:
+        return limits.OWN + len(config.sources)
+    from router.spindle.knots import MOST  # noqa: PLC0415 - a router that is no spindle pays nothing for it
+    from router.web.door import Bounds  # noqa: PLC0415 - as above
+
+    return limits.OWN + len(config.sources) + MOST + Bounds().in_all
 
 
 def _knot_of(settings: BaseModel) -> str:

@@ -7,12 +7,8 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING
 
 from router.core import frame, tid
-
-if TYPE_CHECKING:
-    from router.core.model import Tree
 
 #: Bytes of each end that are worth keeping.
 KEPT = 4096
@@ -28,8 +24,7 @@ _EACH = re.compile(rf"({_KEY})\s*:\s*({_VALUE})")
 def knot(head: bytes, tail: bytes) -> int | None:
     """The cursor of a knot's message in nanoseconds, or None where neither end says it."""
     sent = members(head, tail)
-    created = sent.get("created")
-    if frame.whole(created):
+    if frame.whole(created := sent.get("created", 0)):
         return int(created)
     made = tid.micros(sent.get("rkey"))
     return None if made is None or not tail else made * 1000
@@ -37,14 +32,14 @@ def knot(head: bytes, tail: bytes) -> int | None:
 
 def jetstream(head: bytes, tail: bytes) -> int | None:
     """The cursor of a Jetstream's message in microseconds, or None where neither end says it."""
-    at = members(head, tail).get("time_us")
+    at = members(head, tail).get("time_us", 0)
     return int(at) if frame.whole(at) else None
 
 
-def members(head: bytes, tail: bytes) -> dict[str, Tree]:
+def members(head: bytes, tail: bytes) -> dict[str, str | int]:
     """Texts and numbers that the outermost object begins and ends with. `tail` is empty where the message did not come to its
     end."""
-    found: dict[str, Tree] = {}
+    found: dict[str, str | int] = {}
     text, at = head.decode("utf-8", "replace"), 0
     while (one := _FIRST.match(text, at)) is not None:
         found[json.loads(one[1])] = json.loads(one[2], strict=False)

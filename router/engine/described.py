@@ -26,7 +26,8 @@ class Described:
 
     def get(self, knot: str, did: str) -> tuple[Micros, Tree]:
         """When it was described, and how; never and None where it was not."""
-        return self._knots.get(knot, {}).get(did, (0, None))
+        repos = self._knots.get(knot)
+        return (0, None) if repos is None else repos.get(did, (0, None))
 
     def put(self, knot: str, did: str, at: Micros, named: Tree) -> Iterator[str]:
         """Remember it. Yields the keys of those that have to go for it."""

@@ -63,6 +63,11 @@ def _escape(logger: Any, method: str, line: MutableMapping[str, Any]) -> Mutable
     return line
 
 
+def stalled(sentence: str, stacks: str) -> None:
+    """The event loop stands still, or goes on: for the thread that watches it."""
+    structlog.get_logger("router").error("stall", reason=sentence, **({"exception": stacks} if stacks else {}))
+
+
 class LogObserver:
     """An Observer that writes the log."""
 

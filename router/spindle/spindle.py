@@ -120,7 +120,7 @@ class Spindle:
 
     def telling(self) -> Iterator[tuple[str, Coroutine[Any, Any, None]]]:
         """What peers are told by, for as long as there is anything to tell."""
-        yield "server", server.serve(self.desk, self._listening)
+        yield "server", server.serve(self.desk, self._listening, lambda sentence: self.observer.fault("listener", sentence))
 
     def _listening(self, address: str) -> None:
         self.observer.source("spindle", "up", f"Serving {self.settings.hostname} on {address}.")

@@ -266,7 +266,7 @@ async def test_silence_alone_is_looked_back_from_once(
     monkeypatch.setattr(knot, "QUIET", 0.01)
     latest = NOW * 1000
     peer.visits = [visit([push(latest)]), visit([push(latest)]), visit([push(latest + 1)])]
-    heard = asyncio.create_task(take(open_knot(peer, host, seen), 10, 3))
+    heard = asyncio.ensure_future(take(open_knot(peer, host, seen), 10, 3))
     async with asyncio.timeout(10):
         while len(peer.requests) < 2:
             await asyncio.sleep(0.01)
