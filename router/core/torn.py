@@ -12,8 +12,8 @@ from router.core import frame, tid
 
 #: Bytes of each end that are worth keeping.
 KEPT = 4096
-_MEMBER = r'"([A-Za-z_$]{1,64})"\s*:\s*("[^"\\]{0,512}"|-?[0-9]{1,19})\s*'
-_KEY, _VALUE = r'"[A-Za-z_$]{1,64}"', r'(?:"[^"\\]{0,512}"|-?[0-9]{1,19})'
+_MEMBER = r'"([A-Za-z_$]{1,64})"\s*:\s*("[^"\\]{0,512}"|-?(?:0|[1-9][0-9]{0,18}))\s*'
+_KEY, _VALUE = r'"[A-Za-z_$]{1,64}"', r'(?:"[^"\\]{0,512}"|-?(?:0|[1-9][0-9]{0,18}))'
 #: Members of the outermost object, as far as they are texts and numbers. No text of a stranger inside the message can be taken
 #: for one: its quotes are escaped.
 _FIRST = re.compile(rf"\s*[{{,]\s*({_KEY})\s*:\s*({_VALUE})\s*(?=[,}}])")
