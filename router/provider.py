@@ -15,6 +15,7 @@ from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
 from pydantic import BaseModel
 
+from router.core.checkup import Check, Checks, doubtful, ill, well
 from router.core.errors import RouterError
 from router.core.model import Delivery, LogLine, Receipt, Report, Tree
 from router.core.options import Bounded, Command, Exposes, Script, Verbatim
@@ -25,6 +26,8 @@ from router.settings import Closed, Duration
 __all__ = [
     "Bounded",
     "Cancels",
+    "Check",
+    "Checks",
     "Closed",
     "Command",
     "Duration",
@@ -43,6 +46,9 @@ __all__ = [
     "Secret",
     "SecretMissing",
     "Verbatim",
+    "doubtful",
+    "ill",
+    "well",
 ]
 
 OptionsT = TypeVar("OptionsT", bound=BaseModel)

@@ -115,6 +115,12 @@ class EgressSection(Closed):
     allow: Annotated[list[str], AfterValidator(_networks)] = Field(default_factory=list)
 
 
+class ReloadSection(Closed):
+    """`watch` has router.yaml and the rules read again as soon as they change on disk."""
+
+    watch: bool = True
+
+
 class LogSection(Closed):
     """`auto` is for people on a terminal, and JSON lines elsewhere."""
 
@@ -127,6 +133,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "identity": IdentitySection,
     "delivery": DeliverySection,
     "log": LogSection,
+    "reload": ReloadSection,
     "egress": EgressSection,
     "spindle": SpindleSection,
 }
@@ -153,9 +160,12 @@ class Config:
     identity: IdentitySection = field(default_factory=IdentitySection)
     delivery: DeliverySection = field(default_factory=DeliverySection)
     log: LogSection = field(default_factory=LogSection)
+    reload: ReloadSection = field(default_factory=ReloadSection)
     egress: EgressSection = field(default_factory=EgressSection)
     #: None where the router is no spindle.
     spindle: SpindleSection | None = None
+    #: Where what is not a default was said: `store.path` -> `router.yaml:3:5`, or a variable of the environment.
+    origins: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def store_path(self) -> Path:

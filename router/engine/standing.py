@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING, Any
 from router.core.bucket import Bucket
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from router.core.model import Delivery, Entry, Event, Micros, Outcome, Plan, Tree
+    from router.core.problems import Problem
     from router.host import Clock
     from router.observe import Observer
 
@@ -100,6 +103,9 @@ class Standings:
 
     def reported(self, entry: Entry) -> None:
         self.observer.reported(entry)
+
+    def reloaded(self, ok: bool, sentence: str, found: Sequence[Problem] = (), kept: Sequence[str] = ()) -> None:  # noqa: FBT001
+        self.observer.reloaded(ok, sentence, found, kept)
 
     def fault(self, what: str, sentence: str, error: BaseException | None = None) -> None:
         self.observer.fault(what, sentence, error)

@@ -8,7 +8,6 @@ then wait for the next push, so a full page followed by silence is asked for the
 from __future__ import annotations
 
 from contextlib import aclosing
-from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Literal
 from urllib.parse import urlsplit
 
@@ -17,14 +16,15 @@ from pydantic import AfterValidator, Field
 from router.core import envelope, torn
 from router.core.frame import tree
 from router.core.members import canonical_host
-from router.core.model import Heard
+from router.core.model import Heard, changed
 from router.settings import Closed
 from router.sources.base import SourceKind
 from router.sources.pace import Pace
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
 
+    from router.core.checkup import Check
     from router.host import Host
     from router.observe import Observer
     from router.sources.websocket import Line
@@ -118,7 +118,7 @@ class Knot:
                     self._news = True
                 self._full_page = self._older and line.received > 0 and line.received % PAGE == 0
                 line.patience = PATIENCE if self._full_page else self._quiet
-                yield replace(heard, cursor=self._cursor)
+                yield changed(heard, cursor=self._cursor)
 
     def _first(self) -> int:
         if isinstance(self.since, int):
@@ -156,6 +156,12 @@ class Knot:
         """Begin behind this message from now on. One that comes again stands a little later than it said: in older knots."""
         self._slack = 0 if place > self._beyond else max(SLACK, self._slack * 4)
         self._beyond = max(self._beyond, place + self._slack)
+
+    async def check(self) -> Sequence[Check]:
+        """One handshake, with what is said from now on."""
+        from router.sources.reach import handshake  # noqa: PLC0415 - aiohttp is for those who listen
+
+        return [await handshake(self.name, f"{self.base}?cursor={self._now()}", self.host, outside=self.outside)]
 
     def _parse(self, frame: bytes) -> Heard:
         sent = tree(frame)

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from router.observe import Observer
     from router.spindle.roster import Roster
 
+#: Nanoseconds before the first contact that are asked for: whoever chooses us pushes at once, and Jetstream takes its time.
+A_LITTLE_BEFORE = 60 * 10**9
 #: Lines at once, and of them those that one account's repos ask for. Strangers cannot open any: only repos of members count.
 MOST, OF_ONE_OWNER = 1000, 100
 
@@ -45,6 +47,12 @@ class Knots:
         self.opened = opened
         self._lines: dict[str, asyncio.Task[None]] = {}
         self._left_out = 0
+        self._changed = asyncio.Event()
+
+    def configure(self, hosts: Collection[str]) -> None:
+        """The operator listens to these now."""
+        self.configured = frozenset(hosts)
+        self._changed.set()
 
     @property
     def lines(self) -> frozenset[str]:
@@ -53,13 +61,12 @@ class Knots:
 
     async def run(self) -> None:
         """For ever."""
-        changed = asyncio.Event()
-        self.roster.watchers.append(changed.set)
+        self.roster.watchers.append(self._changed.set)
         try:
             while True:
-                changed.clear()
+                self._changed.clear()
                 await self.look()
-                await changed.wait()
+                await self._changed.wait()
         finally:
             await self._close(self._lines)
 
@@ -72,7 +79,12 @@ class Knots:
             bounds = f"{MOST} in all, {OF_ONE_OWNER} of one account"
             self.observer.fault("roster", f"{left_out} of {len(wanted)} knots are not listened to: at most {bounds}.", None)
         self._left_out = left_out
-        await self._close(set(self._lines) - set(chosen))
+        left = set(self._lines) - set(chosen)
+        await self._close(left)
+        for knot in left:
+            # Whoever comes back after a month must not have a month of pushes built.
+            await self.intake.store.forget_cursor(source_name(knot))
+            self.observer.source(source_name(knot), "ended", "No repo of ours lives there any more.")
         for knot in chosen:
             if knot not in self._lines:
                 self._lines[knot] = self._open(knot)
@@ -93,16 +105,13 @@ class Knots:
     def _open(self, knot: str) -> asyncio.Task[None]:
         name = source_name(knot)
         self.opened(name)
-        source = Knot(
-            name, Settings(host=self.roster.knot_url(knot).removeprefix("https://")), self.host, self.observer, outside=True
-        )
+        since = self.host.clock.now() * 1000 - A_LITTLE_BEFORE
+        settings = Settings(host=self.roster.knot_url(knot).removeprefix("https://"), since=since)
+        source = Knot(name, settings, self.host, self.observer, outside=True)
         return asyncio.create_task(self.intake.listen(source), name=f"source {name}")
 
     async def _close(self, knots: Collection[str]) -> None:
-        knots = list(knots)
-        closing = [self._lines.pop(knot) for knot in knots]
+        closing = [self._lines.pop(knot) for knot in list(knots)]
         for task in closing:
             task.cancel()
         await asyncio.gather(*closing, return_exceptions=True)
-        for knot in knots:
-            self.observer.source(source_name(knot), "ended", "No repo of ours lives there any more.")

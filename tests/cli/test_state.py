@@ -6,14 +6,13 @@ import asyncio
 import json
 import threading
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from router.core import envelope, plan, rules
-from router.core.model import Outcome, Plan, State
+from router.core.model import Outcome, Plan, State, changed
 from router.core.problems import Problems
 from router.core.rulebook import Rulebook
 from router.engine.bell import Bell
@@ -103,7 +102,7 @@ def test_a_running_router_tells_how_its_sources_stand(call: Call, folder: Path) 
     standings.source("knot", "up", "Listening to knot.example.")
     standings.source("knot:dead.example", "quarantined", "dead.example: it did not answer in time; dialled once an hour.")
     event = envelope.event_from(json.loads((folder / "events/push.json").read_text()), source="knot")
-    standings.planned(replace(event, time=NOW - 3_000_000), Plan(), fresh=True)
+    standings.planned(changed(event, time=NOW - 3_000_000), Plan(), fresh=True)
     with running(folder / "router.db", standings=standings):
         out = call("sources").out.splitlines()
         found = {row["name"]: row for row in json.loads(call("sources", "--output", "json").out)}

@@ -6,14 +6,13 @@ import asyncio
 import json
 from typing import TYPE_CHECKING
 
-from router.core import envelope, torn
+from router.core import envelope, frame, torn
 from router.core.errors import BadFrame
+from router.core.model import Heard
 from router.sources.skim import Walker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-
-    from router.core.model import Heard
 
 NOW = 1_789_380_100_000_000
 
@@ -28,8 +27,8 @@ def jetstream(data: bytes) -> Heard:
 
 def from_file(data: bytes) -> Heard:
     """As the replay source reads a line."""
-    event = envelope.event_from(envelope.frame.tree(data), source="replay")
-    return envelope.Heard(event=event)
+    event = envelope.event_from(frame.tree(data), source="replay")
+    return Heard(event=event)
 
 
 PARSERS: tuple[Callable[[bytes], Heard], ...] = (knot, jetstream, from_file)

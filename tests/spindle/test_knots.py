@@ -41,7 +41,9 @@ class Roster:
 
 
 class Listening:
-    """An intake whose sources listen for ever."""
+    """An intake whose sources listen for ever, with a store that has nothing to forget."""
+
+    store: Any = SimpleNamespace(forget_cursor=lambda _name: asyncio.sleep(0))
 
     async def listen(self, source: Source) -> None:
         await asyncio.Event().wait()

@@ -235,6 +235,9 @@ class Store(Protocol):
 
     async def cursor(self, source: str) -> int | None: ...
 
+    async def forget_cursor(self, source: str) -> None:
+        """The source is not heard any more; whoever hears it again begins anew."""
+
     async def undecided(self, after: int = 0, limit: int = 500) -> Sequence[EventRow]:
         """Events that were kept because a rule could not be decided and whose number is greater than `after`, oldest first."""
 

@@ -114,6 +114,9 @@ class SqliteStore:
     async def cursor(self, source: str) -> int | None:
         return await self._read(partial(lists.cursor, source=source))
 
+    async def forget_cursor(self, source: str) -> None:
+        await self._write(partial(lists.forget_cursor, source=source))
+
     async def undecided(self, after: int = 0, limit: int = 500) -> Sequence[EventRow]:
         return await self._read(partial(lists.undecided, after=after, limit=limit))
 

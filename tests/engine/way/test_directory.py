@@ -11,14 +11,16 @@ from typing import TYPE_CHECKING
 import pytest
 from aiohttp import web
 
+from router.core.model import changed
 from router.demo.directory import Directory as DemoDirectory
 from router.demo.directory import Identity
 from router.demo.knot import Knot, KnotRepo
 from router.demo.server import Server
+from router.egress import Egress
 from router.engine import described
 from router.engine.directory import Directory
 from router.host import Host
-from router.http import open_session
+from router.http import open_outside, open_session
 from router.testing import FakeClock
 from tests.engine.way.parts import ALICE, HELLO, Told, push
 
@@ -175,10 +177,22 @@ async def test_what_knots_say_of_repos_is_bounded_on_disk(
             for repo in many:
                 event = push(named=False, repo=repo.did)
                 fields = {**event.fields, "knot": "other.example", "repo": {"did": repo.did}}
-                await made.complete(replace(event, fields=fields))
+                await made.complete(changed(event, fields=fields))
         kept = list(await store.facts("repo"))
         assert kept == [f"knot.example {HELLO}", *(f"other.example {repo.did}" for repo in many[-3:])]
         monkeypatch.setattr(described, "MOST", 2)
         again = Directory(store, made.host, told, "https://resolver.invalid", {})
         await again.load()
         assert len(again._repos) == len(await store.facts("repo")) == 2
+
+
+@pytest.mark.threat("S-07")
+async def test_a_knot_that_only_a_record_names_is_called_as_a_stranger(store: Store, time: FakeClock, told: Told) -> None:
+    """It answered from a public address when it was heard from; its name may lead inside by now."""
+    async with directory(store, time, told) as (made, _, knot), open_outside(Egress()) as guarded:
+        made.host = replace(made.host, guarded=guarded)
+        host = knot.url.removeprefix("http://")
+        made.knots = {}
+        event = push(named=False, knot=host)
+        assert (await made.complete(event)) == event
+        assert not knot.requests
