@@ -62,6 +62,11 @@ ROWS: list[tuple[int | str, str, str]] = [
         "answers to its pings are given up after 10 s, and closing after 3 s, by cutting the connection",
     ),
     (
+        "T-17",
+        "a connection is half open",
+        "it is pinged every 25 s, and dialled again where no answer comes",
+    ),
+    (
         "T-18",
         "events come twice, and in any order",
         "an event is known by origin and id, and acted on once; what a knot may send again is not forgotten before",
@@ -98,6 +103,11 @@ ROWS: list[tuple[int | str, str, str]] = [
         ),
     ),
     (
+        "T-34",
+        "rules or settings are changed to something broken while events come",
+        "all is read, compiled and tried aside, and refused whole, with its place in log, answer and metric; what ran goes on",
+    ),
+    (
         "T-37",
         "a spindle listens to a thousand knots",
         (
@@ -125,11 +135,6 @@ ROWS: list[tuple[int | str, str, str]] = [
             "what is due follows from the last time that fired, however late: it fires once, or is skipped where the "
             "schedule says so"
         ),
-    ),
-    (
-        "T-34",
-        "rules or settings are changed to something broken while events come",
-        "all is read, compiled and tried aside, and refused whole, with its place in log, answer and metric; what ran goes on",
     ),
     (
         "T-41",

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from router.engine.intake import Intake
     from router.host import Host
     from router.observe import Observer
+    from router.sources.pace import Pace
     from router.spindle.roster import Roster
 
 #: Nanoseconds before the first contact that are asked for: whoever chooses us pushes at once, and Jetstream takes its time.
@@ -28,7 +29,8 @@ def source_name(knot: str) -> str:
 
 
 class Knots:
-    """`configured` are hosts that the operator listens to anyway; `opened` is told the name of each source."""
+    """`configured` are hosts that the operator listens to anyway; `opened` is told the name of each source, and none is read
+    faster than its `pace`."""
 
     def __init__(
         self,
@@ -38,6 +40,7 @@ class Knots:
         observer: Observer,
         configured: Collection[str],
         opened: Callable[[str], object],
+        pace: Pace,
     ) -> None:
         self.roster = roster
         self.intake = intake
@@ -45,6 +48,7 @@ class Knots:
         self.observer = observer
         self.configured = frozenset(configured)
         self.opened = opened
+        self.pace = pace
         self._lines: dict[str, asyncio.Task[None]] = {}
         self._left_out = 0
         self._changed = asyncio.Event()
@@ -106,7 +110,7 @@ class Knots:
         name = source_name(knot)
         self.opened(name)
         since = self.host.clock.now() * 1000 - A_LITTLE_BEFORE
-        settings = Settings(host=self.roster.knot_url(knot).removeprefix("https://"), since=since)
+        settings = Settings(host=self.roster.knot_url(knot).removeprefix("https://"), since=since, pace=self.pace)
         source = Knot(name, settings, self.host, self.observer, outside=True)
         return asyncio.create_task(self.intake.listen(source), name=f"source {name}")
 

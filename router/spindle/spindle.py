@@ -90,7 +90,7 @@ class Spindle:
         )
         self.triggers.own_sources.add(JETSTREAM)
         self.reconcile = Reconcile(store, self.roster, records, host, documents, observer, settings.reconcile)
-        self.knots = Knots(self.roster, intake, host, observer, knots, self.triggers.own_sources.add)
+        self.knots = Knots(self.roster, intake, host, observer, knots, self.triggers.own_sources.add, settings.pace)
         self.vault = Vault(store, settings.secrets_key, clock)
         dispatch.vault = self.vault
         self.desk = server.Desk(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from router.host import Host
+from router.sources.pace import Pace
 from router.spindle import knots
 from router.spindle.knots import Knots
 from tests.engine.way.parts import Told
@@ -56,7 +57,7 @@ def roster() -> Roster:
 
 def opened(roster: Roster, told: Told) -> Knots:
     host = Host(http=cast("Any", None))
-    return Knots(cast("Any", roster), cast("Any", Listening()), host, told, ["mine.example"], lambda _: None)
+    return Knots(cast("Any", roster), cast("Any", Listening()), host, told, ["mine.example"], lambda _: None, Pace())
 
 
 @pytest.mark.fault("T-37")
