@@ -224,7 +224,8 @@ async def test_a_host_whose_clock_is_ahead_cannot_make_us_skip(
 ) -> None:
     """Its times move the cursor no further than our own clock, less the rewind."""
     peer.visits = [visit([frame(NOW + 200 * SECOND)], close=1001), visit([frame(NOW + 1)])]
-    await take(open_jetstream(host, seen, peer), NOW - SECOND, 2)
+    heard = await take(open_jetstream(host, seen, peer), NOW - SECOND, 2)
+    assert heard[0].cursor == NOW + 5 * SECOND
     assert NOW <= int(peer.cursors()[1] or 0) <= NOW + SECOND
 
 

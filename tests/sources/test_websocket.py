@@ -263,6 +263,25 @@ async def test_pings_are_answered(host: Host, seen: Remembering, raw_peer: RawPe
     assert got == [Received(b"\x8abeat")]
 
 
+async def test_pings_do_not_break_the_silence(host: Host, seen: Remembering, raw_peer: RawPeer) -> None:
+    """A listener that waits for no more than so long waits for messages: a peer that only pings has fallen silent."""
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(text_frame(b"said"))
+        with suppress(ConnectionError):
+            while True:
+                writer.write(bytes([0x89, 0]))
+                await writer.drain()
+                await asyncio.sleep(0.01)
+
+    line = line_to(await raw_peer(script), host, seen)
+    async with aclosing(line.messages()) as messages:  # type: ignore[type-var]
+        await anext(messages)
+        line.patience = 0.1
+        await anext(messages)
+        assert "it fell silent" in seen.sentences("down")[0]
+
+
 @pytest.mark.fault("T-17")
 async def test_a_connection_that_is_dead_is_noticed(
     host: Host, seen: Remembering, raw_peer: RawPeer, monkeypatch: pytest.MonkeyPatch

@@ -46,7 +46,11 @@ class Listening:
 
     store: Any = SimpleNamespace(forget_cursor=lambda _name: asyncio.sleep(0))
 
+    def __init__(self) -> None:
+        self.sources: list[Any] = []
+
     async def listen(self, source: Source) -> None:
+        self.sources.append(source)
         await asyncio.Event().wait()
 
 
@@ -55,15 +59,15 @@ def roster() -> Roster:
     return Roster()
 
 
-def opened(roster: Roster, told: Told) -> Knots:
+def opened(roster: Roster, told: Told, intake: Any = None, pace: Pace | None = None) -> Knots:
     host = Host(http=cast("Any", None))
-    return Knots(cast("Any", roster), cast("Any", Listening()), host, told, ["mine.example"], lambda _: None, Pace())
+    return Knots(cast("Any", roster), intake or Listening(), host, told, ["mine.example"], lambda _: None, pace or Pace())
 
 
 @pytest.mark.fault("T-37")
 async def test_nobody_can_push_out_anothers_knot(roster: Roster, monkeypatch: pytest.MonkeyPatch) -> None:
     """An account that names a thousand knots gets its share, and those that are heard already stay."""
-    monkeypatch.setattr(knots, "MOST", 5)
+    monkeypatch.setattr(knots, "MOST", 4)
     monkeypatch.setattr(knots, "OF_ONE_OWNER", 3)
     told = Told()
     lines = opened(roster, told)
@@ -73,11 +77,27 @@ async def test_nobody_can_push_out_anothers_knot(roster: Roster, monkeypatch: py
     roster.has(EVE, *(f"a{number}.example" for number in range(10)))
     roster.has("did:plc:mallory", "m.example")
     await lines.look()
-    assert lines.lines == {"z1.example", "z2.example", "a0.example", "a1.example", "a2.example"}
-    assert told.faults == ["7 of 12 knots are not listened to: at most 5 in all, 3 of one account."]
+    assert lines.lines == {"z1.example", "z2.example", "a0.example", "a1.example"}
+    assert told.faults == ["8 of 12 knots are not listened to: at most 4 in all, 3 of one account."]
+    monkeypatch.setattr(knots, "MOST", 40)
     await lines.look()
+    assert lines.lines == {"z1.example", "z2.example", "a0.example", "a1.example", "a2.example"}
     assert len(told.faults) == 1
     roster.repos.clear()
     await lines.look()
     assert not lines.lines
     assert ("knot:z1.example", "ended") in told.states
+
+
+@pytest.mark.fault("T-15")
+async def test_each_is_kept_to_the_pace_of_the_spindle(roster: Roster) -> None:
+    """What router.yaml says of all of them; and they are called as strangers are."""
+    intake = Listening()
+    lines = opened(roster, Told(), intake, Pace(messages=7))
+    roster.has(ALICE, "z1.example", "z2.example")
+    await lines.look()
+    while len(intake.sources) < 2:
+        await asyncio.sleep(0)
+    assert [(one.settings.pace.messages, one.outside) for one in intake.sources] == [(7, True)] * 2
+    roster.repos.clear()
+    await lines.look()
