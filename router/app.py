@@ -15,29 +15,35 @@ from typing import TYPE_CHECKING
 from router import limits
 from router.draining import drained
 from router.egress import Egress
-from router.engine import log
+from router.engine.approvals import Approvals
 from router.engine.bell import Bell
 from router.engine.cancelling import Cancelling
 from router.engine.directory import Directory
 from router.engine.dispatch import Dispatch
 from router.engine.echo import Echo
 from router.engine.follow import Follow
+from router.engine.hushed import Hushed
 from router.engine.intake import Intake
 from router.engine.pulse import Pulse
+from router.engine.relief import Relief
 from router.engine.retention import Retention
 from router.engine.scribe import StoreScribe
-from router.engine.standing import Standings
 from router.engine.store.sqlite import open_store
 from router.exchange import exchange, knots
 from router.guests import open_guests
+from router.health import Health, Sources
 from router.host import Host, SystemClock
 from router.http import open_outside, open_session
 from router.listening import Listening
+from router.metrics import Metrics
+from router.observe import several
 from router.provider import Follows
 from router.reload import Reload
+from router.scrape import Scrape
 from router.sections import PLC
 from router.watch import Watch
 from router.web import admin
+from router.web.desk import Desk
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterator, Mapping
@@ -77,7 +83,7 @@ async def run(
     if short := limits.open_files(_files(config)):
         observer.fault("limits", short)
     async with AsyncExitStack() as opened:
-        store = await open_store(config.store_path)
+        store = await open_store(config.store_path, ballast=config.store.ballast)
         opened.push_async_callback(store.close)
         http = await opened.enter_async_context(open_session())
         clock = SystemClock()
@@ -85,6 +91,7 @@ async def run(
         outside = await opened.enter_async_context(open_outside(egress))
         host = Host(http, clock, scribe=StoreScribe(clock), guarded=outside)
         router = Router(config, rulebook, observer, store, host, egress)
+        store.committed(router.metrics.committed)
         if loaded is not None:
             router.reloads(loaded, asked or asyncio.Event())
         try:
@@ -104,12 +111,13 @@ class Router:
         egress: Egress | None = None,
     ) -> None:
         self.config = config
-        self.observer = observer = Standings(observer, host.clock)
         self.store = store
         self.host = host
+        self.metrics = Metrics(host.clock)
+        self.sources = Sources(host.clock)
+        self.observer = observer = several(Hushed(observer, host.clock), self.metrics, self.sources)
         self.egress = egress or Egress()
         self.bell = Bell()
-        self.pulse = Pulse(log.stalled)
         self.guests = {guest.name: guest for guest in open_guests(config, rulebook, host)}
         self.directory = Directory(store, host, observer, config.identity.resolver, config.identity.pins)
         self.directory.handles = self.handles_of(config)
@@ -123,6 +131,19 @@ class Router:
             owner=f"{socket.gethostname()}:{os.getpid()}",
             concurrency=config.delivery.concurrency,
             lease=config.delivery.lease,
+        )
+        self.pulse = Pulse(observer)
+        self.started = host.clock.now()
+        self.scrape = Scrape(
+            self.metrics,
+            store,
+            host.clock,
+            self.intake.pauses,
+            self.sources,
+            self.pulse,
+            lambda: self.config,
+            lambda: self.intake.rulebook,
+            lambda: self.reload.running.digest if self.reload is not None else "",
         )
         self.retention = Retention(store, host.clock, observer, config.store.keep)
         self.listening = Listening(self.intake, host, observer)
@@ -173,6 +194,7 @@ class Router:
     async def run(self, stop: asyncio.Event, *, drain: bool) -> None:
         await self.store.recover(self.host.clock.now())
         await self.directory.load()
+        await self.intake.pauses.load()
         if self.spindle is not None:
             await self.spindle.load()
         opened = self.listening.opened(self.config.sources)
@@ -185,7 +207,6 @@ class Router:
 
     async def _together(self, opened: Mapping[str, Source], stop: asyncio.Event, *, drain: bool) -> None:
         async with self.group as group:
-            self._tell(self.pulse.run(), "pulse")
             for job in self._background():
                 self._tell(job)
             self.keep_handles()
@@ -234,17 +255,38 @@ class Router:
         yield self._plan_again()
         if isinstance(self.host.scribe, StoreScribe):
             yield self.host.scribe.run(self.store)
-        yield admin.serve(
-            self.store,
-            self.bell,
-            self.config.store_path,
-            self.host.clock,
-            self.observer,
-            lambda: self.intake.rulebook,
-            self.observer.shown,
-        )
+        yield self.pulse.run()
+        yield from self._answering()
         yield self.retention.run()
+        yield Relief(self.store, self.retention, self.bell, self.host.clock, self.observer).run()
+        yield self.store.failed()
         yield Cancelling(self.guests, self.dispatch, self.store, self.bell, self.observer, self.host.clock).run()
+
+    def _answering(self) -> Iterator[Coroutine[Any, Any, None]]:
+        desk = Desk(
+            store=self.store,
+            bell=self.bell,
+            clock=self.host.clock,
+            observer=self.observer,
+            pauses=self.intake.pauses,
+            approvals=Approvals(self.store, self.intake, self.host.clock),
+            sources=self.sources,
+            health=Health(self.store, self.host.clock, self.sources),
+            pulse=self.pulse,
+            config=lambda: self.config,
+            rulebook=lambda: self.intake.rulebook,
+            identities=lambda: self.directory.identities,
+            metrics=self.scrape.text,
+            refused=self.metrics.refused_request,
+            started=self.started,
+            reload=self.reload,
+        )
+        yield admin.serve(desk, self.config.store_path)
+        if self.config.admin.listen:
+            yield admin.serve_address(desk, self.config.admin, self._serving)
+
+    def _serving(self, address: str) -> None:
+        self.observer.source("admin", "up", f"Answering operators on {address}.")
 
     def _reloading(self) -> Iterator[Coroutine[Any, Any, None]]:
         if self.reload is not None:

@@ -23,6 +23,7 @@ from router.sections import (
     DEFAULT_FILE,
     DEFAULT_RULES,
     SECTIONS,
+    AdminSection,
     Config,
     DeliverySection,
     EgressSection,
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DEFAULT_FILE", "Config", "SourceConfig", "file", "load"]
 
-SECTION_KEYS = ("store", "sources", "rules", "providers", "identity", "delivery", "log", "reload", "egress", "spindle")
+SECTION_KEYS = ("store", "sources", "rules", "providers", "identity", "delivery", "log", "reload", "admin", "egress", "spindle")
 _SOURCE_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 #: What `engine.echo` calls itself: a source of this name would take its cursor, and one of the two would hear nothing.
 _OURS = "spindle"
@@ -106,6 +107,7 @@ class _Reader:
             delivery=self._section("delivery", DeliverySection),
             log=self._section("log", LogSection),
             reload=self._section("reload", ReloadSection),
+            admin=self._section("admin", AdminSection),
             egress=self._section("egress", EgressSection),
             spindle=self._spindle(),
             rules=tuple(self._rules()),
@@ -142,7 +144,9 @@ class _Reader:
             node = None
         written = document.tree(node, self.problems) if node is not None else {}
         made = self._checked(model, written, node, f"`{name}`")
-        return (model.model_validate({**written, **given}) if given else made) if made is not None else model()
+        if made is not None and given:
+            made = self._checked(model, {**written, **given}, node, f"`{name}`")
+        return made if made is not None else model()
 
     def _spindle(self) -> SpindleSection | None:
         """There is one as soon as anything says something of it."""

@@ -169,7 +169,12 @@ async def test_what_the_system_does_not_let_us_have_is_told(
 ) -> None:
     """At the start, and before anything fails for it; and while it runs, a thread looks at the loop."""
     wanted: list[int] = []
-    monkeypatch.setattr(limits, "open_files", lambda files: wanted.append(files) or "too few files")
+
+    def too_few(files: int) -> str:
+        wanted.append(files)
+        return "too few files"
+
+    monkeypatch.setattr(limits, "open_files", too_few)
     made, book = project(tmp_path)
     stop = asyncio.Event()
     running = asyncio.create_task(app.run(made, book, told, stop=stop))

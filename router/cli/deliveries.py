@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
 from dataclasses import asdict
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from router import config
 from router.cli import FINDINGS, FINE, names, show
+from router.cli.asking import change
 from router.cli.group import Verbs
 from router.cli.opening import config_option, from_store, output_option
-from router.core.errors import BadInput, RouterError, StoreError
+from router.core.errors import BadInput
 from router.core.model import State
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ def _change(verb: str, ids: Sequence[str], state: str | None, *, everything: boo
     settings = config.load(file, with_plugins=False)
     whole = [_whole_id(settings, one) for one in ids]
     body: dict[str, Any] = {"ids": whole} if ids else {"state": state}
-    changed = asyncio.run(_ask(settings, verb, body))
+    changed = change(settings, f"/api/v1/deliveries/{verb}", body, partial(_directly, verb, body))
     if output == "json":
         show.as_json({"changed": changed})
     else:
@@ -141,44 +141,11 @@ def _whole_id(settings: Config, beginning: str) -> str:
     return row.id
 
 
-async def _ask(settings: Config, verb: str, body: dict[str, Any]) -> Sequence[str]:
-    """Through the running router, which then acts at once; else on the store itself."""
-    import aiohttp  # noqa: PLC0415 - the other verbs do without
-
-    from router.web import admin  # noqa: PLC0415 - as above
-
-    with admin.address(admin.socket_path(settings.store_path)) as path:
-        try:
-            async with (
-                aiohttp.ClientSession(connector=aiohttp.UnixConnector(path)) as http,
-                http.post(f"http://router/api/v1/deliveries/{verb}", json=body) as answer,
-            ):
-                text = await answer.text()
-                if answer.status != 200:
-                    raise RouterError(f"The running router refused: {text}")
-                changed: list[str] = json.loads(text)["changed"]
-                return changed
-        except aiohttp.ClientConnectorError:
-            return await _directly(settings, verb, body)
-
-
-async def _directly(settings: Config, verb: str, body: dict[str, Any]) -> Sequence[str]:
-    from router.engine.store.sqlite import open_store  # noqa: PLC0415 - only where no router runs
-    from router.host import SystemClock  # noqa: PLC0415 - as above
-
-    if not settings.store_path.exists():
-        raise StoreError(f"There is no store at {settings.store_path}: `router run` makes it.")
-    store = await open_store(settings.store_path)
-    try:
-        return await _on(store, verb, body, SystemClock().now())
-    finally:
-        await store.close()
-
-
-async def _on(store: Store, verb: str, body: dict[str, Any], now: int) -> Sequence[str]:
-    from router.web.admin import MOST  # noqa: PLC0415 - as above
+async def _directly(verb: str, body: dict[str, Any], store: Store, now: int) -> Sequence[str]:
+    from router.web.deliveries import BY_WHOM  # noqa: PLC0415 - only where no router runs
+    from router.web.shapes import MOST  # noqa: PLC0415 - as above
 
     ids = body.get("ids") or [row.id for row in await store.deliveries(state=State.DEAD, limit=MOST)]
     if verb == "retry":
         return await store.retry(ids, now)
-    return await store.discard(ids, "discarded by the operator", now)
+    return await store.discard(ids, BY_WHOM, now)

@@ -1,122 +1,127 @@
-"""`router sources`: what is heard, how far, and how each source stands."""
+"""`router sources`: what is heard, and how far."""
 
 from __future__ import annotations
 
-import time
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from router import config
-from router.cli import FINE, running, show
-from router.cli.opening import config_option, from_store, output_option
+from router.cli import FINE, names, pausing, show
+from router.cli.asking import ask
+from router.cli.group import Verbs
+from router.cli.opening import config_option, output_option
+from router.core.errors import BadInput
+from router.core.problems import nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Sequence
     from pathlib import Path
 
     from router.config import Config
     from router.engine.store.base import SourceRow
 
-#: Ticks of a cursor in a microsecond, for kinds whose cursor is a time.
-_TICKS = {"knot": 1000, "jetstream": 1, "schedule": 1}
+_HERE = "router.cli.sources"
 _HEADINGS = (
     *("SOURCE", "KIND", "STATE", "SINCE", "CURSOR", "AGE", "LAG", "LAST HEARD"),
     *("EVENTS", "BAD FRAMES", "LAST TROUBLE"),
 )
 
 
-@click.command
+@click.group(
+    cls=Verbs,
+    invoke_without_command=True,
+    verbs={
+        "list": (f"{_HERE}:list_", "List the sources; `router sources` alone does the same."),
+        "pause": (f"{_HERE}:pause", "Hear these no more until they are resumed."),
+        "resume": (f"{_HERE}:resume", "Hear these again, from where they were."),
+    },
+)
 @config_option
 @output_option
-def sources(config_file: Path | None, output: str) -> int:
-    """List the configured sources, those that the spindle opened, and those that only the store remembers.
+@click.pass_context
+def sources(context: click.Context, config_file: Path | None, output: str) -> int:
+    """The configured sources, and those that only the store remembers: state, cursor, last event, events and bad frames."""
+    return FINE if context.invoked_subcommand is not None else _list(config_file, output)
 
-    Of each: its state and since when (while a router runs), its cursor and how old that is, how late its last event was, when
-    it was last heard, events and bad frames, and the last that went wrong.
-    """
+
+@click.command("list")
+@config_option
+@output_option
+def list_(config_file: Path | None, output: str) -> int:
+    """List the configured sources and those that only the store remembers: state, cursor, last event, events, bad frames."""
+    return _list(config_file, output)
+
+
+@click.command
+@click.argument("given", nargs=-1, required=True, metavar="NAME...", shell_complete=names.sources)
+@config_option
+@output_option
+def pause(given: Sequence[str], config_file: Path | None, output: str) -> int:
+    """Hear these sources no more until they are resumed. Their cursors stay, and a restart changes nothing."""
     settings = config.load(config_file)
-    rows = _rows(settings, _remembered(settings), _standings(settings), time.time_ns() // 1000)
+    known = [source.name for source in settings.sources]
+    for name in given:
+        # What the spindle itself listens to has a colon in its name.
+        if name not in known and ":" not in name:
+            raise BadInput(f"There is no source `{name}`. {nearest(name, known)}".rstrip())
+    return pausing.turn(settings, pausing.SOURCE, "pause", given, output)
+
+
+@click.command
+@click.argument("given", nargs=-1, required=True, metavar="NAME...", shell_complete=names.sources)
+@config_option
+@output_option
+def resume(given: Sequence[str], config_file: Path | None, output: str) -> int:
+    """Hear these sources again, from where they were."""
+    return pausing.turn(config.load(config_file, with_plugins=False), pausing.SOURCE, "resume", given, output)
+
+
+def _list(config_file: Path | None, output: str) -> int:
+    settings = config.load(config_file)
+    rows = ask(settings, "GET", "/api/v1/sources") or asyncio.run(_rows(settings))
     if output == "json":
         show.as_json(rows)
         return FINE
-    headings = (
-        "SOURCE",
-        "KIND",
-        "STATE",
-        "SINCE",
-        "CURSOR",
-        "AGE",
-        "LAG",
-        "LAST HEARD",
-        "EVENTS",
-        "BAD FRAMES",
-        "LAST TROUBLE",
-    )
-    show.table(headings, [_cells(row) for row in rows])
+    show.table(_HEADINGS, [tuple("-" if cell is None else cell for cell in _cells(row)) for row in rows])
     return FINE
 
 
-def _remembered(settings: Config) -> Mapping[str, SourceRow]:
-    if not settings.store_path.exists():
-        return {}
-    return {row.name: row for row in from_store(settings, lambda store: store.sources())}
+async def _rows(settings: Config) -> list[dict[str, Any]]:
+    """Without a router: as it would tell them."""
+    from router.host import SystemClock  # noqa: PLC0415 - only where no router runs
+    from router.web.listed import source_row  # noqa: PLC0415 - as above
+
+    kinds: dict[str, str] = {source.name: source.kind for source in settings.sources}
+    remembered: dict[str, SourceRow] = {}
+    paused: dict[str, int] = {}
+    if settings.store_path.exists():
+        from router.engine.store.sqlite import open_store  # noqa: PLC0415 - as above
+
+        store = await open_store(settings.store_path, read_only=True)
+        try:
+            remembered = {row.name: row for row in await store.sources()}
+            paused = dict(await store.paused(pausing.SOURCE))
+        finally:
+            await store.close()
+    return [
+        source_row(name, kinds.get(name), None, remembered.get(name), paused.get(name), SystemClock().now())
+        for name in dict.fromkeys((*kinds, *remembered))
+    ]
 
 
-def _standings(settings: Config) -> Mapping[str, Any]:
-    from router.web.admin import SOURCES  # noqa: PLC0415 - aiohttp is for those who ask
-
-    answer = running.ask(settings, SOURCES) if settings.store_path.exists() else None
-    return answer.get("sources", {}) if isinstance(answer, dict) else {}
-
-
-def _rows(
-    settings: Config, remembered: Mapping[str, SourceRow], standings: Mapping[str, Any], now: int
-) -> list[dict[str, Any]]:
-    kinds: dict[str, str | None] = {source.name: source.kind for source in settings.sources}
-    names = dict.fromkeys((*kinds, *remembered, *(name for name in standings if ":" in name)))
-    return [_row(name, kinds.get(name) or _kind(name), remembered.get(name), standings.get(name), now) for name in names]
-
-
-def _kind(name: str) -> str | None:
-    """Of a source that the spindle opened; None for one that is not in the configuration any more."""
-    return "knot" if name.startswith("knot:") else "jetstream" if name == "spindle:jetstream" else None
-
-
-def _row(name: str, kind: str | None, row: SourceRow | None, standing: Mapping[str, Any] | None, now: int) -> dict[str, Any]:
-    """Times are microseconds since 1970, `lag` and `cursor_age` seconds. What a router that runs would know is null without
-    one."""
-    cursor, told = row.cursor if row else None, standing or {}
-    ticks = _TICKS.get(kind or "")
-    return {
-        "name": name,
-        "kind": kind,
-        "state": told.get("state"),
-        "since": told.get("since"),
-        "sentence": told.get("sentence"),
-        "cursor": cursor,
-        "cursor_age": None if cursor is None or ticks is None else max(0.0, (now - cursor // ticks) / 1e6),
-        "lag": told["lag"] / 1e6 if told.get("heard") else None,
-        "updated": row.updated if row else None,
-        "events": row.events if row else 0,
-        "bad_frames": row.bad_frames if row else 0,
-        "last_bad": row.last_bad if row else "",
-        "last_error": told.get("last_error"),
-        "failed": told.get("failed"),
-        "gaps": told.get("gaps"),
-        "last_gap": told.get("last_gap"),
-    }
-
-
-def _cells(row: dict[str, Any]) -> tuple[object, ...]:
-    down = row["state"] in ("down", "quarantined")
-    trouble = (row["sentence"] if down else "") or row["last_gap"] or row["last_bad"] or row["last_error"] or ""
+def _cells(row: dict[str, Any]) -> tuple[Any, ...]:
+    """A source that is down says why; of one that is fine, what went wrong last."""
+    runs = row["state"] != "unknown"
+    state = "paused" if row["paused"] else row["state"]
+    trouble = (row["sentence"] if state in ("down", "quarantined") else "") or row["last_gap"] or row["last_bad"]
     since = show.moment(row["since"]) if row["since"] else None
-    heard = show.moment(row["updated"]) if row["updated"] else None
+    heard = show.moment(row["heard"]) if row["heard"] else None
     # An age tells something while somebody listens.
-    age = _span(row["cursor_age"]) if row["state"] is not None else None
-    cells = (row["name"], row["kind"], row["state"], since, row["cursor"], age, _span(row["lag"]), heard)
-    return (*("-" if cell is None else cell for cell in cells), row["events"], row["bad_frames"], trouble)
+    age = _span(row["cursor_age"]) if runs else None
+    cells = (row["name"], row["kind"], state, since, row["cursor"], age, _span(row["lag"]), heard)
+    return (*cells, row["events"], row["bad_frames"], trouble or row["last_error"])
 
 
 def _span(seconds: float | None) -> str | None:

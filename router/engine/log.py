@@ -11,6 +11,7 @@ import structlog
 
 from router.core.model import State
 from router.core.problems import Level, printable
+from router.observe import Silent
 
 if TYPE_CHECKING:
     from collections.abc import MutableMapping, Sequence
@@ -64,12 +65,7 @@ def _escape(logger: Any, method: str, line: MutableMapping[str, Any]) -> Mutable
     return line
 
 
-def stalled(sentence: str, stacks: str) -> None:
-    """The event loop stands still, or goes on: for the thread that watches it."""
-    structlog.get_logger("router").error("stall", reason=sentence, **({"exception": stacks} if stacks else {}))
-
-
-class LogObserver:
+class LogObserver(Silent):
     """An Observer that writes the log."""
 
     def __init__(self) -> None:
@@ -105,6 +101,9 @@ class LogObserver:
     def reported(self, entry: Entry) -> None:
         about = {"error": entry.error} if entry.error else {}
         self.log.info("status", delivery=entry.delivery, workflow=entry.workflow, status=str(entry.status), **about)
+
+    def disk(self, state: str, sentence: str) -> None:
+        getattr(self.log, "error" if state == "full" else "info")("disk " + state, reason=sentence)
 
     def reloaded(self, ok: bool, sentence: str, found: Sequence[Problem] = (), kept: Sequence[str] = ()) -> None:  # noqa: FBT001
         for problem in found:

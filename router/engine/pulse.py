@@ -1,8 +1,4 @@
-"""Whether the event loop goes on: it leaves a mark every second, and a thread looks at the mark.
-
-A loop that stands still cannot say so itself. The thread says it once, with what every thread is doing, and again when it is
-over. Whoever answers a supervisor (a systemd watchdog) asks `alive`.
-"""
+"""The event loop's heartbeat: how late it is, and where it stands when it stands still."""
 
 from __future__ import annotations
 
@@ -16,78 +12,77 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-#: Seconds between two marks, and without one until it is told.
-EVERY, STALLED_AFTER = 1.0, 10.0
+    from router.observe import Observer
+
+#: Seconds between two beats, and without any after which the loop stands still.
+EVERY, STILL = 1.0, 10.0
 
 
 class Pulse:
-    """`told` is called by the thread: a sentence, and the stacks (empty when the stall is over). `now` is in seconds."""
+    """One for the process. `lag` is how many seconds later than it was to the last beat came, `longest` the most ever, `stalls`
+    how often the loop stood still. Whoever answers a supervisor asks `alive`. `now` is in seconds."""
 
     def __init__(
-        self,
-        told: Callable[[str, str], object],
-        now: Callable[[], float] = time.monotonic,
-        stalled_after: float = STALLED_AFTER,
+        self, observer: Observer, every: float = EVERY, still: float = STILL, now: Callable[[], float] = time.monotonic
     ) -> None:
-        self.told = told
+        self.observer = observer
+        self.every = every
+        self.still = still
         self.now = now
-        self.stalled_after = stalled_after
-        #: Stalls so far, and the seconds of the longest that is over.
-        self.stalls = 0
+        self.lag = 0.0
         self.longest = 0.0
-        self._beaten = now()
-        self._stalled = 0.0
-        self._ended = threading.Event()
-
-    @property
-    def age(self) -> float:
-        """Seconds since the last mark."""
-        return self.now() - self._beaten
+        self.stalls = 0
+        self.beaten = now()
+        #: Seconds of the stall that was told and is not over.
+        self._stood = 0.0
 
     @property
     def alive(self) -> bool:
-        """Whether the loop has left a mark lately."""
-        return self.age < self.stalled_after
+        """Whether there was a beat lately."""
+        return self.now() - self.beaten < self.still
 
     def beat(self) -> None:
-        """Leave a mark."""
-        self._beaten = self.now()
+        """The loop goes on."""
+        now = self.now()
+        self.lag = max(0.0, now - self.beaten - self.every)
+        self.longest = max(self.longest, self.lag)
+        self.beaten = now
 
     async def run(self) -> None:
-        """Leave marks until cancelled, with the thread beside."""
-        self.beat()
-        watcher = threading.Thread(target=self._watch, name="pulse", daemon=True)
-        watcher.start()
+        """For ever, with a thread that watches."""
+        over = threading.Event()
+        watching = threading.Thread(target=self._watch, args=(asyncio.get_running_loop(), over), name="pulse", daemon=True)
+        self.beaten = self.now()
+        watching.start()
         try:
             while True:
-                await asyncio.sleep(min(EVERY, self.stalled_after / 4))
+                await asyncio.sleep(self.every)
                 self.beat()
         finally:
-            self._ended.set()
+            over.set()
 
-    def _watch(self) -> None:
-        while not self._ended.wait(min(EVERY, self.stalled_after / 4)):
+    def _watch(self, loop: asyncio.AbstractEventLoop, over: threading.Event) -> None:
+        while not over.wait(self.every) and not loop.is_closed():
             self.look()
 
     def look(self) -> None:
-        """What the thread does each time."""
-        age = self.age
-        if age >= self.stalled_after:
-            if not self._stalled:
+        """What the thread does each time: a stall is told once, with what every thread is doing, and its end."""
+        since = self.now() - self.beaten
+        if since >= self.still:
+            told, self._stood = bool(self._stood), since
+            if not told:
                 self.stalls += 1
-                self.told(f"The event loop has stood still for {age:.0f} s: nothing is heard or delivered.", stacks())
-            self._stalled = age
-        elif self._stalled:
-            self.longest = max(self.longest, self._stalled)
-            self.told(f"The event loop goes on; it stood still for {self._stalled:.0f} s or more.", "")
-            self._stalled = 0.0
+                sentence = f"The event loop has stood still for {since:g} s: nothing is heard or delivered."
+                self.observer.fault("event loop", f"{sentence}\n{stacks()}", None)
+        elif self._stood:
+            self.observer.fault("event loop", f"The event loop goes on. It stood still for {self._stood:g} s or more.", None)
+            self._stood = 0.0
 
 
 def stacks() -> str:
     """Where every thread is: files, lines and functions, and no values."""
     names = {thread.ident: thread.name for thread in threading.enumerate()}
-    parts = []
-    for ident, frame in sys._current_frames().items():  # noqa: SLF001 - the documented way
-        lines = traceback.format_stack(frame)
-        parts.append(f"Thread {names.get(ident, ident)}:\n{''.join(lines)}")
-    return "\n".join(parts)
+    frames = sys._current_frames()  # noqa: SLF001 - the one way to another thread's stack
+    return "\n".join(
+        f"Thread {names.get(thread, thread)}:\n{''.join(traceback.format_stack(frame))}" for thread, frame in frames.items()
+    )

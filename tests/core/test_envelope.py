@@ -60,6 +60,7 @@ def test_no_frame_has_more_values_than_are_worth_looking_at(value: str) -> None:
     assert tree(json.dumps({"a": "," * 200_000}))["a"]
 
 
+@pytest.mark.acceptance("P-16")
 def test_an_event_of_todays_knot() -> None:
     """The id is unique within the knot, the cursor is `created` to the nanosecond, and the record is what was sent."""
     frame = read("knot_refupdate_v2")

@@ -7,7 +7,8 @@ import threading
 
 import pytest
 
-from router.engine.pulse import STALLED_AFTER, Pulse
+from router.engine.pulse import STILL, Pulse
+from router.observe import Silent
 
 
 class Hands:
@@ -20,46 +21,46 @@ class Hands:
         return self.at
 
 
+class Told(Silent):
+    def __init__(self) -> None:
+        self.faults: list[str] = []
+        self.heard = threading.Event()
+
+    def fault(self, what: str, sentence: str, error: BaseException | None = None) -> None:
+        self.faults.append(sentence)
+        self.heard.set()
+
+
 @pytest.mark.fault("T-39")
 def test_a_stall_is_told_once_and_so_is_its_end() -> None:
-    """With all stacks, once for each stall; what answers a supervisor sees it meanwhile."""
-    hands = Hands()
-    told: list[tuple[str, str]] = []
-    pulse = Pulse(lambda sentence, dump: told.append((sentence, dump)), hands.now)
-    hands.at += STALLED_AFTER - 1
-    pulse.look()
-    before = pulse.alive, len(told)
-    assert before == (True, 0)
-    for _ in range(3):
-        hands.at += 2
+    """With what every thread is doing; and what answers a supervisor sees it meanwhile."""
+    hands, told = Hands(), Told()
+    pulse = Pulse(told, now=hands.now)
+    states = []
+    for seconds in (STILL - 1, 2, 2, 2):
+        hands.at += seconds
         pulse.look()
-    ((sentence, dump),) = told
-    assert sentence == "The event loop has stood still for 11 s: nothing is heard or delivered."
-    assert "Thread MainThread:" in dump
-    assert "test_a_stall_is_told_once" in dump
+        states.append((pulse.alive, len(told.faults)))
+    assert states == [(True, 0), (False, 1), (False, 1), (False, 1)]
+    assert told.faults[0].startswith("The event loop has stood still for 11 s: nothing is heard or delivered.\nThread ")
+    assert "Thread MainThread:" in told.faults[0]
+    assert "test_a_stall_is_told_once" in told.faults[0]
     pulse.beat()
     pulse.look()
     pulse.look()
-    assert told[1:] == [("The event loop goes on; it stood still for 15 s or more.", "")]
-    assert (pulse.alive, pulse.stalls, pulse.longest) == (True, 1, 15.0)
-    hands.at += 60
-    assert (pulse.alive, pulse.age) == (False, 60.0)
+    assert told.faults[1:] == ["The event loop goes on. It stood still for 15 s or more."]
+    after = pulse.alive, pulse.stalls, pulse.longest
+    assert after == (True, 1, 14.0)
 
 
 @pytest.mark.fault("T-39")
 async def test_a_loop_that_is_blocked_is_seen_from_outside() -> None:
     """The thread says what blocks it, while it does; when the router stops, the thread ends."""
-    seen, dumps = threading.Event(), []
-
-    def told(_sentence: str, dump: str) -> None:
-        dumps.append(dump)
-        seen.set()
-
-    pulse = Pulse(told, stalled_after=0.05)
-    running = asyncio.create_task(pulse.run())
+    told = Told()
+    running = asyncio.create_task(Pulse(told, every=0.01, still=0.05).run())
     await asyncio.sleep(0)
-    assert seen.wait(30)  # the loop stands still here
-    assert "seen.wait(30)" in dumps[0]
+    assert told.heard.wait(30)  # the loop stands still here
+    assert "told.heard.wait(30)" in told.faults[0]
     running.cancel()
     await asyncio.wait([running])
     for thread in threading.enumerate():

@@ -61,7 +61,9 @@ def roster() -> Roster:
 
 def opened(roster: Roster, told: Told, intake: Any = None, pace: Pace | None = None) -> Knots:
     host = Host(http=cast("Any", None))
-    return Knots(cast("Any", roster), intake or Listening(), host, told, ["mine.example"], lambda _: None, pace or Pace())
+    return Knots(
+        cast("Any", roster), intake or cast("Any", Listening()), host, told, ["mine.example"], lambda _: None, pace or Pace()
+    )
 
 
 @pytest.mark.fault("T-37")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from router.core.model import Delivery, Entry, Event, Micros, Pipeline, Plan, State, Tree
 from router.engine.crash import crash_point
-from router.engine.store import gates, journal, mirror, pipelines, sql
+from router.engine.store import gates, journal, mirror, pipelines, restores, sql
 from router.engine.store.base import Accepted, Arrival
 from router.engine.store.rows import LARGEST, as_json, delivery_columns, event_columns, text
 
@@ -93,10 +93,11 @@ def _enter(db: sqlite3.Connection, plan: Plan, event: int, now: Micros, pipeline
     told: list[Entry] = []
     skipped: list[tuple[Delivery[Tree], str]] = []
     ready = False
+    doubted = restores.doubted(db, event, now) if plan.deliveries else 0
     for delivery in plan.deliveries:
         if db.execute("SELECT 1 FROM deliveries WHERE id = ?", (delivery.id,)).fetchone():
             continue
-        admission = _deliver(db, delivery, event, now, pipeline.id if pipeline is not None else None)
+        admission = _deliver(db, delivery, event, now, pipeline.id if pipeline is not None else None, doubted)
         told += admission.told
         ready = ready or admission.state is State.READY
         if admission.state in (State.READY, State.DEAD):
@@ -111,11 +112,14 @@ def _enter(db: sqlite3.Connection, plan: Plan, event: int, now: Micros, pipeline
 
 
 def _deliver(
-    db: sqlite3.Connection, delivery: Delivery[Tree], event: int, now: Micros, pipeline: str | None
+    db: sqlite3.Connection, delivery: Delivery[Tree], event: int, now: Micros, pipeline: str | None, doubted: Micros
 ) -> gates.Admission:
+    """`doubted` is a moment before which it may have been made already, in a life that is not in the store; 0: it was not."""
     admission = gates.admit(db, delivery, event, now)
     columns = delivery_columns(delivery) | {"pipeline": pipeline if delivery.subject.workflow else None}
     columns |= {"event": event, "state": admission.state, "reason": text(admission.reason), "due": admission.due}
+    if doubted and admission.state is State.READY:
+        columns |= {"state": State.VERIFY, "reason": restores.WHY, "failed_at": doubted}
     _insert(db, "deliveries", {**columns, "created": now, "updated": now})
     return admission
 

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     import sqlite3
 
 
+#: What nobody has tried to make, in this life of the store; the second only where there was one before (see `restores`).
+_WAITING = ("state = 'ready'", "state = 'verify' AND attempt = 0")
+
+
 @dataclass(slots=True)
 class Admission:
     """How a delivery enters the outbox. `told` are the statuses of those that had to give way to it."""
@@ -47,9 +51,10 @@ def admit(db: sqlite3.Connection, delivery: Delivery[Tree], event: int, now: Mic
         admission.due = now + _micros(gates.debounce_for)
     admission.due = _throttle(db, gates, rule, event, admission.due)
     if gates.group is not None and gates.busy is Busy.CANCEL_RUNNING:
-        waiting = "busy_group = ? AND state = 'ready' AND event <> ?"
         why = "superseded: a newer delivery of its concurrency group came"
-        admission.told += _supersede(db, waiting, (text(gates.group), event), why, now)
+        for state in _WAITING:
+            waiting = f"busy_group = ? AND {state} AND event <> ?"
+            admission.told += _supersede(db, waiting, (text(gates.group), event), why, now)
         _stop(db, text(gates.group), event, why, now)
     return admission
 
@@ -57,6 +62,12 @@ def admit(db: sqlite3.Connection, delivery: Delivery[Tree], event: int, now: Mic
 def forget(db: sqlite3.Connection, now: Micros) -> None:
     """Drop what no longer matters: what is left of a key is what its window or its period still holds."""
     db.execute("DELETE FROM gates WHERE until <= ?", (now,))
+
+
+def turn_back(db: sqlite3.Connection, now: Micros, leeway: Micros) -> None:
+    """The clock was put back: a window of dedupe that began in the future begins now."""
+    back = "UPDATE gates SET until = until - (at - :now), at = :now WHERE kind = 'dedupe' AND at > :now + :leeway"
+    db.execute(back, {"now": now, "leeway": leeway})
 
 
 def _busy(db: sqlite3.Connection, gates: Gates, event: int) -> str:
@@ -83,9 +94,12 @@ def _dedupe(db: sqlite3.Connection, gates: Gates, rule: str, event: int, now: Mi
 def _debounce(db: sqlite3.Connection, gates: Gates, rule: str, event: int, now: Micros) -> list[Entry]:
     if gates.debounce_key is None:
         return []
-    waiting = "rule = ? AND debounce_key = ? AND state = 'ready' AND event <> ?"
     why = "superseded: another event of its debounce key came"
-    return _supersede(db, waiting, (rule, text(gates.debounce_key), event), why, now)
+    told: list[Entry] = []
+    for state in _WAITING:
+        waiting = f"rule = ? AND debounce_key = ? AND {state} AND event <> ?"
+        told += _supersede(db, waiting, (rule, text(gates.debounce_key), event), why, now)
+    return told
 
 
 def _throttle(db: sqlite3.Connection, gates: Gates, rule: str, event: int, due: Micros) -> Micros:

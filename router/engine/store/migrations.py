@@ -1,17 +1,17 @@
-"""The schema's history. A migration that was ever released is never changed: add another."""
+"""The schema's history. A migration that was ever released is never changed: add another.
+
+Before one is added, `python -m scripts.released_store COMMIT` keeps a store of the last version without it, for the tests.
+"""
 
 from __future__ import annotations
 
+import sqlite3
 from importlib import resources
-from typing import TYPE_CHECKING
 
 from sqlite_utils import Database
 from sqlite_utils.migrations import Migrations
 
 from router.core.errors import StoreError
-
-if TYPE_CHECKING:
-    import sqlite3
 
 
 def m0001_first(db: Database) -> None:
@@ -26,7 +26,15 @@ def m0003_spindle(db: Database) -> None:
     _run(db, "0003.sql")
 
 
-STEPS = (m0001_first, m0002_verdicts_before, m0003_spindle)
+def m0005_restores(db: Database) -> None:
+    _run(db, "0005.sql")
+
+
+def m0006_operator(db: Database) -> None:
+    _run(db, "0006.sql")
+
+
+STEPS = (m0001_first, m0002_verdicts_before, m0003_spindle, m0005_restores, m0006_operator)
 migrations = Migrations("router")
 for step in STEPS:
     migrations()(step)
@@ -64,6 +72,11 @@ def _run(db: Database, name: str) -> None:
     """The statements of a file in schema/, one by one: `executescript` would commit the migration's transaction."""
     text = resources.files("router.engine.store").joinpath("schema", name).read_text(encoding="utf-8")
     lines = (line.partition("--")[0] for line in text.splitlines())
-    for statement in "\n".join(lines).split(";"):
-        if statement.strip():
-            db.conn.execute(statement)
+    statement = ""
+    for part in "\n".join(lines).split(";"):
+        # A trigger has semicolons of its own.
+        statement += part + ";"
+        if sqlite3.complete_statement(statement):
+            if statement.strip(" \n;"):
+                db.conn.execute(statement)
+            statement = ""

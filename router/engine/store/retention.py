@@ -60,6 +60,6 @@ def forget(db: sqlite3.Connection, before: Micros, after: int, limit: int) -> tu
     if old and len(old) == limit:
         return gone, int(old[-1]["number"])
     db.execute("DELETE FROM records WHERE collection = 'sh.tangled.repo.pull' AND heard < ?", (before,))
-    # What a knot said of a repo is asked again where it matters.
-    db.execute("DELETE FROM facts WHERE kind = 'repo' AND updated < ?", (before,))
+    # What a knot said of a repo is asked again where it matters; what was decided of an event goes after it.
+    db.execute("DELETE FROM facts WHERE kind IN ('repo', 'approval') AND updated < ?", (before,))
     return gone, None

@@ -28,6 +28,7 @@ heads AS (
             AND w.repo = repos.repo
             AND w.due <= :now
             AND w.provider NOT IN (SELECT value FROM json_each(:full))
+            AND w.rule NOT IN (SELECT name FROM paused WHERE kind = 'rule')
             -- None of its group is under way. Of several that may have happened, the oldest is looked up first.
             AND NOT EXISTS (
                 SELECT 1

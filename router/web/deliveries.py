@@ -1,0 +1,49 @@
+"""The outbox, as people see it and change it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from router.core.model import State
+from router.web.shapes import MOST, DeliveriesNamed
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from router.web.desk import Ask, Desk
+    from router.web.shapes import DeliveriesMeant
+
+#: What the log of a discarded delivery says.
+BY_WHOM = "discarded by the operator"
+
+
+async def listed(desk: Desk, ask: Ask) -> tuple[int, Any]:
+    return 200, [asdict(row) for row in await desk.store.deliveries(**ask.given.model_dump())]
+
+
+async def one(desk: Desk, ask: Ask) -> tuple[int, Any]:
+    row = await desk.store.delivery(ask.path["id"])
+    if row is None:
+        return 404, {"error": f"There is no delivery {ask.path['id']}, or several begin so."}
+    return 200, asdict(row)
+
+
+async def retry(desk: Desk, ask: Ask) -> tuple[int, Any]:
+    return _changed(desk, await desk.store.retry(await _ids(desk, ask.given), desk.clock.now()))
+
+
+async def discard(desk: Desk, ask: Ask) -> tuple[int, Any]:
+    return _changed(desk, await desk.store.discard(await _ids(desk, ask.given), BY_WHOM, desk.clock.now()))
+
+
+def _changed(desk: Desk, changed: Sequence[str]) -> tuple[int, Any]:
+    desk.bell.ring()
+    return 200, {"changed": list(changed)}
+
+
+async def _ids(desk: Desk, meant: DeliveriesMeant) -> Sequence[str]:
+    if isinstance(meant, DeliveriesNamed):
+        return meant.ids
+    rows = await desk.store.deliveries(state=State(meant.state), rule=meant.rule, limit=MOST)
+    return [row.id for row in rows]
