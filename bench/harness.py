@@ -56,7 +56,9 @@ class Row:
         return self.ratio >= self.limit if self.least else self.ratio <= self.limit
 
 
-def side_by_side(sides: Mapping[str, Callable[[], Any]], rounds: int = 7, units: Mapping[str, int] | int = 1) -> dict[str, Times]:
+def side_by_side(
+    sides: Mapping[str, Callable[[], Any]], rounds: int = 7, units: Mapping[str, int] | int = 1
+) -> dict[str, Times]:
     """Run each side once in each round, after a round that does not count."""
     taken: dict[str, list[float]] = {name: [] for name in sides}
     for number in range(rounds + 1):

@@ -55,7 +55,8 @@ def write(kept: dict[str, Any], docs: Path) -> None:
         if row["sides"]:
             out.append(f"\n| | median, {row['unit']} | min | spread |\n|---|---:|---:|---:|\n")
             out += [
-                f"| {name} | {side['median']:.2f} | {side['min']:.2f} | {side['spread']:.0%} |\n" for name, side in row["sides"].items()
+                f"| {name} | {side['median']:.2f} | {side['min']:.2f} | {side['spread']:.0%} |\n"
+                for name, side in row["sides"].items()
             ]
     said = kept["machine"]
     libraries = ", ".join(f"{name} {version}" for name, version in said["libraries"].items())
@@ -80,7 +81,9 @@ def svg(title: str, across: str, up: str, drawn: dict[str, list[tuple[float, flo
     xs = [x for points in drawn.values() for x, _ in points]
     ys = [y for points in drawn.values() for _, y in points]
     steep = max(ys) > 20 * min(ys)
-    low_y, high_y = (10 ** math.floor(math.log10(min(ys))), 10 ** math.ceil(math.log10(max(ys)))) if steep else (0, max(ys) * 1.15)
+    low_y, high_y = (
+        (10 ** math.floor(math.log10(min(ys))), 10 ** math.ceil(math.log10(max(ys)))) if steep else (0, max(ys) * 1.15)
+    )
 
     def at(x: float, y: float) -> tuple[float, float]:
         share = math.log(x / min(xs)) / math.log(max(xs) / min(xs))

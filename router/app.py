@@ -41,6 +41,7 @@ from router.provider import Follows
 from router.reload import Reload
 from router.scrape import Scrape
 from router.sections import PLC
+from router.systemd import Systemd, stuck
 from router.watch import Watch
 from router.web import admin
 from router.web.desk import Desk
@@ -60,6 +61,8 @@ if TYPE_CHECKING:
 
 #: Seconds after which events that could not be decided are planned again even if nothing new is known to be known.
 PLAN_AGAIN = 600.0
+#: Seconds that the store, and deliveries while there is a free place, may stand still before systemd hears no sign of life.
+PATIENCE = 20.0
 #: Seconds for which a start waits for the handles that rules name.
 RESOLVE_WITHIN = 10.0
 
@@ -153,6 +156,7 @@ class Router:
         self.learned = asyncio.Event()
         self.spindle = self._spindle()
         self.group = asyncio.TaskGroup()
+        self.systemd = Systemd()
         #: What goes on until the last delivery is told of.
         self._telling: list[asyncio.Task[None]] = []
         self._keeping: asyncio.Task[None] | None = None
@@ -220,10 +224,12 @@ class Router:
             echo = group.create_task(self.intake.listen(Echo(self.store, self.bell)), name="source spindle")
             delivering = group.create_task(self.dispatch.run(stop), name="dispatch")
             reloading = [group.create_task(job, name="reload") for job in self._reloading()]
+            self.systemd.ready(self._said())
             if drain:
                 await drained(stop, hearing, self.store, self.bell)
                 stop.set()
             await stop.wait()
+            self.systemd.stopping()
             self.listening.stop()
             for task in (*reloading, *hearing, echo):
                 task.cancel()
@@ -256,6 +262,7 @@ class Router:
         if isinstance(self.host.scribe, StoreScribe):
             yield self.host.scribe.run(self.store)
         yield self.pulse.run()
+        yield self.systemd.watch(self._stuck)
         yield from self._answering()
         yield self.retention.run()
         yield Relief(self.store, self.retention, self.bell, self.host.clock, self.observer).run()
@@ -297,7 +304,20 @@ class Router:
         while True:
             await self.asked.wait()
             self.asked.clear()
+            self.systemd.reloading()
             await reload.again()
+            self.systemd.ready(self._said())
+
+    def _said(self) -> str:
+        return f"{len(self.intake.rulebook.rules)} rules, {len(self.config.sources)} sources."
+
+    async def _stuck(self) -> str:
+        if self.dispatch.stands(PATIENCE):
+            return f"Nothing was looked for that is due, for {PATIENCE:g} s."
+        return await stuck({"The store": self._store_answers}, PATIENCE)
+
+    async def _store_answers(self) -> None:
+        await self.store.cursor("")
 
     def keep_handles(self, *, at_once: bool = False) -> None:
         """Keep the handles of the rules as they are now; `at_once` asks for those that nobody asked for yet."""

@@ -8,10 +8,11 @@ gets it again only where doing it twice does no harm.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from math import inf
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol
 
 from router.core import options
@@ -85,10 +86,12 @@ class Dispatch:
         #: Why those were cancelled that are being ended.
         self._unwanted: dict[str, str] = {}
         self._swept = host.clock.now()
+        self._turned = monotonic()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Deliver until `stop`. What is under way then goes on: see `finish`."""
         while not stop.is_set():
+            self._turned = monotonic()
             rung = self.bell.count
             now = self.host.clock.now()
             if now - self._swept >= SWEEP * 1_000_000:
@@ -100,6 +103,11 @@ class Dispatch:
                 task.add_done_callback(self._done)
             if not claims:
                 await self._rest(rung, now)
+        self._turned = inf
+
+    def stands(self, seconds: float) -> bool:
+        """Whether it has not looked for so long for what is due, although it has a place for it."""
+        return len(self._running) < self.concurrency and monotonic() - self._turned > seconds
 
     def cancel(self, delivery: str, why: str) -> bool:
         """End an attempt that is under way, where its provider acts on this machine: whether there was one."""
@@ -157,7 +165,7 @@ class Dispatch:
             self.observer.fault("dispatch", "A delivery could not be settled; its lease will run out.", error)
 
     async def deliver(self, claim: Claim) -> None:
-        begun = time.monotonic()
+        begun = monotonic()
         try:
             outcome = await self._outcome(claim)
         except asyncio.CancelledError:
@@ -166,7 +174,7 @@ class Dispatch:
                 raise
             receipt = Receipt(id=claim.delivery.id, status=Status.CANCELLED, error=why)
             outcome = replace(_made(receipt), entries=_entries(claim.delivery, _made(receipt), self.host.clock.now()))
-        self.observer.took(claim.delivery, time.monotonic() - begun)
+        self.observer.took(claim.delivery, monotonic() - begun)
         if await self.store.settle(claim, outcome, self.host.clock.now()):
             self.observer.attempted(claim.delivery, outcome)
             for entry in outcome.entries:
