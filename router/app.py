@@ -14,18 +14,24 @@ from typing import TYPE_CHECKING
 from router import plugins
 from router.core.errors import BadInput
 from router.core.members import canonical_host
+from router.core.model import Retry
 from router.egress import Egress
+from router.engine.audit import Audit
 from router.engine.bell import Bell
 from router.engine.cancelling import Cancelling
+from router.engine.destinations import Destinations, Terms
 from router.engine.directory import Directory
 from router.engine.dispatch import Dispatch, Guest
 from router.engine.echo import Echo
 from router.engine.follow import Follow
 from router.engine.intake import Intake
+from router.engine.limits import Limits
+from router.engine.overdue import Overdue
 from router.engine.retention import Retention
 from router.engine.scribe import StoreScribe
+from router.engine.store.policy import Policy, Quota
 from router.engine.store.sqlite import open_store
-from router.host import Host, SystemClock
+from router.host import Host, Limit, SystemClock
 from router.http import open_outside, open_session
 from router.provider import Follows
 from router.sections import PLC
@@ -33,7 +39,7 @@ from router.sources.knot import Knot
 from router.web import admin
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Iterator, Sequence
+    from collections.abc import Coroutine, Iterator, Mapping, Sequence
     from typing import Any
 
     from pydantic import BaseModel
@@ -43,6 +49,7 @@ if TYPE_CHECKING:
     from router.engine.store.base import Store
     from router.identity.handles import Handles
     from router.observe import Observer
+    from router.sections import RetrySection
     from router.sources.base import Source
     from router.spindle.spindle import Spindle
 
@@ -60,12 +67,13 @@ async def run(config: Config, rulebook: Rulebook, observer: Observer, *, stop: a
     Raises BadInput where a rule's provider is not configured, and StoreError where the store cannot be used.
     """
     async with AsyncExitStack() as opened:
-        store = await open_store(config.store_path)
+        store = await open_store(config.store_path, policy=_policy(config))
         opened.push_async_callback(store.close)
         http = await opened.enter_async_context(open_session())
         clock = SystemClock()
         outside = await opened.enter_async_context(open_outside(Egress(config.egress.allow)))
-        router = _Router(config, rulebook, observer, store, Host(http, clock, scribe=StoreScribe(clock), guarded=outside))
+        host = Host(http, clock, scribe=StoreScribe(clock), guarded=outside, meter=Limits(clock))
+        router = _Router(config, rulebook, observer, store, host)
         try:
             await router.run(stop, drain=drain)
         except BaseExceptionGroup as group:
@@ -80,6 +88,7 @@ class _Router:
         self.host = host
         self.bell = Bell()
         self.guests = {guest.name: guest for guest in _guests(config, rulebook, host)}
+        self.destinations = _destinations(config, self.guests, host, observer)
         self.directory = Directory(store, host, observer, config.identity.resolver, config.identity.pins)
         if config.identity.resolver == "direct":
             self.directory.handles = self._handles()
@@ -93,7 +102,9 @@ class _Router:
             owner=f"{socket.gethostname()}:{os.getpid()}",
             concurrency=config.delivery.concurrency,
             lease=config.delivery.lease,
+            destinations=self.destinations,
         )
+        self.intake.destination = self.destinations.name
         self.learned = asyncio.Event()
         self.spindle = self._spindle()
 
@@ -185,14 +196,22 @@ class _Router:
         if isinstance(self.host.scribe, StoreScribe):
             yield self.host.scribe.run(self.store)
         yield admin.serve(
-            self.store, self.bell, self.config.store_path, self.host.clock, self.observer, lambda: self.intake.rulebook
+            self.store,
+            self.bell,
+            self.config.store_path,
+            self.host.clock,
+            self.observer,
+            lambda: self.intake.rulebook,
+            self.destinations,
         )
-        yield Retention(self.store, self.host.clock, self.observer, self.config.store.keep).run()
+        keep, delivery = self.config.store, self.config.delivery
+        yield Retention(self.store, self.host.clock, self.observer, keep.keep, keep.keep_dead).run()
+        yield Overdue(self.store, self.bell, self.observer, self.host.clock, delivery.longest).run()
+        yield Audit(self.guests, self.store, self.bell, self.observer, self.host.clock, delivery.audit).run()
         yield Cancelling(self.guests, self.dispatch, self.store, self.bell, self.observer, self.host.clock).run()
         for guest in self.guests.values():
             if isinstance(guest.provider, Follows):
-                poll = self.config.delivery.poll
-                yield Follow(guest, guest.provider, self.store, self.bell, self.observer, self.host.clock, poll).run()
+                yield Follow(guest, guest.provider, self.store, self.bell, self.observer, self.host, delivery.poll).run()
 
     async def _plan_again(self) -> None:
         """At the start too: the crash may have come between learning something and using it."""
@@ -239,7 +258,42 @@ def _guests(config: Config, rulebook: Rulebook, host: Host) -> Iterator[Guest]:
             if name in used:
                 raise
             continue
-        yield Guest(name, plugin, plugin.open(settings, host))
+        yield Guest(name, plugin, plugin.open(settings, host), _retry(config.delivery.retry.get(name)))
+
+
+def _retry(said: RetrySection | None) -> Retry | None:
+    """What router.yaml says of a provider's attempts, complete."""
+    if said is None:
+        return None
+    default = Retry()
+    return Retry(
+        attempts=said.attempts or (len(said.schedule) + 1 if said.schedule else default.attempts),
+        base=default.base if said.base is None else said.base,
+        factor=said.factor or default.factor,
+        cap=default.cap if said.cap is None else said.cap,
+        schedule=tuple(said.schedule),
+    )
+
+
+def _destinations(config: Config, guests: Mapping[str, Guest], host: Host, observer: Observer) -> Destinations:
+    terms = {
+        name: Terms(
+            concurrency=said.concurrency,
+            limit=None if said.rate is None else Limit(name=f"{name} of router.yaml", rate=said.rate, per=said.per),
+        )
+        for name, said in config.delivery.destinations.items()
+    }
+    limits = host.meter if isinstance(host.meter, Limits) else None
+    return Destinations(guests, host.clock, observer, each=config.delivery.each, terms=terms, limits=limits)
+
+
+def _policy(config: Config) -> Policy:
+    account, knot, everybody = (
+        Quota(actions=said.actions, in_flight=said.in_flight, bytes=said.bytes)
+        for said in (config.account_quota, config.quotas.knot, config.quotas.all)
+    )
+    loop, hold = config.delivery.loop, config.delivery.hold
+    return Policy(account=account, knot=knot, all=everybody, loop_events=loop.events, loop_within=loop.within, hold=hold)
 
 
 def _knot_of(settings: BaseModel) -> str:

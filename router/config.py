@@ -28,6 +28,7 @@ from router.sections import (
     EgressSection,
     IdentitySection,
     LogSection,
+    QuotasSection,
     SourceConfig,
     SpindleSection,
     StoreSection,
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DEFAULT_FILE", "Config", "SourceConfig", "load"]
 
-SECTION_KEYS = ("store", "sources", "rules", "providers", "identity", "delivery", "log", "egress", "spindle")
+SECTION_KEYS = ("store", "sources", "rules", "providers", "identity", "delivery", "log", "egress", "quotas", "spindle")
 _SOURCE_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 #: What `engine.echo` calls itself: a source of this name would take its cursor, and one of the two would hear nothing.
 _OURS = "spindle"
@@ -98,6 +99,7 @@ class _Reader:
             delivery=self._section("delivery", DeliverySection),
             log=self._section("log", LogSection),
             egress=self._section("egress", EgressSection),
+            quotas=self._section("quotas", QuotasSection),
             spindle=self._spindle(),
             rules=tuple(self._rules()),
             sources=tuple(self._sources()) if with_plugins else (),

@@ -27,6 +27,9 @@ class Observer(Protocol):
     def reported(self, entry: Entry) -> None:
         """A status is in the journal."""
 
+    def circuit(self, name: str, sentence: str) -> None:
+        """A destination, or a credential, is not asked any more for a while, or is asked again."""
+
     def fault(self, what: str, sentence: str, error: BaseException | None = None) -> None:
         """Something of ours went wrong that an operator should see: a provider's bug (with its traceback), a resolver down."""
 
@@ -43,5 +46,7 @@ class Silent:
     def attempted(self, delivery: Delivery[Tree], outcome: Outcome) -> None: ...
 
     def reported(self, entry: Entry) -> None: ...
+
+    def circuit(self, name: str, sentence: str) -> None: ...
 
     def fault(self, what: str, sentence: str, error: BaseException | None = None) -> None: ...

@@ -8,7 +8,6 @@ gets it again only where doing it twice does no harm.
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -17,12 +16,13 @@ from router.core.errors import Ambiguous, Permanent, RenderError, RouterError, T
 from router.core.model import Delivery, Entry, Outcome, Receipt, State, Status
 from router.core.retry import judge
 from router.engine.crash import crash_point
-from router.provider import AnyPlugin, EndsWithItsAttempt, Provider, Reconciles
+from router.engine.destinations import Destinations, Target
+from router.provider import AnyPlugin, EndsWithItsAttempt, Follows, Hears, Provider, Reconciles
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from router.core.model import Tree
+    from router.core.model import Retry, Tree
     from router.engine.bell import Bell
     from router.engine.store.base import Claim, Store
     from router.host import Host
@@ -39,6 +39,12 @@ class Guest:
     name: str
     plugin: AnyPlugin
     provider: Provider[Any]
+    #: What router.yaml says of its attempts, where it says anything.
+    retry: Retry | None = None
+
+    def policy(self, delivery: Delivery[Any]) -> Retry:
+        """The rule's own, or the operator's, or the provider's."""
+        return delivery.retry or self.retry or self.plugin.retry
 
     @property
     def settle(self) -> float | None:
@@ -65,8 +71,8 @@ class Dispatch:
         *,
         owner: str,
         concurrency: int = 16,
-        each: int = 8,
         lease: float = 30.0,
+        destinations: Destinations | None = None,
     ) -> None:
         self.store = store
         self.guests = guests
@@ -75,8 +81,8 @@ class Dispatch:
         self.observer = observer
         self.owner = owner
         self.concurrency = concurrency
-        self.each = each
         self.lease = lease
+        self.destinations = destinations or Destinations(guests, host.clock, observer)
         #: Set by whoever keeps secrets.
         self.vault: Keeps | None = None
         self._running: dict[asyncio.Task[None], Delivery[Tree]] = {}
@@ -121,18 +127,18 @@ class Dispatch:
         free = self.concurrency - len(self._running)
         if free <= 0:
             return []
-        taken = Counter(delivery.provider for delivery in self._running.values())
-        busy = {name: max(0, self.each - taken[name]) for name in self.guests}
-        return list(await self.store.claim(self.owner, free, self.lease, now, busy))
+        room, looking = self.destinations.room(delivery.destination for delivery in self._running.values())
+        each = self.destinations.each
+        return list(await self.store.claim(self.owner, free, self.lease, now, room, each=each, looking=looking))
 
     async def _rest(self, rung: int, now: int) -> None:
-        """Wait for the bell, or until something is due. With no free slot only the bell can change anything."""
+        """Wait for the bell, or until something is due or a destination opens. With no free slot only the bell can change
+        anything."""
         seconds = SWEEP
         if len(self._running) < self.concurrency:
-            due = await self.store.next_due(now)
-            # What is due already and yet was not claimed waits for a group or a provider's limit, so for the bell.
-            if due is not None and due > now:
-                seconds = min(SWEEP, (due - now) / 1_000_000)
+            # What is due already and yet was not claimed waits for its lane, so for the bell, or for its destination.
+            moments = (await self.store.next_due(now), self.destinations.opens())
+            seconds = min([SWEEP, *((at - now) / 1_000_000 for at in moments if at is not None and at > now)])
         try:
             async with asyncio.timeout(seconds):
                 await self.bell.wait(rung)
@@ -178,7 +184,8 @@ class Dispatch:
             return Outcome(state=State.DEAD, reason=f"The provider's options have changed since. {error}")
         if claim.verify and (early := self._too_early(claim, guest)) is not None:
             return early
-        return await self._attempt(replace(claim.delivery, options=parsed), claim, guest)
+        target = self.destinations.target(guest, parsed)
+        return await self._attempt(replace(claim.delivery, options=parsed), claim, guest, target)
 
     def _too_early(self, claim: Claim, guest: Guest) -> Outcome | None:
         """A look-up is believed only if it begins `settle` after the failure: before that the other side may not show it."""
@@ -187,27 +194,32 @@ class Dispatch:
             return None
         return Outcome(state=State.VERIFY, reason="Waiting before it is looked up.", due=settled, counts=False)
 
-    async def _attempt(self, delivery: Delivery[Any], claim: Claim, guest: Guest) -> Outcome:
+    async def _attempt(self, delivery: Delivery[Any], claim: Claim, guest: Guest, target: Target) -> Outcome:
         sending = False
         timeout = asyncio.timeout(delivery.timeout)
         try:
             async with timeout:
                 if claim.verify:
-                    found = await self._look_up(delivery, claim, guest)
+                    found = await self._look_up(delivery, claim, guest, target)
                     if found is not None:
                         return found
                 delivery = replace(delivery, revealed=await self._revealed(delivery))
+                if (later := self.destinations.take(target)) is not None:
+                    return _full(State.READY, target, later)
                 sending = True
                 crash_point("before_deliver")
                 receipt = await guest.provider.deliver(delivery)
                 crash_point("after_deliver")
-                return _made(receipt)
+                self.destinations.worked(target)
+                return _made(_ended(receipt, guest))
         except Exception as error:  # noqa: BLE001 - the error's class says what to do; an unknown one is the provider's bug
             if timeout.expired() and isinstance(error, TimeoutError):
                 error = Ambiguous(f"No answer within {delivery.timeout:g} s.")
             elif not isinstance(error, RouterError):
                 self.observer.fault(f"provider {guest.name}", f"A bug, met by the delivery {delivery.id}.", error)
-            return self._judge(error, delivery, claim, guest, looking=claim.verify and not sending)
+            outcome = self._judge(error, delivery, claim, guest, looking=claim.verify and not sending)
+            self.destinations.failed(target, error)
+            return outcome
 
     async def _revealed(self, delivery: Delivery[Any]) -> Mapping[str, str]:
         if not delivery.secrets:
@@ -219,22 +231,25 @@ class Dispatch:
         except RouterError as error:
             raise Permanent(f"Its secrets cannot be read: {error}") from None
 
-    async def _look_up(self, delivery: Delivery[Any], claim: Claim, guest: Guest) -> Outcome | None:
+    async def _look_up(self, delivery: Delivery[Any], claim: Claim, guest: Guest, target: Target) -> Outcome | None:
         """What an earlier attempt came to; None where it surely did not happen and may be made now."""
         if isinstance(guest.provider, Reconciles):
+            if (later := self.destinations.take(target, looking=True)) is not None:
+                return _full(State.VERIFY, target, later)
             receipt = await guest.provider.find(delivery)
+            self.destinations.worked(target)
             if receipt is not None:
                 return _made(receipt, "It had happened already.")
         elif not (guest.plugin.idempotent or delivery.idempotent or claim.asked):
             raise Permanent("It may have happened before the router stopped, and it is not marked idempotent: not made again.")
-        if claim.tries > delivery.retry.attempts:
+        if claim.tries > guest.policy(delivery).attempts:
             raise Permanent(f"Given up after {claim.tries - 1} attempts; the last look-up found nothing.")
         return None
 
     def _judge(
         self, error: Exception, delivery: Delivery[Any], claim: Claim, guest: Guest, *, looking: bool = False
     ) -> Outcome:
-        tries, policy = claim.tries, delivery.retry
+        tries, policy = claim.tries, guest.policy(delivery)
         if looking:
             # A look-up sends nothing and, when it fails, proves nothing: it uses up no attempt, is tried until it can tell, and
             # must not make the delivery one that was never sent.
@@ -252,6 +267,17 @@ class Dispatch:
         if looking and outcome.state is State.READY:
             return replace(outcome, state=State.VERIFY, counts=False)
         return outcome
+
+
+def _full(state: State, target: Target, due: int) -> Outcome:
+    return Outcome(state=state, reason=f"Waiting for the limit of requests to {target.name}.", due=due, counts=False)
+
+
+def _ended(receipt: Receipt, guest: Guest) -> Receipt:
+    """Of what nobody can say more later, that it was delivered is how it ended: nobody waits for a status that never comes."""
+    if receipt.status is not None or isinstance(guest.provider, (Follows, Hears)):
+        return receipt
+    return replace(receipt, status=Status.SUCCESS)
 
 
 def _made(receipt: Receipt, reason: str = "") -> Outcome:

@@ -97,6 +97,9 @@ class LogObserver:
         about = {"error": entry.error} if entry.error else {}
         self.log.info("status", delivery=entry.delivery, workflow=entry.workflow, status=str(entry.status), **about)
 
+    def circuit(self, name: str, sentence: str) -> None:
+        self.log.warning("circuit", destination=name, reason=sentence)
+
     def fault(self, what: str, sentence: str, error: BaseException | None = None) -> None:
         self.log.error("fault", where=what, reason=sentence, exc_info=error)
 

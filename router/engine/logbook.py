@@ -75,7 +75,7 @@ class Logbook:
                 else []
             )
         if over and lines:
-            await self.store.write_log(run.delivery, run.run, 0, lines)
+            await self.store.write_log(run.delivery, run.run, 0, lines, self.clock.now())
         return lines[after:]
 
     async def _ask(self, run: Run, provider: Logs) -> Sequence[LogLine]:

@@ -176,7 +176,7 @@ def test_what_is_meant_must_be_clear(call: Call, args: tuple[str, ...]) -> None:
     """Ids, or a state and --all: nothing else changes anything."""
     code, _, err = call("deliveries", "discard", *args)
     assert code == 2
-    assert "Name deliveries by their IDs, or all dead ones by --state dead --all." in err
+    assert "Name deliveries by their IDs, or dead ones by --state dead with --all, --rule, --since and so on." in err
 
 
 async def _answers(path: Path) -> bool:

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from standardwebhooks import Webhook as Verifier
 
 from providers import webhook
-from router.core.errors import DeliveryError, Permanent, Transient
+from router.core.errors import DeliveryError, Permanent, RateLimited, Transient
 from router.core.model import Receipt, Status
 from router.demo.sink import Received, Sink
 from router.host import Host, SystemClock
@@ -105,11 +105,13 @@ async def test_headers_of_the_rule_are_sent(peer: Peer, lent: Host) -> None:
 @pytest.mark.parametrize(
     ("reply", "kind", "wait", "counts"),
     [
-        *((Reply(status, headers={"Location": "/elsewhere"}), Permanent, None, True) for status in (301, 302, 304, 307, 308)),
-        *((Reply(status), Permanent, None, True) for status in (400, 401, 403, 404, 410, 422)),
+        *((Reply(status, headers={"Location": "/elsewhere"}), Transient, None, True) for status in (301, 302, 304, 307, 308)),
+        *((Reply(status), Transient, None, True) for status in (400, 401, 403, 404, 422)),
+        (Reply(410), Permanent, None, True),
+        (Reply(500, headers={"webhook-delivery": "abort-message"}), Permanent, None, True),
         *((Reply(status), Transient, None, True) for status in (408, 425, 429, 500, 502, 503, 504)),
-        (Reply(429, headers={"Retry-After": "7"}), Transient, 7.0, False),
-        (Reply(429, headers={"Retry-After": "0"}), Transient, 1.0, False),
+        (Reply(429, headers={"Retry-After": "7"}), RateLimited, 7.0, False),
+        (Reply(429, headers={"Retry-After": "0"}), RateLimited, 1.0, False),
         (Reply(503, headers={"Retry-After": "7"}), Transient, 7.0, True),
         (
             Reply(503, headers={"Retry-After": "Mon, 23 Nov 2026 12:00:10 GMT", "Date": "Mon, 23 Nov 2026 12:00:00 GMT"}),
@@ -118,14 +120,14 @@ async def test_headers_of_the_rule_are_sent(peer: Peer, lent: Host) -> None:
             True,
         ),
         (Reply(cut="before"), Transient, None, True),
-        (Reply(200, "half", cut="within"), Transient, None, True),
+        (Reply(500, "half", cut="within"), Transient, None, True),
     ],
 )
 async def test_each_answer_of_a_receiver(
     peer: Peer, lent: Host, *, reply: Reply, kind: type[DeliveryError], wait: float | None, counts: bool
 ) -> None:
-    """Redirects are failures; what is worth another attempt gets one, a lost answer too; only a receiver that is asked too
-    often and says when to come back uses up no attempt."""
+    """Whatever is no 2xx is tried again, a redirect and a lost answer too, unless the receiver wants no more; only one that is
+    asked too often and says when to come back uses up no attempt."""
     peer.replies.append(reply)
     error = await failure(lent, peer.url, secret="s", text="x")
     assert len(peer.requests) == 1

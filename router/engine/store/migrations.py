@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
+import sqlite3
 from importlib import resources
-from typing import TYPE_CHECKING
 
 from sqlite_utils import Database
 from sqlite_utils.migrations import Migrations
 
 from router.core.errors import StoreError
-
-if TYPE_CHECKING:
-    import sqlite3
 
 
 def m0001_first(db: Database) -> None:
@@ -26,7 +23,11 @@ def m0003_spindle(db: Database) -> None:
     _run(db, "0003.sql")
 
 
-STEPS = (m0001_first, m0002_verdicts_before, m0003_spindle)
+def m0004_queues(db: Database) -> None:
+    _run(db, "0004.sql")
+
+
+STEPS = (m0001_first, m0002_verdicts_before, m0003_spindle, m0004_queues)
 migrations = Migrations("router")
 for step in STEPS:
     migrations()(step)
@@ -64,6 +65,11 @@ def _run(db: Database, name: str) -> None:
     """The statements of a file in schema/, one by one: `executescript` would commit the migration's transaction."""
     text = resources.files("router.engine.store").joinpath("schema", name).read_text(encoding="utf-8")
     lines = (line.partition("--")[0] for line in text.splitlines())
-    for statement in "\n".join(lines).split(";"):
-        if statement.strip():
-            db.conn.execute(statement)
+    statement = ""
+    for part in "\n".join(lines).split(";"):
+        statement += f"{part};"
+        # A trigger has semicolons of its own.
+        if sqlite3.complete_statement(statement):
+            if statement.strip(" \n;"):
+                db.conn.execute(statement)
+            statement = ""

@@ -212,4 +212,4 @@ def test_migrations_are_recorded(path: Path) -> None:
         connection = open_writing(str(path))
         applied = [migration.name for migration in migrations.applied(Database(connection))]
         connection.close()
-        assert applied == ["m0001_first", "m0002_verdicts_before", "m0003_spindle"]
+        assert applied == ["m0001_first", "m0002_verdicts_before", "m0003_spindle", "m0004_queues"]

@@ -41,7 +41,7 @@ async def history(store: Store) -> None:
     )
     for held, outcome in ends:
         assert await store.settle(held, outcome, NOW)
-    await store.write_log("d1", 0, 0, [LogLine(step=0, part="said", text="hello")])
+    await store.write_log("d1", 0, 0, [LogLine(step=0, part="said", text="hello")], NOW)
     await store.remember("repo", {"knot did:plc:a": {"name": "core"}}, NOW)
     await store.remember("handle", {"alice.example": "did:plc:a"}, NOW)
 

@@ -32,7 +32,7 @@ CHAINED = (
 def follow(engine: Engine) -> Follow:
     guest = engine.dispatch.guests["toy"]
     assert isinstance(engine.toy, LookingToy)
-    return Follow(guest, engine.toy, engine.store, engine.bell, engine.told, engine.time, 10.0)
+    return Follow(guest, engine.toy, engine.store, engine.bell, engine.told, engine.dispatch.host, 10.0)
 
 
 async def built(engine: Engine) -> str:
