@@ -105,7 +105,7 @@ def test_every_section_is_read(tmp_path: Path) -> None:
     made = read(tmp_path, WHOLE)
     assert (made.store.record, made.store_path) == ("all", tmp_path / "state/router.db")
     assert made.sources == (
-        config.SourceConfig("first", "tape", Tape(path="a.jsonl", every="2m")),
+        config.SourceConfig("first", "tape", Tape.model_validate({"path": "a.jsonl", "every": "2m"})),
         config.SourceConfig("second", "tape", Tape(path="b.jsonl")),
     )
     assert [(entry.text, entry.base) for entry in made.rules] == [("bundled:tangled", tmp_path), ("./more", tmp_path)]
