@@ -20,7 +20,22 @@ from providers import _builds, _environment, _joblogs, _webhooks
 from providers._requests import Answer, ask, bearer, line
 from router.core.errors import Ambiguous, DeliveryError, Permanent, RateLimited, Transient, Unauthorized
 from router.core.model import Delivery, LogLine, Receipt, Report
-from router.provider import Bounded, Closed, Destination, Doubled, Duration, Exposes, Limit, News, Plugin, Secret
+from router.provider import (
+    Bounded,
+    Check,
+    Closed,
+    Destination,
+    Doubled,
+    Duration,
+    Exposes,
+    Limit,
+    News,
+    Plugin,
+    Secret,
+    doubtful,
+    ill,
+    well,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -30,6 +45,8 @@ if TYPE_CHECKING:
 #: The meta-data key that holds the delivery's id.
 DELIVERY = "router:delivery"
 LIMIT = 1 << 20
+#: Scopes of a token that makes builds, finds them again and shows their logs.
+NEEDED = ("read_builds", "write_builds", "read_build_logs")
 #: Characters of a build's message: Buildkite shows a line.
 MESSAGE = 1000
 #: The same after 429 without a word of when: its window is a minute.
@@ -305,6 +322,28 @@ class Buildkite:
         if org is None:
             raise Permanent("No organization: say `org` in the step, or in router.yaml under providers, buildkite.")
         return org, rest if slash else first
+
+    async def check(self) -> Sequence[Check]:
+        """What the token may do (buildkite.com/docs/apis/rest-api/access-token), and whether it sees the organization."""
+        answer = await self._ask("GET", "/access-token")
+        if answer.status in (401, 403):
+            return [ill("buildkite token", "Buildkite refuses it.", "Make one at buildkite.com/user/api-access-tokens.")]
+        tree = answer.json()
+        scopes = tree.get("scopes") if isinstance(tree, dict) else None
+        if answer.status != 200 or not isinstance(scopes, list):
+            return [doubtful("buildkite token", f"Buildkite answered {answer.status} and no scopes.", "Try again later.")]
+        lacking = [scope for scope in NEEDED if scope not in scopes]
+        if lacking:
+            return [ill("buildkite token", f"It lacks {' and '.join(lacking)}.", "Give it these scopes, or make another.")]
+        found = [well("buildkite token", f"has {', '.join(NEEDED)}")]
+        if self.settings.org is not None:
+            seen = (await self._ask("GET", f"/organizations/{self.settings.org}")).status == 200
+            what = "buildkite organization"
+            advice = "Check `providers.buildkite.org`, and which organizations the token was made for."
+            found.append(
+                well(what, self.settings.org) if seen else ill(what, f"The token does not see {self.settings.org}.", advice)
+            )
+        return found
 
     async def _ask(self, method: str, path: str, body: bytes | None = None, limit: int = LIMIT) -> Answer:
         token = self.settings.token.reveal()

@@ -18,7 +18,7 @@ from providers import _environment
 from providers._requests import Answer, ask, bearer, line
 from router.core.errors import Ambiguous, DeliveryError, Permanent, RateLimited, Transient, Unauthorized
 from router.core.model import Delivery, LogLine, Receipt, Report, Status
-from router.provider import Closed, Destination, Duration, Exposes, Plugin, Secret
+from router.provider import Check, Closed, Destination, Duration, Exposes, Plugin, Secret, ill, well
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -200,6 +200,14 @@ class Sourcehut:
         name = owner.get("canonicalName") if isinstance(owner, dict) else None
         page = f"{self.settings.url}/{name}/job/{number}" if isinstance(name, str) and _OWNER.fullmatch(name) else ""
         return Receipt(id=str(number), url=page, detail={})
+
+    async def check(self) -> Sequence[Check]:
+        """Whether the token may see its account's jobs."""
+        try:
+            await self._told("query { jobs { results { id } } }", {})
+        except DeliveryError as error:
+            return [ill("sourcehut token", str(error), "Make one at meta.sr.ht/oauth2 with builds.sr.ht/JOBS:RW and LOGS:RO.")]
+        return [well("sourcehut token", "sees the account's jobs")]
 
     async def _told(self, query: str, variables: Mapping[str, Any]) -> dict[str, Any]:
         """What a question is answered with. Raises Transient."""

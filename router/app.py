@@ -9,19 +9,17 @@ import asyncio
 import os
 import socket
 from contextlib import AsyncExitStack, suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
-from router import plugins
-from router.core.errors import BadInput
-from router.core.members import canonical_host
-from router.core.model import Retry
+from router.draining import drained
 from router.egress import Egress
 from router.engine.audit import Audit
 from router.engine.bell import Bell
 from router.engine.cancelling import Cancelling
-from router.engine.destinations import Destinations, Terms
+from router.engine.destinations import Destinations
 from router.engine.directory import Directory
-from router.engine.dispatch import Dispatch, Guest
+from router.engine.dispatch import Dispatch
 from router.engine.echo import Echo
 from router.engine.follow import Follow
 from router.engine.intake import Intake
@@ -29,69 +27,98 @@ from router.engine.limits import Limits
 from router.engine.overdue import Overdue
 from router.engine.retention import Retention
 from router.engine.scribe import StoreScribe
-from router.engine.store.policy import Policy, Quota
 from router.engine.store.sqlite import open_store
-from router.host import Host, Limit, SystemClock
+from router.exchange import exchange, knots
+from router.guests import open_guests
+from router.host import Host, SystemClock
 from router.http import open_outside, open_session
+from router.listening import Listening
 from router.provider import Follows
+from router.reload import Reload
 from router.sections import PLC
-from router.sources.knot import Knot
+from router.terms import destinations_of, policy_of
+from router.watch import Watch
 from router.web import admin
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Iterator, Mapping, Sequence
+    from collections.abc import Coroutine, Iterator, Mapping
     from typing import Any
-
-    from pydantic import BaseModel
 
     from router.config import Config
     from router.core.rulebook import Rulebook
     from router.engine.store.base import Store
     from router.identity.handles import Handles
+    from router.loaded import Loaded
     from router.observe import Observer
-    from router.sections import RetrySection
     from router.sources.base import Source
     from router.spindle.spindle import Spindle
 
 #: Seconds after which events that could not be decided are planned again even if nothing new is known to be known.
 PLAN_AGAIN = 600.0
-#: Before any moment at which a delivery was or will be due.
-BEFORE_ALL = -1
 #: Seconds for which a start waits for the handles that rules name.
 RESOLVE_WITHIN = 10.0
 
 
-async def run(config: Config, rulebook: Rulebook, observer: Observer, *, stop: asyncio.Event, drain: bool = False) -> None:
+async def run(
+    config: Config,
+    rulebook: Rulebook,
+    observer: Observer,
+    *,
+    stop: asyncio.Event,
+    drain: bool = False,
+    loaded: Loaded | None = None,
+    asked: asyncio.Event | None = None,
+) -> None:
     """Run until `stop` is set or, with `drain`, until every source has ended and nothing is left to deliver.
 
-    Raises BadInput where a rule's provider is not configured, and StoreError where the store cannot be used.
+    With `loaded`, which is where `config` and `rulebook` were read from, they are read again when the files change, whenever
+    `asked` is set, and on demand. Raises BadInput where a rule's provider is not configured, and StoreError where the store
+    cannot be used.
     """
     async with AsyncExitStack() as opened:
-        store = await open_store(config.store_path, policy=_policy(config))
+        store = await open_store(config.store_path, policy=policy_of(config))
         opened.push_async_callback(store.close)
         http = await opened.enter_async_context(open_session())
         clock = SystemClock()
-        outside = await opened.enter_async_context(open_outside(Egress(config.egress.allow)))
+        egress = Egress(config.egress.allow)
+        outside = await opened.enter_async_context(open_outside(egress))
         host = Host(http, clock, scribe=StoreScribe(clock), guarded=outside, meter=Limits(clock))
-        router = _Router(config, rulebook, observer, store, host)
+        router = Router(config, rulebook, observer, store, host, egress)
+        if loaded is not None:
+            router.reloads(loaded, asked or asyncio.Event())
         try:
             await router.run(stop, drain=drain)
         except BaseExceptionGroup as group:
             raise _first(group) from None
 
 
-class _Router:
-    def __init__(self, config: Config, rulebook: Rulebook, observer: Observer, store: Store, host: Host) -> None:
+class Router:
+    def __init__(
+        self,
+        config: Config,
+        rulebook: Rulebook,
+        observer: Observer,
+        store: Store,
+        host: Host,
+        egress: Egress | None = None,
+    ) -> None:
         self.config = config
         self.observer = observer
         self.store = store
         self.host = host
+        self.egress = egress or Egress()
         self.bell = Bell()
-        self.guests = {guest.name: guest for guest in _guests(config, rulebook, host)}
-        self.destinations = _destinations(config, self.guests, host, observer)
+        self.guests = {guest.name: guest for guest in open_guests(config, rulebook, host)}
+        self.destinations = Destinations(
+            self.guests,
+            host.clock,
+            observer,
+            each=config.delivery.each,
+            terms=destinations_of(config),
+            limits=host.meter if isinstance(host.meter, Limits) else None,
+        )
         self.directory = Directory(store, host, observer, config.identity.resolver, config.identity.pins)
-        if config.identity.resolver == "direct":
-            self.directory.handles = self._handles()
+        self.directory.handles = self.handles_of(config)
         self.intake = Intake(store, rulebook, self.directory, observer, host.clock, self.bell, config.store.record)
         self.dispatch = Dispatch(
             store,
@@ -105,14 +132,35 @@ class _Router:
             destinations=self.destinations,
         )
         self.intake.destination = self.destinations.name
+        self.retention = Retention(store, host.clock, observer, config.store.keep, config.store.keep_dead)
+        self.listening = Listening(self.intake, host, observer)
+        self.following: dict[str, tuple[Follow, asyncio.Task[None]]] = {}
+        self.reload: Reload | None = None
+        self.asked = asyncio.Event()
+        delivery = config.delivery
+        self.overdue = Overdue(store, self.bell, observer, host.clock, delivery.longest)
+        self.audit = Audit(self.guests, store, self.bell, observer, host.clock, delivery.audit)
         self.learned = asyncio.Event()
         self.spindle = self._spindle()
+        self.group = asyncio.TaskGroup()
+        #: What goes on until the last delivery is told of.
+        self._telling: list[asyncio.Task[None]] = []
+        self._keeping: asyncio.Task[None] | None = None
 
-    def _handles(self) -> Handles:
+    def reloads(self, loaded: Loaded, asked: asyncio.Event) -> None:
+        """Have what runs exchanged while it runs."""
+        self.asked = asked
+        self.reload = Reload(
+            loaded, self.store, self.host.clock, self.observer, lambda: self.directory.identities, partial(exchange, self)
+        )
+
+    def handles_of(self, config: Config) -> Handles | None:
+        if config.identity.resolver != "direct":
+            return None
         from router.identity.documents import Documents  # noqa: PLC0415 - only those who ask for it pay for it
         from router.identity.handles import Handles  # noqa: PLC0415 - as above
 
-        spindle = self.config.spindle
+        spindle = config.spindle
         plc, dev = (spindle.plc, spindle.dev) if spindle is not None else (PLC, False)
         return Handles(self.host, Documents(self.host, plc, dev=dev), dev=dev)
 
@@ -121,7 +169,6 @@ class _Router:
             return None
         from router.spindle.spindle import Spindle  # noqa: PLC0415 - a router that is none pays nothing for it
 
-        knots = [_knot_of(source.settings) for source in self.config.sources if source.kind == "knot"]
         return Spindle(
             self.config.spindle,
             self.store,
@@ -131,7 +178,7 @@ class _Router:
             self.host,
             self.bell,
             self.observer,
-            knots,
+            knots(self.config),
         )
 
     async def run(self, stop: asyncio.Event, *, drain: bool) -> None:
@@ -139,36 +186,40 @@ class _Router:
         await self.directory.load()
         if self.spindle is not None:
             await self.spindle.load()
+        opened = self.listening.opened(self.config.sources)
         await self._resolve(stop)
         try:
-            await self._together(self._sources(), stop, drain=drain)
+            await self._together(opened, stop, drain=drain)
         finally:
             # Where a part failed there was no stop, and the session and the store close now.
             await self.dispatch.finish(0)
 
-    async def _together(self, sources: Sequence[Source], stop: asyncio.Event, *, drain: bool) -> None:
-        async with asyncio.TaskGroup() as group:
-            telling = [group.create_task(job) for job in self._background(stop)]
+    async def _together(self, opened: Mapping[str, Source], stop: asyncio.Event, *, drain: bool) -> None:
+        async with self.group as group:
+            for job in self._background():
+                self._tell(job)
+            self.keep_handles()
+            self.follow()
             if self.spindle is not None:
-                telling += [group.create_task(job, name=name) for name, job in self.spindle.telling()]
-            hearing = [
-                group.create_task(self.intake.listen(source, again=not drain), name=f"source {source.name}")
-                for source in sources
-            ]
+                for name, job in self.spindle.telling():
+                    self._tell(job, name)
+            hearing = self.listening.start(group, self.config.sources, opened, again=not drain)
             if self.spindle is not None:
-                hearing += [group.create_task(job, name=name) for name, job in self.spindle.jobs()]
+                hearing = [*hearing, *(group.create_task(job, name=name) for name, job in self.spindle.jobs())]
             echo = group.create_task(self.intake.listen(Echo(self.store, self.bell)), name="source spindle")
             delivering = group.create_task(self.dispatch.run(stop), name="dispatch")
+            reloading = [group.create_task(job, name="reload") for job in self._reloading()]
             if drain:
-                await self._drained(stop, hearing)
+                await drained(stop, hearing, self.store, self.bell)
                 stop.set()
             await stop.wait()
-            for task in (*hearing, echo):
+            self.listening.stop()
+            for task in (*reloading, *hearing, echo):
                 task.cancel()
             self.bell.ring()
             await delivering
             await self.dispatch.finish(self.config.delivery.shutdown)
-            for task in telling:
+            for task in self._telling:
                 task.cancel()
 
     async def _resolve(self, stop: asyncio.Event) -> None:
@@ -182,16 +233,14 @@ class _Router:
         with suppress(asyncio.CancelledError):
             await resolving
 
-    def _sources(self) -> Sequence[Source]:
-        opened = [
-            plugins.source_kind(source.kind).open(source.name, source.settings, self.host, self.observer)
-            for source in self.config.sources
-        ]
-        self.directory.knots = {source.knot: source.url for source in opened if isinstance(source, Knot)}
-        return opened
+    # --- the tasks
 
-    def _background(self, stop: asyncio.Event) -> Iterator[Coroutine[Any, Any, None]]:
-        yield self.directory.keep(self.intake.rulebook.handles, self.learned.set)
+    def _tell(self, job: Coroutine[Any, Any, None], name: str | None = None) -> asyncio.Task[None]:
+        task = self.group.create_task(job, name=name)
+        self._telling = [*(one for one in self._telling if not one.done()), task]
+        return task
+
+    def _background(self) -> Iterator[Coroutine[Any, Any, None]]:
         yield self._plan_again()
         if isinstance(self.host.scribe, StoreScribe):
             yield self.host.scribe.run(self.store)
@@ -204,14 +253,50 @@ class _Router:
             lambda: self.intake.rulebook,
             self.destinations,
         )
-        keep, delivery = self.config.store, self.config.delivery
-        yield Retention(self.store, self.host.clock, self.observer, keep.keep, keep.keep_dead).run()
-        yield Overdue(self.store, self.bell, self.observer, self.host.clock, delivery.longest).run()
-        yield Audit(self.guests, self.store, self.bell, self.observer, self.host.clock, delivery.audit).run()
+        yield self.retention.run()
+        yield self.overdue.run()
+        yield self.audit.run()
         yield Cancelling(self.guests, self.dispatch, self.store, self.bell, self.observer, self.host.clock).run()
+
+    def _reloading(self) -> Iterator[Coroutine[Any, Any, None]]:
+        if self.reload is not None:
+            yield self._when_asked(self.reload)
+            yield Watch(self.reload, self.observer).run()
+
+    async def _when_asked(self, reload: Reload) -> None:
+        while True:
+            await self.asked.wait()
+            self.asked.clear()
+            await reload.again()
+
+    def keep_handles(self, *, at_once: bool = False) -> None:
+        """Keep the handles of the rules as they are now; `at_once` asks for those that nobody asked for yet."""
+        if self._keeping is not None:
+            self._keeping.cancel()
+        handles = self.intake.rulebook.handles
+
+        async def keep() -> None:
+            if at_once:
+                await self.directory.resolve(handles - set(self.directory.identities))
+                self.learned.set()
+            await self.directory.keep(handles, self.learned.set)
+
+        self._keeping = self._tell(keep(), "handles")
+
+    def follow(self) -> None:
+        """Ask those providers about their builds that there are now, as they are opened now."""
+        poll = self.config.delivery.poll
+        for name in [name for name in self.following if name not in self.guests]:
+            self.following.pop(name)[1].cancel()
         for guest in self.guests.values():
-            if isinstance(guest.provider, Follows):
-                yield Follow(guest, guest.provider, self.store, self.bell, self.observer, self.host, delivery.poll).run()
+            if not isinstance(guest.provider, Follows):
+                continue
+            if guest.name in self.following:
+                follow = self.following[guest.name][0]
+                follow.guest, follow.provider, follow.every = guest, guest.provider, poll
+            else:
+                follow = Follow(guest, guest.provider, self.store, self.bell, self.observer, self.host, poll)
+                self.following[guest.name] = follow, self._tell(follow.run(), f"follow {guest.name}")
 
     async def _plan_again(self) -> None:
         """At the start too: the crash may have come between learning something and using it."""
@@ -223,81 +308,6 @@ class _Router:
                     await self.learned.wait()
             except TimeoutError:
                 continue
-
-    async def _drained(self, stop: asyncio.Event, hearing: Sequence[asyncio.Task[None]]) -> None:
-        """Until the sources have ended, their deliveries are settled and our own statuses are heard; or until `stop`."""
-        stopped = asyncio.create_task(stop.wait())
-        waiting: asyncio.Task[Any] = asyncio.create_task(asyncio.wait(hearing))
-        try:
-            await asyncio.wait((stopped, waiting), return_when=asyncio.FIRST_COMPLETED)
-            while not stop.is_set():
-                rung = self.bell.count
-                if await self._quiet():
-                    return
-                waiting = asyncio.create_task(self.bell.wait(rung))
-                await asyncio.wait((stopped, waiting), return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            stopped.cancel()
-            waiting.cancel()
-
-    async def _quiet(self) -> bool:
-        # Asked after each delivery, so of an index: counting them all would make a long file a day's work.
-        if await self.store.next_due(BEFORE_ALL) is not None:
-            return False
-        return not await self.store.journal(await self.store.cursor(Echo.name) or 0, limit=1)
-
-
-def _guests(config: Config, rulebook: Rulebook, host: Host) -> Iterator[Guest]:
-    """Every installed provider that can be opened: the store may hold deliveries for those that no rule uses any more."""
-    used = {step.provider for rule in rulebook.rules for step in rule.steps}
-    for name in plugins.installed(plugins.PROVIDERS):
-        plugin = plugins.provider(name)
-        try:
-            settings = config.provider_settings(name)
-        except BadInput:
-            if name in used:
-                raise
-            continue
-        yield Guest(name, plugin, plugin.open(settings, host), _retry(config.delivery.retry.get(name)))
-
-
-def _retry(said: RetrySection | None) -> Retry | None:
-    """What router.yaml says of a provider's attempts, complete."""
-    if said is None:
-        return None
-    default = Retry()
-    return Retry(
-        attempts=said.attempts or (len(said.schedule) + 1 if said.schedule else default.attempts),
-        base=default.base if said.base is None else said.base,
-        factor=said.factor or default.factor,
-        cap=default.cap if said.cap is None else said.cap,
-        schedule=tuple(said.schedule),
-    )
-
-
-def _destinations(config: Config, guests: Mapping[str, Guest], host: Host, observer: Observer) -> Destinations:
-    terms = {
-        name: Terms(
-            concurrency=said.concurrency,
-            limit=None if said.rate is None else Limit(name=f"{name} of router.yaml", rate=said.rate, per=said.per),
-        )
-        for name, said in config.delivery.destinations.items()
-    }
-    limits = host.meter if isinstance(host.meter, Limits) else None
-    return Destinations(guests, host.clock, observer, each=config.delivery.each, terms=terms, limits=limits)
-
-
-def _policy(config: Config) -> Policy:
-    account, knot, everybody = (
-        Quota(actions=said.actions, in_flight=said.in_flight, bytes=said.bytes)
-        for said in (config.account_quota, config.quotas.knot, config.quotas.all)
-    )
-    loop, hold = config.delivery.loop, config.delivery.hold
-    return Policy(account=account, knot=knot, all=everybody, loop_events=loop.events, loop_within=loop.within, hold=hold)
-
-
-def _knot_of(settings: BaseModel) -> str:
-    return canonical_host(getattr(settings, "host", "")) or ""
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -29,17 +29,32 @@ from router.sections import (
     IdentitySection,
     LogSection,
     QuotasSection,
+    ReloadSection,
     SourceConfig,
     SpindleSection,
     StoreSection,
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from router.core.document import Node
 
-__all__ = ["DEFAULT_FILE", "Config", "SourceConfig", "load"]
+__all__ = ["DEFAULT_FILE", "Config", "SourceConfig", "file", "load"]
 
-SECTION_KEYS = ("store", "sources", "rules", "providers", "identity", "delivery", "log", "egress", "quotas", "spindle")
+SECTION_KEYS = (
+    "store",
+    "sources",
+    "rules",
+    "providers",
+    "identity",
+    "delivery",
+    "log",
+    "reload",
+    "egress",
+    "quotas",
+    "spindle",
+)
 _SOURCE_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 #: What `engine.echo` calls itself: a source of this name would take its cursor, and one of the two would hear nothing.
 _OURS = "spindle"
@@ -56,18 +71,23 @@ def load(path: Path | None = None, environ: Mapping[str, str] | None = None, *, 
     for those who only want the rest and would pay for importing them.
     """
     environ = os.environ if environ is None else environ
-    named = path or (Path(environ["ROUTER_CONFIG"]) if environ.get("ROUTER_CONFIG") else None)
-    file = named or Path(DEFAULT_FILE)
+    where = file(path, environ)
     problems = Problems()
     root: Node | None = None
-    if file.exists():
-        root = _root(file, problems)
-    elif named is not None:
-        raise BadInput(f"There is no configuration file `{named}`.")
-    config = _Reader(root, file if file.exists() else None, environ, problems).config(with_plugins=with_plugins)
+    if where.exists():
+        root = _root(where, problems)
+    elif path is not None or environ.get("ROUTER_CONFIG"):
+        raise BadInput(f"There is no configuration file `{where}`.")
+    config = _Reader(root, where if where.exists() else None, environ, problems).config(with_plugins=with_plugins)
     if problems.errors:
         raise BadInput("The configuration cannot be used.", problems.found)
     return config
+
+
+def file(path: Path | None = None, environ: Mapping[str, str] | None = None) -> Path:
+    """The configuration's file, whether or not it is there: the one that was named, or else the usual one."""
+    environ = os.environ if environ is None else environ
+    return path or Path(environ.get("ROUTER_CONFIG") or DEFAULT_FILE)
 
 
 def _root(file: Path, problems: Problems) -> Node | None:
@@ -98,13 +118,28 @@ class _Reader:
             identity=self._section("identity", IdentitySection),
             delivery=self._section("delivery", DeliverySection),
             log=self._section("log", LogSection),
+            reload=self._section("reload", ReloadSection),
             egress=self._section("egress", EgressSection),
             quotas=self._section("quotas", QuotasSection),
             spindle=self._spindle(),
             rules=tuple(self._rules()),
             sources=tuple(self._sources()) if with_plugins else (),
             providers=self._providers() if with_plugins else {},
+            origins=dict(self._origins()),
         )
+
+    def _origins(self) -> Iterator[tuple[str, str]]:
+        """What outranks comes last: the environment of tack, the file, our own environment."""
+        for section, older in self.tack.items():
+            path = section if section in SECTIONS else f"providers.{section}"
+            yield from ((f"{path}.{key}", "the environment of tack") for key in older)
+        for key, node in self.root.items() if self.root is not None else ():
+            yield key, str(node.place)
+            yield from ((f"{key}.{name}", str(node.key_place(name))) for name, _ in node.items())
+            if key in ("sources", "providers"):
+                yield from _below(key, node)
+        for section, given in self.environment.items():
+            yield from ((f"{section}.{key}", f"{environment.PREFIX}{section}_{key}".upper()) for key in given)
 
     def _get(self, key: str) -> Node | None:
         node = self.root.get(key) if self.root is not None else None
@@ -211,6 +246,15 @@ class _Reader:
         if not document.mapping(node, self.problems, f"the settings of {what}"):
             return None
         return self._checked(model, document.tree(node, self.problems), node, what)
+
+
+def _below(path: str, node: Node) -> Iterator[tuple[str, str]]:
+    """The settings of sources and providers, which are two and one level deeper than a section's."""
+    for name, child in node.items():
+        at = child
+        if path == "sources" and len(list(child.items())) == 1:
+            ((_, at),) = child.items()
+        yield from ((f"{path}.{name}.{key}", str(at.key_place(key))) for key, _ in at.items())
 
 
 def _is_template(_text: str) -> bool:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 PREFIX = "ROUTER_"
 #: What a problem's place says in place of a file.
 ENVIRONMENT = "environment"
+_BOOLEANS = {"true": True, "false": False}
 #: Read elsewhere: which file is read, and where a test has the process die.
 OTHERS = frozenset(("ROUTER_CONFIG", "ROUTER_CRASH_AT"))
 
@@ -66,6 +67,8 @@ def _value(model: type[BaseModel], key: str, text: str) -> Any:
         return str(Path(text).absolute())
     if model.model_fields[key].annotation is int and text.isascii() and text.isdigit():
         return int(text)
+    if model.model_fields[key].annotation is bool and text.lower() in _BOOLEANS:
+        return _BOOLEANS[text.lower()]
     return text
 
 

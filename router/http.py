@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import sys
 from importlib.metadata import PackageNotFoundError, version
 from types import SimpleNamespace
@@ -11,7 +10,7 @@ from typing import Any
 import aiohttp
 
 from router.core.errors import RouterError
-from router.egress import Egress, EgressRefused, GuardedResolver
+from router.egress import Egress, EgressRefused, NotPublic
 
 #: Seconds. A request that needs longer says so itself; a stuck peer must not hold a lane for ever.
 TIMEOUT = aiohttp.ClientTimeout(total=60, sock_connect=10, sock_read=30)
@@ -54,21 +53,18 @@ def open_outside(egress: Egress) -> aiohttp.ClientSession:
 
 
 class _Guarded(aiohttp.TCPConnector):
-    """Every address passes the guard, also one that stands in the URL itself."""
+    """Every socket is the guard's to make. A resolver would not be asked about an address that stands in the URL itself."""
 
     def __init__(self, egress: Egress) -> None:
-        super().__init__(limit=0, ttl_dns_cache=60, resolver=GuardedResolver(egress))
-        self.egress = egress
+        super().__init__(limit=0, ttl_dns_cache=60, socket_factory=egress.socket)
 
     async def connect(self, req: aiohttp.ClientRequest, traces: list[Any], timeout: aiohttp.ClientTimeout) -> Any:
-        host = req.url.raw_host or ""
         try:
-            literal = str(ipaddress.ip_address(host.partition("%")[0]))
-        except ValueError:
-            literal = ""
-        if literal and (why := self.egress.refusal(literal)):
-            raise EgressRefused(f"{host} is not called: {why}.")
-        return await super().connect(req, traces, timeout)
+            return await super().connect(req, traces, timeout)
+        except aiohttp.ClientConnectorError as error:
+            if isinstance(error.os_error, NotPublic):
+                raise EgressRefused(f"{req.url.host!a} is not called: {error.os_error}.") from None
+            raise
 
 
 async def _refuse(

@@ -6,7 +6,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from router.core.model import Delivery, Entry, Event, Outcome, Plan, Tree
+    from router.core.problems import Problem
 
 
 class Observer(Protocol):
@@ -30,6 +33,10 @@ class Observer(Protocol):
     def circuit(self, name: str, sentence: str) -> None:
         """A destination, or a credential, is not asked any more for a while, or is asked again."""
 
+    def reloaded(self, ok: bool, sentence: str, found: Sequence[Problem] = (), kept: Sequence[str] = ()) -> None:  # noqa: FBT001
+        """Configuration and rules were read again, and are in force (`ok`) or were refused whole. `found` are all problems;
+        `kept` says what only a restart will change."""
+
     def fault(self, what: str, sentence: str, error: BaseException | None = None) -> None:
         """Something of ours went wrong that an operator should see: a provider's bug (with its traceback), a resolver down."""
 
@@ -48,5 +55,6 @@ class Silent:
     def reported(self, entry: Entry) -> None: ...
 
     def circuit(self, name: str, sentence: str) -> None: ...
+    def reloaded(self, ok: bool, sentence: str, found: Sequence[Problem] = (), kept: Sequence[str] = ()) -> None: ...  # noqa: FBT001
 
     def fault(self, what: str, sentence: str, error: BaseException | None = None) -> None: ...

@@ -15,6 +15,7 @@ from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
 from pydantic import BaseModel
 
+from router.core.checkup import Check, Checks, doubtful, ill, well
 from router.core.errors import RouterError
 from router.core.model import Delivery, LogLine, Micros, Receipt, Report, Retry, Tree
 from router.core.options import Bounded, Command, Exposes, Script, Verbatim
@@ -27,6 +28,8 @@ __all__ = [
     "Audits",
     "Bounded",
     "Cancels",
+    "Check",
+    "Checks",
     "Closed",
     "Command",
     "Destination",
@@ -49,6 +52,9 @@ __all__ = [
     "Secret",
     "SecretMissing",
     "Verbatim",
+    "doubtful",
+    "ill",
+    "well",
 ]
 
 OptionsT = TypeVar("OptionsT", bound=BaseModel)

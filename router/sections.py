@@ -175,6 +175,12 @@ class EgressSection(Closed):
     allow: Annotated[list[str], AfterValidator(_networks)] = Field(default_factory=list)
 
 
+class ReloadSection(Closed):
+    """`watch` has router.yaml and the rules read again as soon as they change on disk."""
+
+    watch: bool = True
+
+
 class LogSection(Closed):
     """`auto` is for people on a terminal, and JSON lines elsewhere."""
 
@@ -187,6 +193,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "identity": IdentitySection,
     "delivery": DeliverySection,
     "log": LogSection,
+    "reload": ReloadSection,
     "egress": EgressSection,
     "quotas": QuotasSection,
     "spindle": SpindleSection,
@@ -214,10 +221,13 @@ class Config:
     identity: IdentitySection = field(default_factory=IdentitySection)
     delivery: DeliverySection = field(default_factory=DeliverySection)
     log: LogSection = field(default_factory=LogSection)
+    reload: ReloadSection = field(default_factory=ReloadSection)
     egress: EgressSection = field(default_factory=EgressSection)
     quotas: QuotasSection = field(default_factory=QuotasSection)
     #: None where the router is no spindle.
     spindle: SpindleSection | None = None
+    #: Where what is not a default was said: `store.path` -> `router.yaml:3:5`, or a variable of the environment.
+    origins: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def account_quota(self) -> QuotaSection:

@@ -10,7 +10,18 @@ from __future__ import annotations
 from scripts.catalogue import ROOT, Catalogue
 
 #: Id, what happens, and what the router does.
-ROWS: list[tuple[int | str, str, str]] = []
+ROWS: list[tuple[int | str, str, str]] = [
+    (
+        "T-34",
+        "rules or settings are changed to something broken while events come",
+        "all is read, compiled and tried aside, and refused whole, with its place in log, answer and metric; what ran goes on",
+    ),
+    (
+        "T-41",
+        "Kubernetes swaps the link of a mounted config map",
+        "folders are watched and contents compared: new rules and settings are in force at once, the same ones change nothing",
+    ),
+]
 _HEAD = """\
 <!-- Made by `make reference`; changes belong into scripts/faults.py. -->
 

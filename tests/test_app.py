@@ -114,7 +114,7 @@ async def parts(folder: Path, told: Told) -> AsyncIterator[Any]:
     store = await open_store(":memory:")
     async with open_session() as http:
         try:
-            yield app._Router(made, book, told, store, Host(http, SystemClock()))
+            yield app.Router(made, book, told, store, Host(http, SystemClock()))
         finally:
             await store.close()
 
@@ -153,7 +153,8 @@ async def test_when_a_part_fails_no_delivery_goes_on(tmp_path: Path, told: Told,
     monkeypatch.setattr(admin, "serve", fails)
     async with parts(tmp_path, told) as router:
         router.guests["log"] = replace(router.guests["log"], provider=toy)
-        monkeypatch.setattr(router, "_sources", lambda: [Listed([Heard(event=push(), cursor=1)])])
+        heard = {"listed": Listed([Heard(event=push(), cursor=1)])}
+        monkeypatch.setattr(router.listening, "opened", lambda _configured: heard)
         with pytest.raises(ExceptionGroup) as caught:
             await router.run(asyncio.Event(), drain=False)
         assert caught.value.subgroup(Failure) is not None

@@ -163,3 +163,76 @@ def test_the_plugin_is_one_that_buildkite_takes() -> None:
     read = set(re.findall(r"BUILDKITE_PLUGIN_TANGLED_ROUTER_([A-Z]+)", HOOK.read_text()))
     assert read == {name.upper() for name in made["configuration"]["properties"]}
     assert os.access(HOOK, os.X_OK)
+
+
+def manifests() -> list[Any]:
+    return [
+        pytest.param(document, id=f"{file.stem} {document['kind']}")
+        for file in sorted((CONTRIB / "kubernetes").glob("*.yaml"))
+        for document in yaml.safe_load_all(file.read_text())
+    ]
+
+
+@pytest.mark.parametrize("manifest", manifests())
+def test_kubernetes_takes_the_manifests(manifest: dict[str, Any]) -> None:
+    """By the schemas of an API server, with no field that it does not know."""
+    import kubernetes_validate  # noqa: PLC0415 - megabytes of schemas, for this test alone
+
+    kubernetes_validate.validate(manifest, "1.33", strict=True)
+
+
+def containers(manifest: dict[str, Any]) -> list[dict[str, Any]]:
+    pod = manifest["spec"]["template"]["spec"]
+    return [one for one in (*pod.get("initContainers", ()), *pod["containers"]) if one["image"].startswith("tangled-router")]
+
+
+def test_the_manifests_mount_what_they_name() -> None:
+    """Each mount is a volume of the pod or a claim, and nothing runs as root or writes to its image."""
+    found = [one.values[0] for one in manifests() if one.values[0]["kind"] == "StatefulSet"]
+    assert len(found) == 2
+    for manifest in found:
+        pod = manifest["spec"]["template"]["spec"]
+        names = {one["name"] for one in pod["volumes"]}
+        names |= {one["metadata"]["name"] for one in manifest["spec"]["volumeClaimTemplates"]}
+        (router,) = containers(manifest)
+        assert {one["name"] for one in router["volumeMounts"]} <= names
+        assert router["securityContext"]["readOnlyRootFilesystem"] is True
+        assert (pod["securityContext"].get("runAsNonRoot") or router["securityContext"].get("runAsNonRoot")) is True
+
+
+def test_the_rules_of_the_manifest_are_valid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The map's files, as a pod would see them."""
+    documents = yaml.safe_load_all((CONTRIB / "kubernetes" / "statefulset.yaml").read_text())
+    (settings,) = [one for one in documents if one["kind"] == "ConfigMap"]
+    for name, text in settings["data"].items():
+        (tmp_path / name).write_text(text)
+    monkeypatch.chdir(tmp_path)
+    assert main(["validate", "--fail-level", "error"]) == 0
+    assert main(["config"]) == 0
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="the system has no systemd")
+def test_systemd_takes_the_unit(tmp_path: Path) -> None:
+    """With its program replaced by one that exists here; and what it may do is little."""
+    unit = tmp_path / "tangled-router.service"
+    text = (CONTRIB / "systemd" / "tangled-router.service").read_text()
+    unit.write_text(text.replace("/opt/tangled-router/bin/router", "/bin/true"))
+    done = subprocess.run(["systemd-analyze", "verify", unit], capture_output=True, check=False, text=True, timeout=30)
+    assert (done.returncode, done.stderr) == (0, "")
+    rating: list[str | Path] = ["systemd-analyze", "security", "--offline=true", unit]
+    rated = subprocess.run(rating, capture_output=True, check=False, text=True, timeout=30)
+    found = re.search(r"Overall exposure level for .*: ([0-9.]+) ", rated.stdout)
+    assert found
+    assert float(found[1]) < 2.5
+
+
+def test_the_image_and_the_compose_file_agree() -> None:
+    """One user, one store, one folder of settings; the health check and the probes are verbs that exist."""
+    image = (CONTRIB / "docker" / "Dockerfile").read_text()
+    compose = yaml.safe_load((CONTRIB / "docker" / "compose.yaml").read_text())
+    router = compose["services"]["router"]
+    assert router["read_only"] is True
+    assert {volume.split(":")[1] for volume in router["volumes"]} == {"/etc/router", "/var/lib/router"}
+    for line in ("USER 65532:65532", "WORKDIR /etc/router", "VOLUME /var/lib/router"):
+        assert line in image
+    assert set(compose["secrets"]) == set(router["secrets"])

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from router import config
-from router.cli import FINDINGS, FINE, show
+from router.cli import FINDINGS, FINE, names, show
 from router.cli.group import Verbs
 from router.cli.opening import config_option, from_store, output_option
 from router.core.errors import BadInput, RouterError, StoreError
@@ -44,7 +44,7 @@ def deliveries() -> None:
 
 @click.command("list")
 @click.option("--state", type=click.Choice([state.value for state in State]), help="Only those in this state.")
-@click.option("--rule", metavar="ID", default="", help="Only those of this rule.")
+@click.option("--rule", metavar="ID", default="", shell_complete=names.rules, help="Only those of this rule.")
 @click.option("--repo", metavar="DID", default="", help="Only those of this repo.")
 @click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="At most so many.")
 @config_option
@@ -68,7 +68,7 @@ def _cells(row: DeliveryRow) -> Sequence[object]:
 
 
 @click.command("show")
-@click.argument("delivery_id", metavar="ID")
+@click.argument("delivery_id", metavar="ID", shell_complete=names.deliveries)
 @config_option
 @output_option
 def show_one(delivery_id: str, config_file: Path | None, output: str) -> int:
@@ -102,7 +102,7 @@ def _changing(command: Any) -> Any:
         click.option(
             "--state", type=click.Choice([State.DEAD.value]), help="Those in this state: --all, or some by the options below."
         ),
-        click.argument("ids", nargs=-1, metavar="[ID]..."),
+        click.argument("ids", nargs=-1, metavar="[ID]...", shell_complete=names.deliveries),
     ):
         command = add(command)
     return command

@@ -233,7 +233,7 @@ def _tree(event: Event, explained: Sequence[_Explained], made: Plan, said: Seque
         ],
         "troubles": [{"rule": trouble.rule, "sentence": trouble.sentence} for trouble in made.troubles],
         "deliveries": [_delivery_tree(delivery) for delivery in made.deliveries],
-        "problems": [findings.problem_tree(problem) for problem in said],
+        "problems": [problem.tree() for problem in said],
     }
 
 

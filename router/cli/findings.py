@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from router.cli import show
 from router.core.codes import SECRET_WRITTEN
@@ -46,22 +46,6 @@ def by_place(found: Sequence[Problem]) -> list[Problem]:
 def has_file(place: Place) -> bool:
     """Whether the place is in a file, and not in a variable of the environment."""
     return place.file not in _NO_FILE
-
-
-def problem_tree(problem: Problem) -> dict[str, Any]:
-    """A problem as JSON."""
-    place = problem.place
-    return {
-        "code": problem.code,
-        "level": problem.level.name.lower(),
-        "message": problem.message,
-        "hint": problem.hint,
-        "file": place.file,
-        "line": place.line,
-        "column": place.column,
-        "width": place.width,
-        "path": place.path,
-    }
 
 
 def _source(problem: Problem, gutter: str, lines_of: Callable[[str], Sequence[str]], columns: int | None) -> Iterator[str]:

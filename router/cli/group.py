@@ -25,7 +25,10 @@ VERBS: dict[str, tuple[str, str]] = {
     "events": ("router.cli.events:events", "List and show recorded events."),
     "sources": ("router.cli.sources:sources", "List the sources, and how far each has been heard."),
     "roster": ("router.cli.roster:roster", "List the repos, knots and people of the spindle."),
+    "config": ("router.cli.config:effective", "Print the settings in force, and where each was said."),
+    "doctor": ("router.cli.doctor:doctor", "Check this machine, the settings, and everything that they reach."),
     "providers": ("router.cli.about:providers", "List the installed providers and their options."),
+    "completion": ("router.cli.completion:completion", "Print a completion script for bash, zsh or fish."),
     "schema": ("router.cli.about:schema", "Print the JSON Schema of rule files, for editors."),
     "version": ("router.cli.about:version", "Print the version."),
 }

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from router import library, plugins
-from router.core import rules
-from router.core.errors import BadInput, StoreError
+from router import library
+from router.core.errors import StoreError
 from router.core.problems import Problems
 
 if TYPE_CHECKING:
@@ -45,16 +44,10 @@ def output_option(command: CommandT) -> CommandT:
 def rulebook(entries: Sequence[library.Entry], problems: Problems | None = None) -> Rulebook:
     """The rules of these entries. Raises BadInput with every problem, where one of them stops the rules from being used; what
     does not is in `problems`."""
+    from router.loaded import compiled  # noqa: PLC0415 - most verbs have no rules to read
+
     problems = Problems() if problems is None else problems
     return compiled(library.rule_texts(entries, problems), problems)
-
-
-def compiled(texts: Sequence[rules.RuleText], problems: Problems, whose: str = "The rules") -> Rulebook:
-    """The rules of these texts. Raises as `rulebook` does."""
-    book = rules.load(texts, plugins.OptionModels(), problems)
-    if problems.errors:
-        raise BadInput(f"{whose} cannot be used: `router validate` checks them.", problems.found)
-    return book
 
 
 def from_store(config: Config, use: Callable[[Store], Awaitable[ResultT]]) -> ResultT:

@@ -8,11 +8,12 @@ import click
 
 from router import library
 from router.cli import FINDINGS, FINE, against, show
-from router.cli.opening import compiled, config_option, output_option
+from router.cli.opening import config_option, output_option
 from router.core import differences, durations, values
 from router.core.differences import ABSENT, Kind
 from router.core.errors import BadInput
 from router.core.problems import Problems
+from router.loaded import compiled
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

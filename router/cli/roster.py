@@ -65,13 +65,15 @@ def _rows(roster: Roster) -> list[dict[str, Any]]:
         return {"what": what, "who": who, "where": where, "why": why}
 
     rows = [row("owner", roster.owner, "", "router.yaml")]
-    rows += [row("member", did, "", "a record of the owner") for did in sorted(roster.members - {roster.owner})]
+    for did in sorted(roster.members - {roster.owner}):
+        away = f", but the account is {roster.inactive[did]}" if did in roster.inactive else ""
+        rows.append(row("member", did, "", f"a record of the owner{away}"))
     for repo in sorted(roster.repos, key=lambda one: one.id):
         objection = roster.objection(repo)
         why = f"does not count: {objection}" if objection else "its record names us"
         rows.append(row("repo", f"{repo.id} ({repo.owner}/{repo.name})" if repo.did else repo.id, repo.knot, why))
         people = sorted(roster.collaborators(repo.id))
-        rows += [row("collaborator", did, repo.id, "the owner's record or the knot") for did in people]
+        rows += [row("collaborator", did, repo.id, roster.invited(repo, did)) for did in people]
     for knot in sorted(roster.knots):
         count = sum(repo.knot == knot and not roster.objection(repo) for repo in roster.repos)
         rows.append(row("knot", knot, "", f"{count} {'repo' if count == 1 else 'repos'} of ours"))

@@ -7,16 +7,17 @@ import hashlib
 import signal
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from router.cli import FINE
-from router.cli.opening import config_option, rulebook
+from router.cli.opening import config_option
 from router.core.errors import BadInput
 
 if TYPE_CHECKING:
-    from router.config import Config, SourceConfig
+    from router.config import SourceConfig
+    from router.loaded import Loaded
 
 
 @click.command
@@ -29,16 +30,10 @@ def run(config_file: Path | None, source: str | None) -> int:
 
     With --source, the router ends by itself once every event of the file is heard and every delivery settled.
     """
-    from router import config  # noqa: PLC0415 - verbs import what they use
+    from router import loaded  # noqa: PLC0415 - verbs import what they use
 
-    settings = config.load(config_file, with_plugins=True)
-    if source is not None:
-        settings = replace(settings, sources=(_replay(source),))
-    elif not settings.sources and settings.spindle is None:
-        file = settings.file or config.DEFAULT_FILE
-        missing = f"There is no {file} here" if settings.file is None else f"{file} lists no sources"
-        raise BadInput(f"{missing}: there is nothing to hear. `router init DIR` writes a configuration to start from.")
-    return asyncio.run(_run(settings, drain=source is not None))
+    made = loaded.read(config_file, listening=source is None)
+    return asyncio.run(_run(made) if source is None else _drain(made, source))
 
 
 @click.command
@@ -68,17 +63,28 @@ def _replay(source: str) -> SourceConfig:
     return config.SourceConfig(name, "replay", model.model_validate({"path": source}))
 
 
-async def _run(settings: Config, *, drain: bool) -> int:
-    from router import app  # noqa: PLC0415 - verbs import what they use
-    from router.engine import log  # noqa: PLC0415 - as above
+async def _run(made: Loaded) -> int:
+    """For ever: SIGHUP has everything read again."""
+    asked, loop = asyncio.Event(), asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGHUP, asked.set)
+    return await _until_stopped(made, loaded=made, asked=asked)
 
-    book = rulebook(settings.rules)
-    log.configure(settings.log.format, settings.log.level)
+
+async def _drain(made: Loaded, source: str) -> int:
+    return await _until_stopped(replace(made, config=replace(made.config, sources=(_replay(source),))), drain=True)
+
+
+async def _until_stopped(made: Loaded, **more: Any) -> int:
+    from router import app  # noqa: PLC0415 - verbs import what they use
+    from router.engine import heap, log  # noqa: PLC0415 - as above
+
+    heap.built()
+    log.configure(made.config.log.format, made.config.log.level)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, _stop, stop, loop)
-    await app.run(settings, book, log.LogObserver(), stop=stop, drain=drain)
+    await app.run(made.config, made.rulebook, log.LogObserver(), stop=stop, **more)
     return FINE
 
 

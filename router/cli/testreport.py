@@ -137,7 +137,7 @@ def tree(report: Report) -> dict[str, Any]:
             }
             for result in session.results
         ],
-        "problems": [findings.problem_tree(problem) for problem in session.problems.found],
+        "problems": [problem.tree() for problem in session.problems.found],
         "not_selected": session.unselected,
         "written": list(map(str, session.written)),
     }

@@ -116,7 +116,7 @@ def _check_settings(config: Config, book: Rulebook, problems: Problems) -> None:
 
 def _tell(problems: Problems, output: str, least: Level, *, files: int, rules: int) -> None:
     if output == "json":
-        found = [findings.problem_tree(problem) for problem in findings.by_place(problems.found)]
+        found = [problem.tree() for problem in findings.by_place(problems.found)]
         show.as_json({"problems": found, "files": files, "rules": rules})
     elif output == "sarif":
         from router.cli import sarif  # noqa: PLC0415 - only where it is asked for

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from router.core.match import refusal
 from router.core.problems import printable
+from router.core.topics import KINDS
 from router.core.view import View
 
 if TYPE_CHECKING:
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from router.core.truth import Identities
 
 LONGEST = 300
-#: Fields that tell what kind of thing a rule is about: one that is about something else did not come close.
-_KINDS = ("nsid", "source", "trigger", "operation", "status")
 _SHOWN = ("branch", "tag", "ref", "target_branch", "paths", "action", "workflow", "trigger")
 _WORDS = {"push": "push", "pull_request": "pull request", "manual": "manual run"}
 
@@ -42,15 +41,15 @@ def closest(event: Event, rulebook: Rulebook, identities: Identities) -> str:
 def _candidates(event: Event, rulebook: Rulebook, identities: Identities) -> Iterator[tuple[int, int, Rule, Verdict]]:
     """Rules with how many of their conditions fail and hold (fewer and more are closer), and the first that fails."""
     view = View(event, identities)
-    for _, rules in rulebook.candidates(event.nsid):
-        for rule in rules:
-            verdict = rule.when.answer(view)
-            failed = verdict.failed()
-            leaves = list(verdict.leaves())
-            if failed is None or any(leaf.held is not True and _field(leaf) in _KINDS for leaf in leaves):
-                continue
-            missed = sum(leaf.held is not True for leaf in leaves)
-            yield missed, -len(leaves), rule, next((leaf for leaf in failed.leaves() if leaf.held is not True), failed)
+    for rule in rulebook.candidates(event.nsid):
+        verdict = rule.when.answer(view)
+        failed = verdict.failed()
+        leaves = list(verdict.leaves())
+        if failed is None or any(leaf.held is not True and _field(leaf) in KINDS for leaf in leaves):
+            # It is about another kind of thing.
+            continue
+        missed = sum(leaf.held is not True for leaf in leaves)
+        yield missed, -len(leaves), rule, next((leaf for leaf in failed.leaves() if leaf.held is not True), failed)
 
 
 def _field(leaf: Verdict) -> str:

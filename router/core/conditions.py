@@ -1,6 +1,7 @@
 """Conditions: what a rule asks of an event, compiled once, and evaluated and explained by the same code.
 
-A condition is three-valued (see `operators`): `holds` answers or raises Unevaluable, whatever the order of its parts.
+A condition is three-valued (see `truth`): `decide` answers yes, no or Unevaluable, whatever the order of its parts. What is
+asked of a field is a Question: equal ones of many rules are one object, and answered once for an event.
 """
 
 from __future__ import annotations
@@ -9,9 +10,11 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from router.core.operators import Equals
 from router.core.problems import Place
-from router.core.truth import Operator, Unevaluable, settle
+from router.core.truth import Answer, Operator, Unevaluable, settled
 from router.core.values import show
+from router.core.view import SINGLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -51,6 +54,47 @@ class Verdict:
             yield from child.leaves()
 
 
+class Question:
+    """One field and what is asked of its values. Compared by identity: `grammar` sees to it that equals are one."""
+
+    __slots__ = ("field", "operator")
+
+    def __init__(self, field: str, operator: Operator) -> None:
+        self.field = field
+        self.operator = operator
+
+    def ask(self, view: View) -> Answer:
+        """The answer for an event, worked out anew; `Asks.decide` remembers it."""
+        try:
+            return self.operator.holds(view.values(self.field), view.identities)
+        except Unevaluable as doubt:
+            # It is remembered as long as the view is, and must not keep alive where it came from.
+            return doubt.with_traceback(None)
+
+
+class _IsText(Question):
+    """The commonest question: whether a named field is exactly this text."""
+
+    __slots__ = ("text",)
+
+    def __init__(self, field: str, operator: Equals) -> None:
+        super().__init__(field, operator)
+        self.text = operator.value
+
+    def ask(self, view: View) -> Answer:
+        value = view.event.fields.get(self.field)
+        if value is None:
+            return False
+        return value == self.text if type(value) is str else super().ask(view)
+
+
+def question(field: str, operator: Operator) -> Question:
+    """The question, in the form that is answered fastest."""
+    if isinstance(operator, Equals) and type(operator.value) is str and field in SINGLE:
+        return _IsText(field, operator)
+    return Question(field, operator)
+
+
 class Condition(ABC):
     """The base of the four kinds. `cost` orders evaluation; `place` is where it is written."""
 
@@ -59,8 +103,12 @@ class Condition(ABC):
     place: Place
 
     @abstractmethod
+    def decide(self, view: View) -> Answer:
+        """Whether it holds, or why that cannot be told."""
+
     def holds(self, view: View) -> bool:
         """Whether it holds. Raises Unevaluable."""
+        return settled(self.decide(view))
 
     @abstractmethod
     def tests(self) -> Iterator[Asks]:
@@ -68,7 +116,7 @@ class Condition(ABC):
 
     def answer(self, view: View) -> Verdict:
         """Whether it holds, with its reasons."""
-        held, error = _try(self, view)
+        held, error = _told(self.decide(view))
         return Verdict(str(self), held, self.saw(view), place=self.place, error=error)
 
     def saw(self, view: View) -> str:
@@ -77,18 +125,39 @@ class Condition(ABC):
 
 
 class Asks(Condition):
-    """One field and what is asked of its values."""
+    """A question, where it is written."""
 
-    __slots__ = ("field", "operator")
+    __slots__ = ("question",)
 
     def __init__(self, field: str, operator: Operator, place: Place) -> None:
-        self.field = field
-        self.operator = operator
-        self.place = place
-        self.cost = _COSTS.get(field, 5 if field.startswith("$") else 3)
+        self._init(question(field, operator), place)
 
-    def holds(self, view: View) -> bool:
-        return self.operator.holds(view.values(self.field), view.identities)
+    @classmethod
+    def of(cls, question: Question, place: Place) -> Asks:
+        """One that shares its question with others."""
+        made = cls.__new__(cls)
+        made._init(question, place)  # noqa: SLF001 - its own
+        return made
+
+    def _init(self, question: Question, place: Place) -> None:
+        self.question = question
+        self.place = place
+        self.cost = _COSTS.get(question.field, 5 if question.field.startswith("$") else 3)
+
+    @property
+    def field(self) -> str:
+        return self.question.field
+
+    @property
+    def operator(self) -> Operator:
+        return self.question.operator
+
+    def decide(self, view: View) -> Answer:
+        question = self.question
+        answer = view.answers.get(question)
+        if answer is None:
+            answer = view.answers[question] = question.ask(view)
+        return answer
 
     def saw(self, view: View) -> str:
         try:
@@ -110,12 +179,24 @@ class _Several(Condition):
 
     def __init__(self, parts: Sequence[Condition], place: Place) -> None:
         self.parts = tuple(parts)
-        self.ordered = tuple(sorted(parts, key=lambda part: part.cost))
+        ordered = tuple(sorted(parts, key=lambda part: part.cost))
+        self.ordered = self.parts if ordered == self.parts else ordered
         self.place = place
         self.cost = sum(part.cost for part in parts)
 
+    def _settle(self, view: View, wanted: bool) -> Answer:  # noqa: FBT001 - once for each rule that is looked at
+        """Kleene's "any" (`wanted` true) or "all": as `truth.settle`, whose answer it must be, without a generator."""
+        doubt: Unevaluable | None = None
+        for part in self.ordered:
+            answer = part.decide(view)
+            if answer is wanted:
+                return wanted
+            if answer is not (not wanted) and (doubt is None or answer.undecided):  # type: ignore[union-attr]
+                doubt = answer  # type: ignore[assignment]
+        return (not wanted) if doubt is None else doubt
+
     def answer(self, view: View) -> Verdict:
-        held, error = _try(self, view)
+        held, error = _told(self.decide(view))
         children = tuple(part.answer(view) for part in self.parts)
         return Verdict(str(self), held, children=children, place=self.place, error=error)
 
@@ -129,8 +210,8 @@ class AllOf(_Several):
 
     __slots__ = ()
 
-    def holds(self, view: View) -> bool:
-        return settle((_attempt(part, view) for part in self.ordered), wanted=False)
+    def decide(self, view: View) -> Answer:
+        return self._settle(view, False)  # noqa: FBT003 - as above
 
     def __str__(self) -> str:
         return "all of" if self.parts else "anything"
@@ -141,8 +222,8 @@ class AnyOf(_Several):
 
     __slots__ = ()
 
-    def holds(self, view: View) -> bool:
-        return settle((_attempt(part, view) for part in self.ordered), wanted=True)
+    def decide(self, view: View) -> Answer:
+        return self._settle(view, True)  # noqa: FBT003 - as above
 
     def __str__(self) -> str:
         return "any of"
@@ -158,8 +239,9 @@ class Negation(Condition):
         self.place = place
         self.cost = part.cost
 
-    def holds(self, view: View) -> bool:
-        return not self.part.holds(view)
+    def decide(self, view: View) -> Answer:
+        answer = self.part.decide(view)
+        return answer if isinstance(answer, Unevaluable) else not answer
 
     def answer(self, view: View) -> Verdict:
         inner = self.part.answer(view)
@@ -175,16 +257,8 @@ class Negation(Condition):
         return f"not {self.part}"
 
 
-def _try(condition: Condition, view: View) -> tuple[bool | None, str]:
-    answer = _attempt(condition, view)
+def _told(answer: Answer) -> tuple[bool | None, str]:
     return (None, str(answer)) if isinstance(answer, Unevaluable) else (answer, "")
-
-
-def _attempt(part: Condition, view: View) -> bool | Unevaluable:
-    try:
-        return part.holds(view)
-    except Unevaluable as doubt:
-        return doubt
 
 
 def seen(values: Sequence[Tree]) -> str:

@@ -19,3 +19,14 @@ def seconds(text: str) -> float:
     if whole > LONGEST:
         raise ValueError(f"`{text}` is longer than ten years.")
     return whole
+
+
+def text(seconds: float) -> str:
+    """The duration as one would write it: `90d`, `1h30m`, `0s`."""
+    left, parts = round(seconds * 1000), []
+    for unit in ("d", "h", "m", "s", "ms"):
+        size = round(_UNITS[unit] * 1000)
+        if left >= size:
+            parts.append(f"{left // size}{unit}")
+            left %= size
+    return "".join(parts) or "0s"

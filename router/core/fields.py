@@ -7,8 +7,9 @@ from a knot, and what an account's records say only from Jetstream: anybody may 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
+
+from msgspec import Struct
 
 from router.core import members, tid
 
@@ -21,8 +22,7 @@ if TYPE_CHECKING:
 _PULL = "sh.tangled.repo.pull"
 
 
-@dataclass(frozen=True, slots=True)
-class _Envelope:
+class _Envelope(Struct):
     """What came with the record: the knot that it was heard from, or the account that wrote it."""
 
     host: str
@@ -42,22 +42,41 @@ def named_fields(
     rkey: str = "",
 ) -> Fields:
     """The fields that this event has; a field that it does not have is not a key."""
-    envelope = _Envelope(host, did, operation, rkey)
-    read = (_OF_ACCOUNTS if kind == "jetstream" else _OF_KNOTS if kind == "knot" else _OF_ANYBODY).get(nsid)
-    fields = members.present({"operation": operation, "actor": did or None, "knot": host or None})
-    fields |= members.present(read(record, envelope)) if read is not None else {}
-    repo = _repo(fields.pop("repo", {}), host)
+    fields: Fields = {}
+    if operation is not None:
+        fields["operation"] = operation
+    if did:
+        fields["actor"] = did
+    if host:
+        fields["knot"] = host
+    read = (_OF_KNOTS if kind == "knot" else _OF_ACCOUNTS if kind == "jetstream" else _OF_ANYBODY).get(nsid)
+    if read is None:
+        said: Fields = {}
+    else:
+        said = read(record, _Envelope(host, did, operation, rkey))
+        for name, value in said.items():
+            if value is not None and name != "repo":
+                fields[name] = value
+    repo = _repo(said["repo"], host) if "repo" in said else {}
     if repo:
-        fields |= members.present({"repo": repo, "owner": repo.get("owner")})
-    if "actor" in fields:
-        fields["trust"] = "owner" if fields["actor"] == fields.get("owner") else "unknown"
+        fields["repo"] = repo
+        if "owner" in repo:
+            fields["owner"] = repo["owner"]
+    actor = fields.get("actor")
+    if actor is not None:
+        fields["trust"] = "owner" if actor == fields.get("owner") else "unknown"
     return fields
 
 
 def _repo(said: Record, host: str) -> Fields:
     """The repo, with the address to clone it from: the host that we know to be its knot goes before one that a record names."""
-    repo = members.present({"knot": host or None}) | members.present(said)
-    if set(repo) <= {"knot"}:
+    repo: Fields = {"knot": host} if host else {}
+    named = False
+    for name, value in said.items():
+        if value is not None:
+            repo[name] = value
+            named = named or name != "knot"
+    if not named:
         return {}
     knot = host or repo.get("knot")
     if knot and "did" in repo:
@@ -80,13 +99,14 @@ def _ref_update(record: Record, _envelope: _Envelope) -> Fields:
     new, old = members.sha(record.get("newSha")), members.sha(record.get("oldSha"))
     fields: Fields = {"repo": repo, "actor": members.did(record.get("committerDid")), "ref": ref}
     if new is None:
-        return fields | {"operation": "delete"}
-    return (
-        fields
-        | members.branch_or_tag(ref)
-        | {"trigger": "push", "operation": "update" if old else "create", "sha": new, "old_sha": old}
-        | {"paths": members.texts(record.get("changedFiles"))}
-    )
+        fields["operation"] = "delete"
+        return fields
+    fields.update(members.branch_or_tag(ref))
+    fields["trigger"] = "push"
+    fields["operation"] = "update" if old else "create"
+    fields["sha"], fields["old_sha"] = new, old
+    fields["paths"] = members.texts(record.get("changedFiles"))
+    return fields
 
 
 def _pipeline(record: Record, _envelope: _Envelope) -> Fields:
@@ -101,7 +121,11 @@ def _pipeline(record: Record, _envelope: _Envelope) -> Fields:
         "knot": members.canonical_host(said.get("knot")),
         "default_branch": members.text(said.get("defaultBranch")),
     }
-    fields: Fields = {"repo": repo, "workflows": members.workflows(record.get("workflows"))}
+    fields: Fields = {
+        "repo": repo,
+        "workflows": members.workflows(record.get("workflows")),
+        "source_repo": members.did(trigger.get("sourceRepo")),
+    }
     if kind == "push":
         return fields | {"trigger": "push"} | _pushed(members.mapping(trigger.get("push")))
     if kind == "pull_request":

@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 #: AT Protocol's grammars, slightly wider for DIDs (globs are allowed in a rule's).
 DID = re.compile(r"did:[a-z]+:[A-Za-z0-9._:%-]+")
 HANDLE = re.compile(r"(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9])?")
-HOST = re.compile(r"(?=.{1,259}$)[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?")
+_LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
+HOST = re.compile(
+    rf"(?=[^:]{{1,253}}(:|$)){_LABEL}(\.{_LABEL})*(:([0-9]{{1,4}}|[1-5][0-9]{{4}}|6[0-4][0-9]{{3}}|65[0-4][0-9]{{2}}|655[0-3][0-9]))?"
+)
 
 
 class IdentityError(ValueError):
@@ -76,7 +79,10 @@ class Account:
         return cls(Who.parse(text))
 
     def holds(self, values: Sequence[Tree], identities: Identities) -> bool:
-        return any(isinstance(value, str) and self.who.matches(value, identities) for value in values)
+        for value in values:  # noqa: SIM110 - there is one, and a generator would cost more than it does
+            if isinstance(value, str) and self.who.matches(value, identities):
+                return True
+        return False
 
     def __str__(self) -> str:
         return str(self.who)
@@ -103,7 +109,10 @@ class Repo:
         return cls(owner=Who.parse(owner), name=name)
 
     def holds(self, values: Sequence[Tree], identities: Identities) -> bool:
-        return any(isinstance(value, dict) and self._is(value, identities) for value in values)
+        for value in values:  # noqa: SIM110 - there is one, and a generator would cost more than it does
+            if isinstance(value, dict) and self._is(value, identities):
+                return True
+        return False
 
     def _is(self, repo: Mapping[str, Tree], identities: Identities) -> bool:
         if self.owner is None:

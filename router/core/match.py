@@ -6,16 +6,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from router.core.conditions import Asks
+from msgspec import Struct
+
 from router.core.model import Trouble
 from router.core.rulebook import OWN_STATUS, Mode, Strategy, Unmatched, asks_for_statuses
-from router.core.truth import Unevaluable, attempt
 from router.core.view import View
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from router.core.conditions import Verdict
+    from router.core.index import Index
     from router.core.model import Event, Micros
     from router.core.rulebook import Rule, Rulebook, Ruleset
     from router.core.truth import Identities
@@ -27,17 +28,16 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST = (datetime(9999, 1, 1, tzinfo=UTC) - _EPOCH) // timedelta(microseconds=1)
 
 
-#: Fields that say what kind of event a rule is about; its other named fields it must at least have.
-_KINDS = ("nsid", "source", "trigger", "operation", "status")
-
-
-@dataclass(frozen=True, slots=True)
-class Selection:
+class Selection(Struct, frozen=True):
     """The rules that act on an event, in order, and those that could not be decided. `wanted`: some rule is about its kind."""
 
     chosen: tuple[tuple[Ruleset, Rule], ...] = ()
     troubles: tuple[Trouble, ...] = ()
     wanted: bool = False
+
+
+#: What most events come to.
+_WANTED, _UNWANTED = Selection(wanted=True), Selection()
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,28 +58,42 @@ def select(view: View, rulebook: Rulebook) -> Selection:
     """
     if why := refusal(view.event):
         return Selection(troubles=(Trouble(rule="", sentence=why),), wanted=True)
-    waits = view.event.fields.get("approval") == "needed"
+    index = rulebook.index
+    near = index.near(view)
+    chosen, troubles = _decided(view, index, near) if near else ((), ())
+    if chosen:
+        return Selection(tuple(chosen), tuple(troubles), wanted=True)
+    wanted = bool(rulebook.topics.about(view))
+    return Selection((), tuple(troubles), wanted=wanted) if troubles else _WANTED if wanted else _UNWANTED
+
+
+def _decided(view: View, index: Index, near: Sequence[int]) -> tuple[list[tuple[Ruleset, Rule]], list[Trouble]]:
+    """The rules that act, of those that may, and what became of those that could not be decided."""
+    event = view.event
     chosen: list[tuple[Ruleset, Rule]] = []
     troubles: list[Trouble] = []
-    candidates = rulebook.candidates(view.event.nsid)
-    for ruleset, rules in candidates:
-        first = ruleset.strategy is Strategy.FIRST
-        for rule in rules:
-            try:
-                held = is_active(rule, view.event.time) and rule.when.holds(view)
-            except Unevaluable as doubt:
-                troubles.append(Trouble(rule=rule.id, sentence=str(doubt), undecided=doubt.undecided))
-                if first and doubt.undecided:
-                    break
-                continue
-            if held and waits and not names_trust(rule):
-                troubles.append(Trouble(rule=rule.id, sentence=WAITS))
-            elif held:
-                chosen.append((ruleset, rule))
-                if first:
-                    break
-    wanted = bool(chosen) or any(_speaks_of(rule, view) for _, rules in candidates for rule in rules)
-    return Selection(tuple(chosen), tuple(troubles), wanted=wanted)
+    waits = event.fields.get("approval") == "needed"
+    own = event.nsid == OWN_STATUS
+    ended: Ruleset | None = None
+    for number in near:
+        rule, ruleset = index.rules[number], index.rulesets[number]
+        if ruleset is ended or (own and not asks_for_statuses(rule)) or (rule.active and not is_active(rule, event.time)):
+            continue
+        answer = rule.when.decide(view)
+        if answer is False:
+            continue
+        ends = True
+        if answer is not True:
+            ends = answer.undecided
+            troubles.append(Trouble(rule=rule.id, sentence=str(answer), undecided=ends))
+        elif waits and not names_trust(rule):
+            ends = False
+            troubles.append(Trouble(rule=rule.id, sentence=WAITS))
+        else:
+            chosen.append((ruleset, rule))
+        if ends and ruleset.strategy is Strategy.FIRST:
+            ended = ruleset
+    return chosen, troubles
 
 
 def refusal(event: Event) -> str:
@@ -92,21 +106,9 @@ def names_trust(rule: Rule) -> bool:
     return any(test.field == "trust" for test in rule.when.tests())
 
 
-def _speaks_of(rule: Rule, view: View) -> bool:
-    """Whether a rule that does not match was about such an event at all: one that somebody may ask about."""
-    tests = [part for part in getattr(rule.when, "parts", ()) if isinstance(part, Asks)]
-    for test in tests:
-        if test.field in _KINDS and attempt(test.operator, view.values(test.field), view.identities) is not True:
-            return False
-    if any(test.field in ("nsid", "source") for test in tests):
-        return True
-    return all(view.values(test.field) for test in tests if not test.field.startswith("$"))
-
-
 def keeps_silent(event: Event, rulebook: Rulebook, identities: Identities) -> bool:
     """Whether every ruleset that is about such an event wants it not to be told that none of its rules acts."""
-    view = View(event, identities)
-    about = [ruleset for ruleset, rules in rulebook.candidates(event.nsid) if any(_speaks_of(rule, view) for rule in rules)]
+    about = rulebook.topics.about(View(event, identities))
     return bool(about) and all(ruleset.unmatched is Unmatched.SILENT for ruleset in about)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, TypeAlias
 
 from router.core import identity, tid
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
 Record: TypeAlias = "Mapping[str, Tree]"
 Fields: TypeAlias = "dict[str, Tree]"
 
-_SHA = re.compile(r"[0-9a-f]{4,64}")
+_HEX = "0123456789abcdef"
+_TEXTS = {str}
 #: What an item of `workflows` may have: what the event says of the file, and what the file asks for (see `core.workflows`).
 WORKFLOW = ("name", "engine", "raw", "clone", "provider", "options", "fault")
 #: The names that Tangled allows for a repo, which are also safe as one segment of a URL.
@@ -41,7 +43,7 @@ def text(value: Tree) -> str | None:
 
 def texts(value: Tree) -> list[str] | None:
     """A list with one wrong item is absent as a whole: `{every: docs/**}` must not hold because of what was left out."""
-    return list(value) if isinstance(value, list) and all(isinstance(item, str) for item in value) else None
+    return list(value) if isinstance(value, list) and {*map(type, value)} <= _TEXTS else None
 
 
 def mapping(value: Tree) -> Record:
@@ -49,12 +51,18 @@ def mapping(value: Tree) -> Record:
 
 
 def did(value: Tree) -> str | None:
-    return value if isinstance(value, str) and len(value) <= 2048 and identity.DID.fullmatch(value) else None
+    return value if isinstance(value, str) and _is_did(value) else None
+
+
+@lru_cache(maxsize=4096)
+def _is_did(text: str) -> bool:
+    """The same few accounts are told of again and again."""
+    return len(text) <= 2048 and identity.DID.fullmatch(text) is not None
 
 
 def sha(value: Tree) -> str | None:
     """A commit. Zeros and an empty text both say that there is none (the Go knot sends zeros, the Rust one an empty text)."""
-    return value if isinstance(value, str) and _SHA.fullmatch(value) and value.strip("0") else None
+    return value if isinstance(value, str) and 4 <= len(value) <= 64 and not value.strip(_HEX) and value.strip("0") else None
 
 
 def at_uri(value: Tree) -> str | None:
@@ -70,17 +78,20 @@ def op(record: Record) -> str | None:
 def named(repo: Tree) -> Fields:
     """A repo by its DID, or (the older way) by the AT-URI of its record, whose authority is the owner."""
     if not isinstance(repo, str) or not repo.startswith("at://"):
-        return present({"did": did(repo)})
-    owner, _, path = repo.removeprefix("at://").partition("/")
+        return {} if did(repo) is None else {"did": repo}
+    owner, _, path = repo[5:].partition("/")
     rkey = path.removeprefix("sh.tangled.repo/")
-    name = rkey if REPO_NAME.fullmatch(rkey) and tid.micros(rkey) is None else None
-    return present({"owner": did(owner), "name": name})
+    made: Fields = {} if did(owner) is None else {"owner": owner}
+    if REPO_NAME.fullmatch(rkey) and tid.micros(rkey) is None:
+        made["name"] = rkey
+    return made
 
 
 def branch_or_tag(ref: str | None) -> Fields:
-    for field, prefix in (("branch", "refs/heads/"), ("tag", "refs/tags/")):
-        if ref is not None and ref.startswith(prefix) and len(ref) > len(prefix):
-            return {field: ref.removeprefix(prefix)}
+    if ref is not None and ref.startswith("refs/heads/") and len(ref) > 11:
+        return {"branch": ref[11:]}
+    if ref is not None and ref.startswith("refs/tags/") and len(ref) > 10:
+        return {"tag": ref[10:]}
     return {}
 
 

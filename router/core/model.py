@@ -1,5 +1,8 @@
 """The nouns. Everything here is frozen, plain and without behaviour beyond what its own values say.
 
+Event and Heard are made for every frame of a whole network, and so are structs of msgspec, which take a tenth of the time of
+frozen dataclasses: `changed` makes one like another.
+
 Times are whole microseconds since 1970 (`Micros`); durations are seconds as floats.
 """
 
@@ -9,9 +12,14 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypeVar
 
+from msgspec import Struct, structs
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+
+#: `changed(event, nsid=…)`: a struct like another.
+changed = structs.replace
 Micros: TypeAlias = int
 #: What JSON and YAML can say: None, bool, int, float, str, list, dict with text keys. Any: a recursive alias costs more casts
 #: than it catches mistakes.
@@ -52,8 +60,7 @@ class State(StrEnum):
     DISCARDED = "discarded"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
+class Event(Struct, frozen=True, kw_only=True):
     """Something that happened, understood.
 
     `origin` is the namespace in which `id` is unique, whichever of our sources heard it: `jetstream`,
@@ -70,12 +77,11 @@ class Event:
     nsid: str
     time: Micros
     record: Mapping[str, Tree]
-    fields: Mapping[str, Tree] = field(default_factory=dict)
+    fields: Mapping[str, Tree] = {}
     depth: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Heard:
+class Heard(Struct, frozen=True, kw_only=True):
     """What a source hands on: an event, or a frame that was none, and the cursor that is safe once this is stored.
 
     Exactly one of `event` and `bad` may be set; neither, where a frame only moves the cursor (an nsid nobody asked for).

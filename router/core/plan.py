@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Any
 
-from router.core import match, options
+from router.core import match, options, work
 from router.core.errors import RenderError
 from router.core.model import Delivery, Entry, Gates, Plan, State, Status, Subject, Trouble
 from router.core.rulebook import Mode
@@ -28,6 +28,11 @@ DEFAULT_TIMEOUT = 60.0
 
 def plan(event: Event, rulebook: Rulebook, identities: Identities) -> Plan:
     """Everything that the rules ask for. Never raises: what cannot be decided or rendered is in the plan, as such."""
+    with work.bounded(work.EVENT):
+        return _plan(event, rulebook, identities)
+
+
+def _plan(event: Event, rulebook: Rulebook, identities: Identities) -> Plan:
     view = View(event, identities)
     selection = match.select(view, rulebook)
     if not selection.chosen:

@@ -49,6 +49,21 @@ class Problem:
     def __str__(self) -> str:
         return f"{self.place}: {self.code}: {self.message}" + (f" {self.hint}" if self.hint else "")
 
+    def tree(self) -> dict[str, str | int]:
+        """As JSON."""
+        place = self.place
+        return {
+            "code": self.code,
+            "level": self.level.name.lower(),
+            "message": self.message,
+            "hint": self.hint,
+            "file": place.file,
+            "line": place.line,
+            "column": place.column,
+            "width": place.width,
+            "path": place.path,
+        }
+
 
 class Problems:
     """A collector, so that one run reports everything instead of the first."""

@@ -4,7 +4,7 @@ Jinja computes values and decides nothing. Everything is compiled when rules are
 event says is only ever data, never a template. A string that is one whole `{{ expression }}` keeps the value's type, by a
 compiled expression and not by Jinja's native mode, which turns a seven-digit sha into a number.
 
-The sandbox is for accidents of size: rules are the operator's own code, but the texts in them are not.
+Rules are the operator's own code, but the texts in them are not: what a template may do is bounded (see `core.sandbox`).
 """
 
 from __future__ import annotations
@@ -14,13 +14,14 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from jinja2 import Environment, StrictUndefined, TemplateSyntaxError, Undefined, nodes
-from jinja2.exceptions import SecurityError
+from jinja2 import TemplateSyntaxError, Undefined, nodes
 from jinja2.meta import find_undeclared_variables
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from router.core import work
 from router.core.errors import RenderError
+from router.core.filters import FILTERS, MAX_TEXT, said
 from router.core.problems import nearest, printable
+from router.core.sandbox import ALLOWED, Sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -30,25 +31,6 @@ if TYPE_CHECKING:
 Context: TypeAlias = "Mapping[str, Tree]"
 Renderer: TypeAlias = "Callable[[Context], Tree]"
 
-#: Characters that one rendered text may have: more than any commit message, less than trouble.
-MAX_TEXT = 65536
-MAX_RANGE = 1000
-FILTERS = frozenset(
-    (
-        *("abs", "batch", "capitalize", "count", "d", "default", "dictsort", "e", "escape", "first", "float", "groupby"),
-        *("indent", "int", "items", "join", "last", "length", "list", "lower", "map", "max", "min", "reject", "rejectattr"),
-        *("replace", "reverse", "round", "select", "selectattr", "slice", "sort", "string", "sum", "title", "tojson", "trim"),
-        *("truncate", "unique", "upper", "urlencode", "wordcount", "short", "slug"),
-    )
-)
-_GROWING = frozenset(("center", "expandtabs", "format", "format_map", "ljust", "replace", "rjust", "translate", "zfill"))
-_NOT_HERE: dict[type[nodes.Node], str] = {
-    nodes.Macro: "macro",
-    nodes.Import: "import",
-    nodes.FromImport: "import",
-    nodes.Include: "include",
-    nodes.Extends: "extends",
-}
 #: What Python's compiler and Jinja's parser say of it.
 _TOO_DEEP = (RecursionError, SyntaxError, MemoryError)
 _NESTED = "The template is nested too deeply."
@@ -63,38 +45,15 @@ class TemplateMistake(ValueError):
         self.hint = hint
 
 
-class _Sandbox(ImmutableSandboxedEnvironment):
-    intercepted_binops = frozenset(("*", "**", "%"))
-
-    def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
-        if operator == "*" and not (isinstance(left, (int, float)) and isinstance(right, (int, float))):
-            raise SecurityError("`*` is for numbers only")
-        if operator == "**" or (operator == "%" and isinstance(left, str)):
-            raise SecurityError(f"`{operator}` is not available")
-        return super().call_binop(context, operator, left, right)
-
-    def wrap_str_format(self, value: Any) -> None:
-        """Jinja's own makes `format` safe, but lets it pad a text to any length: without it, `_GROWING` refuses it."""
-
-    def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
-        if isinstance(obj, str) and attr in _GROWING:
-            return False
-        return super().is_safe_attribute(obj, attr, value)
-
-
 def is_template(text: str) -> bool:
     """Whether the text has anything for Jinja in it."""
     return "{" in text and any(mark in text for mark in ("{{", "{%", "{#"))
 
 
 @lru_cache(maxsize=1)
-def environment() -> Environment:
+def environment() -> Sandbox:
     """The one environment, with the filters that rules may use."""
-    sandbox = _Sandbox(undefined=StrictUndefined, autoescape=False, keep_trailing_newline=True, cache_size=0)
-    sandbox.globals = {"range": _range}
-    sandbox.filters = {name: made for name, made in sandbox.filters.items() if name in FILTERS}
-    sandbox.filters |= {"short": _short, "slug": _slug, "replace": _replace}
-    return sandbox
+    return Sandbox()
 
 
 @lru_cache(maxsize=65536)
@@ -158,7 +117,8 @@ def _check(parsed: nodes.Template) -> None:
             if node.recursive or any(isinstance(part, nodes.For) or part.find(nodes.For) for part in node.body):
                 hint = "Use `each` on the rule for one of them."
                 raise TemplateMistake("A loop in a loop is not available.", node.lineno, hint)
-        elif (word := _NOT_HERE.get(type(node))) is not None:
+        elif not isinstance(node, ALLOWED):
+            word = {"FromImport": "import"}.get(type(node).__name__, type(node).__name__.lower())
             raise TemplateMistake(f"`{word}` is not available in rules.", node.lineno, "Write the text out.")
 
 
@@ -217,19 +177,20 @@ def _parts(text: str) -> Iterator[tuple[bool, str]]:
 
 def _joined(text: str) -> Callable[[Context], str]:
     made = [_expression(part) if is_source else part for is_source, part in _parts(text)]
-    return lambda context: "".join(part if isinstance(part, str) else str(part(context)) for part in made)
+    return lambda context: environment().concat(part if isinstance(part, str) else said(part(context)) for part in made)
 
 
 def _guarded(text: str, evaluate: Callable[[Context], Any]) -> Renderer:
-    """The renderer: whatever goes wrong with this event is a RenderError."""
+    """The renderer: whatever goes wrong with this event, and whatever is too much of it, is a RenderError."""
 
     def render(context: Context) -> Tree:
         try:
-            value = evaluate(context)
-            if isinstance(value, Undefined):
-                str(value)
-            # A filter may give a generator, which computes only now.
-            return _plain(value, text)
+            with work.bounded(work.TEMPLATE):
+                value = evaluate(context)
+                if isinstance(value, Undefined):
+                    str(value)
+                # A filter may give a generator, which computes only now.
+                return _plain(value, text)
         except RenderError:
             raise
         except Exception as error:  # noqa: BLE001 - strangers choose what filters and operators are applied to
@@ -253,33 +214,9 @@ def _plain(value: Any, text: str, depth: int = 0) -> Tree:
         if len(value) > MAX_TEXT:
             raise _failure(text, ValueError(f"it comes to more than {MAX_TEXT} characters"))
         return str(value)
+    work.spend(work.STEP)
     if depth < 64 and isinstance(value, dict):
         return {str(key): _plain(inner, text, depth + 1) for key, inner in value.items()}
     if depth < 64 and (isinstance(value, (list, tuple)) or hasattr(value, "__next__")):
         return [_plain(inner, text, depth + 1) for inner in value]
     raise _failure(text, TypeError("its value is no plain data"))
-
-
-def _range(*bounds: int) -> range:
-    made = range(*bounds)
-    if len(made) > MAX_RANGE:
-        raise SecurityError(f"range() is limited to {MAX_RANGE} steps")
-    return made
-
-
-def _short(sha: str, length: int = 8) -> str:
-    """The first characters of a sha."""
-    return str(sha)[:length]
-
-
-def _slug(text: str, limit: int = 63) -> str:
-    """Lower-case letters, digits and single hyphens only: fit for a name elsewhere."""
-    return re.sub(r"[^a-z0-9]+", "-", str(text).lower()).strip("-")[:limit].strip("-")
-
-
-def _replace(text: str, old: str, new: str) -> str:
-    """As Jinja's, without its count, and bounded."""
-    text, old, new = str(text), str(old), str(new)
-    if old and len(text) + text.count(old) * max(0, len(new) - len(old)) > MAX_TEXT:
-        raise SecurityError(f"replace() comes to more than {MAX_TEXT} characters")
-    return text.replace(old, new)

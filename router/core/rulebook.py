@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from router.core.model import Busy, Retry, Tree
 from router.core.problems import Place
-from router.core.truth import attempt
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from zoneinfo import ZoneInfo
 
     from pydantic import BaseModel
 
     from router.core.conditions import Condition
+    from router.core.index import Index
     from router.core.render import Renderer
+    from router.core.topics import Topics
     from router.core.truth import Operator
 
 #: The nsid of our own status events.
@@ -132,9 +134,9 @@ class Ruleset:
 
 
 class Rulebook:
-    """All rulesets in the order of their loading, with what is worth knowing before an event is looked at."""
+    """All rulesets in the order of their loading. What finds the rules for an event is made when it is first asked for."""
 
-    #: Distinct nsids whose candidates are remembered. Strangers choose nsids, so the memory is bounded.
+    #: Distinct nsids of which it is remembered whether any rule asks for them. Strangers choose nsids: the memory is bounded.
     REMEMBERED = 1024
 
     def __init__(self, rulesets: tuple[Ruleset, ...], handles: frozenset[str] = frozenset()) -> None:
@@ -143,28 +145,33 @@ class Rulebook:
         self.by_id: dict[str, Rule] = {rule.id: rule for rule in self.rules}
         self.vars: dict[str, Mapping[str, Tree]] = {ruleset.name: ruleset.vars for ruleset in rulesets}
         self.handles = handles
-        self._candidates: dict[str, tuple[tuple[Ruleset, tuple[Rule, ...]], ...]] = {}
+        self._asked: dict[str, bool] = {}
 
-    def candidates(self, nsid: str) -> tuple[tuple[Ruleset, tuple[Rule, ...]], ...]:
-        """The rulesets, with those of their rules that ask for this nsid or for any."""
-        found = self._candidates.get(nsid)
+    @cached_property
+    def index(self) -> Index:
+        from router.core.index import Index  # noqa: PLC0415 - only those who match events need it
+
+        return Index(self.rulesets)
+
+    @cached_property
+    def topics(self) -> Topics:
+        from router.core.topics import Topics  # noqa: PLC0415 - as above
+
+        return Topics(self.rulesets)
+
+    def asks_for(self, nsid: str) -> bool:
+        """Whether some rule may match an event of this nsid."""
+        found = self._asked.get(nsid)
         if found is None:
-            found = tuple(
-                (ruleset, rules)
-                for ruleset in self.rulesets
-                if (rules := tuple(rule for rule in ruleset.rules if rule.mode is not Mode.OFF and _asks_for(rule, nsid)))
-            )
-            if len(self._candidates) >= self.REMEMBERED:
-                self._candidates.clear()
-            self._candidates[nsid] = found
+            if len(self._asked) >= self.REMEMBERED:
+                self._asked.clear()
+            found = self._asked[nsid] = self.topics.asks_for(nsid)
         return found
 
-
-def _asks_for(rule: Rule, nsid: str) -> bool:
-    if nsid == OWN_STATUS and not asks_for_statuses(rule):
-        return False
-    tests = [part for part in getattr(rule.when, "parts", ()) if getattr(part, "field", "") == "nsid"]
-    return all(attempt(test.operator, (nsid,), {}) is not False for test in tests)
+    def candidates(self, nsid: str) -> Iterator[Rule]:
+        """The rules that ask for this nsid or for any, in order."""
+        numbers = self.topics.of_nsid(nsid)
+        return (self.topics.rules[number] for number in numbers)
 
 
 def asks_for_statuses(rule: Rule) -> bool:

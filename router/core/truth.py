@@ -6,8 +6,9 @@ never depends on the order in which they are asked.
 
 from __future__ import annotations
 
+from collections import UserDict
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from router.core.errors import RouterError
 
@@ -20,12 +21,30 @@ if TYPE_CHECKING:
 Identities = Mapping[str, str | None]
 
 
+class Known(UserDict[str, "str | None"]):
+    """Identities that say when they changed: `revision` counts, so that an index need not look through all of them."""
+
+    revision = 0
+
+    def __setitem__(self, handle: str, did: str | None) -> None:
+        if self.data.get(handle, "") != did:
+            self.revision += 1
+        super().__setitem__(handle, did)
+
+    def __delitem__(self, handle: str) -> None:
+        self.revision += 1
+        super().__delitem__(handle)
+
+
 class Unevaluable(RouterError):
     """A condition cannot be evaluated for this event. `undecided`: it may be, once a fact that is missing now is known."""
 
     def __init__(self, sentence: str, *, undecided: bool = False) -> None:
         super().__init__(sentence)
         self.undecided = undecided
+
+
+Answer: TypeAlias = "bool | Unevaluable"
 
 
 class Operator(Protocol):
@@ -35,6 +54,13 @@ class Operator(Protocol):
         """Whether the operator holds for these values, given who is who. Raises Unevaluable."""
 
     def __str__(self) -> str: ...
+
+
+def settled(answer: Answer) -> bool:
+    """The answer where there is one. Raises Unevaluable."""
+    if isinstance(answer, Unevaluable):
+        raise answer
+    return answer
 
 
 def settle(answers: Iterable[bool | Unevaluable], *, wanted: bool) -> bool:

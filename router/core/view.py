@@ -9,26 +9,35 @@ from router.core import jsonpath
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from router.core.conditions import Question
     from router.core.model import Event, Tree
-    from router.core.truth import Identities
+    from router.core.truth import Answer, Identities
 
 _NONE: tuple[Tree, ...] = ()
+#: Fields of which an event has one value, under their own name.
+SINGLE = frozenset(
+    (
+        *("trigger", "operation", "trust", "status", "repo", "owner", "actor", "knot"),
+        *("branch", "tag", "ref", "target_branch"),
+    )
+)
 #: An item may be null, and is then not the record.
 _NO_ITEM: Tree = object()
 
 
 class View:
-    """One event during one decision. Values are looked up once each and shared by all rules.
+    """One event during one decision. Values are looked up, and questions answered, once each for all rules.
 
     `item` is what `$` means while the items of an `each` are judged.
     """
 
-    __slots__ = ("_seen", "event", "identities", "root")
+    __slots__ = ("_seen", "answers", "event", "identities", "root")
 
     def __init__(self, event: Event, identities: Identities, item: Tree = _NO_ITEM) -> None:
         self.event = event
         self.identities = identities
         self.root: Tree = event.record if item is _NO_ITEM else item
+        self.answers: dict[Question, Answer] = {}
         self._seen: dict[str, Sequence[Tree]] = {}
 
     def values(self, field: str) -> Sequence[Tree]:

@@ -6,6 +6,7 @@ import asyncio
 import hmac
 import math
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from pydantic import ValidationError
 
 from router.demo.builds import UNFINISHED, Build, NewBuild, mistakes
 from router.demo.faults import Faults
-from router.demo.server import Server
+from router.demo.server import Server, hang_up
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -36,16 +37,23 @@ class Ci(Server):
 
     org: str = "demo"
     token: str = ""
+    scopes: list[str] = field(default_factory=lambda: ["read_organizations", "read_builds", "write_builds", "read_build_logs"])
     pace: tuple[float, float] | None = None
     clock: Callable[[], float] = time.time
     faults: Faults = field(default_factory=Faults)
     failing: set[str] = field(default_factory=set)
     builds: list[Build] = field(default_factory=list)
+    #: Seconds of a rate limit's window, which its headers tell the end of.
+    window: float = 60.0
     #: Rung whenever a fault changes or a build is made, for those who wait for either.
     changed: asyncio.Condition = field(default_factory=asyncio.Condition)
+    #: The builds by pipeline, whose numbers count from 1, and those that carry meta-data by each of its pairs.
+    _by_pipeline: dict[str, list[Build]] = field(default_factory=dict, init=False, repr=False)
+    _by_meta: dict[tuple[str, str], list[Build]] = field(default_factory=dict, init=False, repr=False)
 
     def routes(self) -> Iterable[web.AbstractRouteDef]:
         return [
+            web.get("/v2/access-token", self._token),
             web.get("/v2/organizations/{org}", self._organization),
             web.post(_BUILDS, self._create),
             web.get(_BUILDS, self._list),
@@ -71,30 +79,44 @@ class Ci(Server):
         async with self.changed:
             self.changed.notify_all()
 
+    async def _token(self, request: web.Request) -> web.Response:
+        self._admit(request)
+        return self._answer({"uuid": "b63254c0-3271-4a98-8270-7cfbd6c2f14e", "scopes": self.scopes})
+
     async def _organization(self, request: web.Request) -> web.Response:
         self._admit(request)
         return self._answer({"id": "3d3c3bf0-7d58-4afe-8fe7-b3017d5504de", "slug": self.org, "name": self.org})
 
-    async def _create(self, request: web.Request) -> web.Response:
+    async def _create(self, request: web.Request) -> web.StreamResponse:
         self._admit(request)
         if self.faults.answers:
             raise self._refusal(self.faults.answers.popleft())
         if self.faults.take("drop_before"):
-            return _hang_up(request)
+            return hang_up(request)
         asked = await self._asked(request)
         slug = request.match_info["slug"]
-        number = 1 + sum(build.pipeline == slug for build in self.builds)
+        number = 1 + len(self._by_pipeline.get(slug, ()))
         build = Build(self.org, slug, number, asked, self.clock(), fails=asked.commit in self.failing)
         answer = build.shape(self.url)
-        self.builds.append(build)
+        self._keep(build)
         async with self.changed:
             self.changed.notify_all()
         if self.faults.take("drop_after"):
-            return _hang_up(request)
+            return hang_up(request)
+        if self.faults.take("truncate"):
+            return await _cut_short(request, self._answer(answer, status=201))
+        if self.faults.take("garble"):
+            return web.Response(status=201, text="<html>Created", content_type="text/html")
         await asyncio.sleep(self.faults.delay)
         async with self.changed:
             await self.changed.wait_for(lambda: not self.faults.hold)
         return self._answer(answer, status=201)
+
+    def _keep(self, build: Build) -> None:
+        self.builds.append(build)
+        self._by_pipeline.setdefault(build.pipeline, []).append(build)
+        for pair in build.asked.meta_data.items():
+            self._by_meta.setdefault(pair, []).append(build)
 
     async def _asked(self, request: web.Request) -> NewBuild:
         """The body, checked; raises the answer to one that is wrong."""
@@ -108,6 +130,8 @@ class Ci(Server):
             raise _error(web.HTTPUnprocessableEntity, "Validation Failed", errors=mistakes(error)) from None
 
     async def _list(self, request: web.Request) -> web.Response:
+        if self.faults.take("drop_look"):
+            return hang_up(request)
         self._look(request)
         query = request.query
         states = {*query.getall("state", []), *query.getall("state[]", [])}
@@ -115,17 +139,17 @@ class Ci(Server):
         meta = [(key[10:-1], value) for key, value in query.items() if key.startswith("meta_data[") and key.endswith("]")]
         found = [
             build
-            for build in reversed(self.builds)
+            for build in reversed(self._by_meta.get(meta[0], []) if meta else self.builds)
             if build.pipeline == request.match_info.get("slug", build.pipeline)
             and build.created + self.faults.index_lag <= self.clock()
             and all(build.asked.meta_data.get(key) == value for key, value in meta)
             and build.asked.commit == query.get("commit", build.asked.commit)
             and build.asked.branch == query.get("branch", build.asked.branch)
-            and (not states or build.state in states)
+            and (not states or self._catch_up(build).state in states)
         ]
         jobs, pipeline = query.get("exclude_jobs") != "true", query.get("exclude_pipeline") != "true"
         some = found[(page - 1) * per_page : page * per_page]
-        return self._answer([build.shape(self.url, jobs=jobs, pipeline=pipeline) for build in some])
+        return self._answer([self._catch_up(build).shape(self.url, jobs=jobs, pipeline=pipeline) for build in some])
 
     async def _get(self, request: web.Request) -> web.Response:
         self._look(request)
@@ -152,38 +176,37 @@ class Ci(Server):
             raise self._refusal(self.faults.look_answers.popleft())
 
     def _admit(self, request: web.Request) -> None:
-        """Raises the answer to a wrong token or organization. Whoever is let in sees the builds as of now."""
+        """Raises the answer to a wrong token or organization."""
         given = request.headers.get("Authorization", "")
         if not hmac.compare_digest(given.encode(), f"Bearer {self.token}".encode()):
             raise _error(web.HTTPUnauthorized, "Authentication required. Please supply a valid API Access Token.")
-        if request.match_info["org"] != self.org:
+        if request.match_info.get("org", self.org) != self.org:
             raise _error(web.HTTPNotFound, "No organization found")
-        self._catch_up()
 
-    def _catch_up(self) -> None:
+    def _catch_up(self, build: Build) -> Build:
         """Builds move when somebody looks: nobody can tell the difference, and no task has to be stopped."""
         if self.pace is None:
-            return
-        for build in self.builds:
-            start = build.created + self.pace[0]
-            if build.state == "scheduled" and self.clock() >= start:
-                build.step(start)
-            if build.state == "running" and self.clock() >= start + self.pace[1]:
-                build.step(start + self.pace[1])
+            return build
+        start = build.created + self.pace[0]
+        if build.state == "scheduled" and self.clock() >= start:
+            build.step(start)
+        if build.state == "running" and self.clock() >= start + self.pace[1]:
+            build.step(start + self.pace[1])
+        return build
 
     def _build(self, request: web.Request) -> Build:
-        self._catch_up()
         where = request.match_info
-        for build in self.builds:
-            if (build.org, build.pipeline, str(build.number)) == (where["org"], where["slug"], where["number"]):
-                return build
-        raise _error(web.HTTPNotFound, "No build found")
+        made = self._by_pipeline.get(where["slug"], []) if where["org"] == self.org else []
+        number = _count(where["number"], 0, len(made) + 1)
+        if str(number) != where["number"] or number > len(made):
+            raise _error(web.HTTPNotFound, "No build found")
+        return self._catch_up(made[number - 1])
 
     def _answer(self, tree: Tree, status: int = 200) -> web.Response:
         return web.json_response(tree, status=status, headers=self._rate(left=RATE_LIMIT - 1))
 
     def _rate(self, *, left: int) -> dict[str, str]:
-        reset = math.ceil(60 - self.clock() % 60)
+        reset = math.ceil(self.window - self.clock() % self.window)
         return {"RateLimit-Remaining": str(left), "RateLimit-Limit": str(RATE_LIMIT), "RateLimit-Reset": str(reset)}
 
     def _refusal(self, status: int) -> web.HTTPException:
@@ -202,11 +225,17 @@ def _error(
     return answer(text=text, content_type="application/json", headers=headers)
 
 
-def _hang_up(request: web.Request) -> web.Response:
-    """The answer that is lost on its way."""
+async def _cut_short(request: web.Request, whole: web.Response) -> web.StreamResponse:
+    """The answer that is cut in its middle: its headers and half of its body arrive."""
+    body = (whole.text or "").encode()
+    half = web.StreamResponse(status=whole.status, headers=whole.headers)
+    half.content_length = len(body)
+    with suppress(ConnectionError):
+        await half.prepare(request)
+        await half.write(body[: len(body) // 2])
     if request.transport is not None:
         request.transport.abort()
-    return web.Response(status=500)
+    return half
 
 
 def _count(text: str, default: int, most: int) -> int:

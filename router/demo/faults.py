@@ -16,20 +16,24 @@ ValueT = TypeVar("ValueT")
 class Faults:
     """What goes wrong next. `answers` and `look_answers` are statuses for the next creations and look-ups (429 and 5xx).
 
-    `drop_after` builds are made and the connection is cut before the answer; `drop_before` are not made. `delay` is in
-    seconds; while `hold` is set a build is made and its answer waits. A new build is in lists only after `index_lag` seconds.
+    `drop_after` builds are made and the connection is cut before the answer, `truncate` in the middle of it, and `garble` are
+    answered with 201 and nonsense; `drop_before` are not made. `drop_look` look-ups are cut. `delay` is in seconds; while
+    `hold` is set a build is made and its answer waits. A new build is in lists only after `index_lag` seconds.
     """
 
     answers: deque[int] = field(default_factory=deque)
     look_answers: deque[int] = field(default_factory=deque)
     drop_after: int = 0
     drop_before: int = 0
+    drop_look: int = 0
+    truncate: int = 0
+    garble: int = 0
     delay: float = 0.0
     hold: bool = False
     index_lag: float = 0.0
 
     def take(self, name: str) -> bool:
-        """Whether one more of `drop_after` or `drop_before` is due; counts it."""
+        """Whether one more of what is counted (`drop_after`, `truncate`, …) is due; counts it."""
         left: int = getattr(self, name)
         setattr(self, name, max(left - 1, 0))
         return left > 0

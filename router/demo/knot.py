@@ -45,11 +45,13 @@ class _Kept:
 class Knot(Server):
     """`older` is the generation of 2025-12: no `created` in the envelope, keys sorted at every level, live only without a
     cursor, and one batch at a time. `drain_cap` is how many batches one connection gets at once from today's generation.
+    `rewind` is how many events each connection is sent again, of those that its cursor says were heard.
     """
 
     older: bool = False
     repos: tuple[KnotRepo, ...] = ()
     drain_cap: int = 1000
+    rewind: int = 0
     ping_every: float = PING_EVERY
     log: Log[_Kept] = field(default_factory=Log)
     #: Files by path, of each commit that is there.
@@ -86,16 +88,16 @@ class Knot(Server):
         self.log.append(_Kept(created, text))
         return envelope | {"created": created}
 
-    def emit_raw(self, frame: str | bytes) -> None:
+    def emit_raw(self, frame: str | bytes, created: int = 0) -> None:
         """Send this as it is: text as a text frame, bytes as a binary one. It is replayed in its place like any other."""
-        self.log.append(_Kept(self._ticks.next(), frame))
+        self.log.append(_Kept(created or self._ticks.next(), frame))
 
     async def _events(self, request: web.Request) -> web.StreamResponse:
         origin = request.headers.get("Origin", "")
         if origin and origin.partition("//")[2].lower() != request.headers.get("Host", "").lower():
             # What gorilla/websocket says when its default CheckOrigin refuses.
             raise web.HTTPForbidden(text="Forbidden\n")
-        cursor = self._start(request.query.get("cursor", ""))
+        cursor = self._again(self._start(request.query.get("cursor", "")))
         ws = web.WebSocketResponse(timeout=1.0)
         await ws.prepare(request)
         self.log.joined()
@@ -111,6 +113,11 @@ class Knot(Server):
         if cursor == 0 and self.older:
             return self.log.entries[-1].created if self.log.entries else 0
         return cursor
+
+    def _again(self, cursor: int) -> int:
+        """The cursor, so many events back."""
+        at = bisect_right(self.log.entries, cursor, key=lambda kept: kept.created) - 1 - self.rewind
+        return cursor if not self.rewind else self.log.entries[at].created if at >= 0 else min(cursor, 0)
 
     async def _tell(self, ws: web.WebSocketResponse, cursor: int) -> Farewell | None:
         while True:

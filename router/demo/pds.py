@@ -42,6 +42,8 @@ class Account:
     key: ec.EllipticCurvePrivateKey = field(default_factory=lambda: ec.generate_private_key(ec.SECP256K1()))
     records: dict[tuple[str, str], Tree] = field(default_factory=dict)
     blobs: dict[str, bytes] = field(default_factory=dict)
+    #: The error that the server has for the records of an account that is not there now: `RepoDeactivated`.
+    away: str = ""
 
     @property
     def multikey(self) -> str:
@@ -122,6 +124,8 @@ class Pds(Server):
         account, limit = self.accounts.get(query.get("repo", "")), query.get("limit", "50")
         if account is None or not DID.fullmatch(query.get("repo", "")):
             return _refused("InvalidRequest", "Could not find repo")
+        if account.away:
+            return _refused(account.away, "Repo is not there")
         if not limit.isdigit() or not 1 <= int(limit) <= MOST:
             return _refused("InvalidRequest", f"limit must be between 1 and {MOST}")
         wanted = sorted((rkey for what, rkey in account.records if what == query.get("collection")), reverse=True)

@@ -113,6 +113,13 @@ class Server(ABC):
             self._open.discard(transport)
 
 
+def hang_up(request: web.Request) -> web.Response:
+    """The answer that is lost on its way."""
+    if request.transport is not None:
+        request.transport.abort()
+    return web.Response(status=500)
+
+
 async def _seen(request: web.Request) -> Seen:
     headers = {name.lower(): value for name, value in request.headers.items() if name.lower() != "authorization"}
     body = (await request.read()).decode("utf-8", "replace") if request.can_read_body else ""

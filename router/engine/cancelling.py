@@ -38,7 +38,7 @@ class Cancelling:
         """For ever."""
         while True:
             rung = self.bell.count
-            left = [await self._one(run) for guest in self.guests for run in await self.store.to_cancel(guest)]
+            left = [await self._one(run) for guest in tuple(self.guests) for run in await self.store.to_cancel(guest)]
             if not all(left):
                 await self.clock.sleep(AGAIN)
             elif self.bell.count == rung:
@@ -49,11 +49,11 @@ class Cancelling:
         if run.state is State.CLAIMED:
             # What runs on this machine is ended here; what is on its way to a CI is known, and cancelled there, in a moment.
             return self.dispatch.cancel(run.delivery, run.why)
-        provider = self.guests[run.provider].provider
-        if run.receipt is None or not isinstance(provider, Cancels):
+        guest = self.guests.get(run.provider)
+        if run.receipt is None or guest is None or not isinstance(guest.provider, Cancels):
             return True
         try:
-            agreed = await provider.cancel(run.receipt)
+            agreed = await guest.provider.cancel(run.receipt)
         except RouterError as error:
             self.observer.fault(f"provider {run.provider}", f"{run.delivery} cannot be cancelled now: {error}", None)
             return False

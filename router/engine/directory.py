@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Protocol
 
 from router.core.errors import RouterError
 from router.core.identity import DID
+from router.core.model import changed
+from router.core.truth import Known
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -59,16 +60,23 @@ class Directory:
         #: Asked instead of `resolver`, where there is one.
         self.handles: Resolves | None = None
         self.knots: dict[str, str] = {}
-        self.identities: dict[str, str | None] = dict(pins)
+        self.identities = Known(pins)
         #: When each was described, and how.
         self._repos: dict[str, tuple[Micros, Tree]] = {}
         self._failed: dict[tuple[str, str], Micros] = {}
 
     async def load(self) -> None:
         """What the store remembers from before. Pins win over it."""
-        self.identities = {**await self.store.facts("handle"), **self.pins}
+        self.identities = Known({**await self.store.facts("handle"), **self.pins})
         repos = islice((await self.store.facts("repo")).items(), REMEMBERED)
         self._repos = {key: (0, named) for key, named in repos}
+
+    def change(self, resolver: str, pins: Mapping[str, str], handles: Resolves | None) -> None:
+        """Ask elsewhere from now on. Who is pinned no more is unknown until asked for."""
+        self.resolver, self.handles = resolver.rstrip("/"), handles
+        known = {handle: did for handle, did in self.identities.items() if handle not in self.pins}
+        self.pins = dict(pins)
+        self.identities = {**known, **self.pins}
 
     async def resolve(self, handles: Collection[str]) -> bool:
         """Ask for every handle once, a few at a time; whether each got an answer."""
@@ -144,7 +152,7 @@ class Directory:
             return event
         fields = {**event.fields, "repo": {**known, **repo}}
         fields.setdefault("owner", known["owner"])
-        return replace(event, fields=fields)
+        return changed(event, fields=fields)
 
     async def _named(self, knot: str, did: str) -> Tree:
         """What is known of a repo: asked for again from time to time, and what was known before where no answer comes."""
@@ -158,9 +166,10 @@ class Directory:
         now = self.host.clock.now()
         if self._failed.get((knot, did), -_FORGET) + _FORGET > now:
             return None
-        base = self.knots.get(knot, f"https://{knot}")
+        # A knot that router.yaml does not name was named by a record: it is called as a stranger is.
+        base, session = (self.knots[knot], self.host.http) if knot in self.knots else (f"https://{knot}", self.host.outside)
         try:
-            status, answer = await self._get(f"{base}/xrpc/sh.tangled.repo.describeRepo", {"repoDid": did})
+            status, answer = await self._get(f"{base}/xrpc/sh.tangled.repo.describeRepo", {"repoDid": did}, session)
         except (OSError, ValueError, RecursionError):
             status, answer = 0, None
         named = _described(answer, did) if status == 200 else None
@@ -175,13 +184,13 @@ class Directory:
         await self.store.remember("repo", {f"{knot} {did}": named}, now)
         return named
 
-    async def _get(self, url: str, params: Mapping[str, str]) -> tuple[int, Tree]:
+    async def _get(self, url: str, params: Mapping[str, str], session: aiohttp.ClientSession | None = None) -> tuple[int, Tree]:
         """Status and JSON. Raises OSError or ValueError where there is no such answer."""
         import aiohttp  # noqa: PLC0415 - only a running router pays for it
 
         timeout = aiohttp.ClientTimeout(total=TIMEOUT)
         try:
-            async with self.host.http.get(url, params=params, timeout=timeout, allow_redirects=False) as response:
+            async with (session or self.host.http).get(url, params=params, timeout=timeout, allow_redirects=False) as response:
                 body = await _read(response.content)
         except (TimeoutError, aiohttp.ClientError) as error:
             raise OSError(_reason(error)) from None

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 #: What an event says of itself alone.
-_ITS_OWN = frozenset(("trigger", "operation", "workflows", "action", "inputs", "approval", "refused", "only"))
+_ITS_OWN = frozenset(("trigger", "operation", "workflows", "action", "inputs", "approval", "refused", "only", "quiet"))
 
 
 class Echo:

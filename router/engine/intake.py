@@ -136,6 +136,11 @@ class Intake:
                         commit = group.create_task(self._commit(waiting), name=f"commit {source.name}")
                     if len(waiting) >= BATCH:
                         await commit
+            except asyncio.CancelledError:
+                # What is being stored will be, so it is told as well: a source may be stopped while the router goes on.
+                if commit is not None:
+                    await asyncio.wait([commit])
+                raise
             except Exception as error:  # noqa: BLE001 - raised below: what the source said before it broke is stored first
                 broken = error
         if broken is not None:
@@ -168,7 +173,7 @@ class Intake:
         try:
             if why := self.spindle.holds(event):
                 return event, Plan(troubles=(Trouble(rule="", sentence=why, undecided=True),), wanted=True)
-            if self.rulebook.candidates(event.nsid):
+            if self.rulebook.asks_for(event.nsid):
                 event = await self.directory.complete(event)
             return event, self._addressed(plan(event, self.rulebook, self.directory.identities))
         except Exception as error:  # noqa: BLE001 - whatever it is, the next event is not to suffer from it

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any, TextIO, cast
 import structlog
 
 from router.core.model import State
-from router.core.problems import printable
+from router.core.problems import Level, printable
 
 if TYPE_CHECKING:
-    from collections.abc import MutableMapping
+    from collections.abc import MutableMapping, Sequence
 
     from router.core.model import Delivery, Entry, Event, Outcome, Plan, Tree
+    from router.core.problems import Problem
 
 
 def configure(kind: str = "auto", level: str = "info", stream: TextIO | None = None) -> None:
@@ -99,6 +100,18 @@ class LogObserver:
 
     def circuit(self, name: str, sentence: str) -> None:
         self.log.warning("circuit", destination=name, reason=sentence)
+
+    def reloaded(self, ok: bool, sentence: str, found: Sequence[Problem] = (), kept: Sequence[str] = ()) -> None:  # noqa: FBT001
+        for problem in found:
+            level = "error" if problem.level is Level.ERROR else "warning" if problem.level is Level.WARNING else "info"
+            about = {"hint": problem.hint} if problem.hint else {}
+            getattr(self.log, level)("problem", code=problem.code, place=str(problem.place), reason=problem.message, **about)
+        for sentence_kept in kept:
+            self.log.warning("setting kept", reason=sentence_kept)
+        if ok:
+            self.log.info("reloaded", reason=sentence)
+        else:
+            self.log.error("reload refused", reason=sentence)
 
     def fault(self, what: str, sentence: str, error: BaseException | None = None) -> None:
         self.log.error("fault", where=what, reason=sentence, exc_info=error)

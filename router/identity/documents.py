@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import aiohttp
 
 from router.core.errors import RouterError
+from router.core.identity import HOST
 from router.identity.keys import key_of
 
 if TYPE_CHECKING:
@@ -49,8 +50,10 @@ class Document:
 
     @property
     def pds(self) -> str:
-        """The account's server; empty where it has none."""
-        return self.services.get("atproto_pds", ("", ""))[1]
+        """The account's server, as scheme and host; empty where it has none, or names what is no such address."""
+        url = self.services.get("atproto_pds", ("", ""))[1]
+        scheme, _, place = url.partition("://")
+        return url if scheme in ("https", "http") and HOST.fullmatch(place.lower()) else ""
 
     @property
     def knots(self) -> tuple[str, ...]:
@@ -91,8 +94,10 @@ class Documents:
 
     async def _ask(self, did: str) -> Document | None:
         web = _WEB.fullmatch(did)
+        place = web[1] + (f":{web[2]}" if web[2] else "") if web is not None else ""
+        if web is not None and HOST.fullmatch(place.lower()) is None:
+            return None
         if web is not None:
-            place = web[1] + (f":{web[2]}" if web[2] else "")
             url, session = f"{'http' if self.dev else 'https'}://{place}/.well-known/did.json", self.host.outside
         elif _PLC.fullmatch(did):
             url, session = f"{self.plc}/{did}", self.host.http

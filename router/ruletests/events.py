@@ -5,12 +5,13 @@ from __future__ import annotations
 import copy
 import json
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from router.core import envelope, written
 from router.core.errors import BadInput
+from router.core.model import changed
 from router.core.problems import Place, Problem
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def _unnamed(event: Event, raw: Any) -> dict[str, Tree]:
 def with_facts(event: Event, *, trust: str, now: int | None) -> Event:
     """The event with what a case says of it beside its record."""
     fields = {**event.fields, "trust": trust} if trust else event.fields
-    return replace(event, fields=fields, time=event.time if now is None else now)
+    return changed(event, fields=fields, time=event.time if now is None else now)
 
 
 def wrong(place: Place, sentence: str, hint: str = "") -> BadInput:

@@ -7,7 +7,6 @@ some events twice is how nothing is missed: events are known by their ids.
 from __future__ import annotations
 
 from contextlib import aclosing
-from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 from urllib.parse import urlencode, urlsplit
 
@@ -15,13 +14,14 @@ from pydantic import AfterValidator, Field
 
 from router.core import envelope, identity
 from router.core.frame import NSID
-from router.core.model import Heard
+from router.core.model import Heard, changed
 from router.settings import Closed, Duration
 from router.sources.base import SourceKind
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
 
+    from router.core.checkup import Check
     from router.core.model import Micros
     from router.host import Host
     from router.observe import Observer
@@ -113,7 +113,13 @@ class Jetstream:
                 heard = understand(message, self._parse)
                 if self._advance(heard):
                     line.prove()
-                yield replace(heard, cursor=self._cursor)
+                yield changed(heard, cursor=self._cursor)
+
+    async def check(self) -> Sequence[Check]:
+        """One handshake, with what is said from now on."""
+        from router.sources.reach import handshake  # noqa: PLC0415 - aiohttp is for those who listen
+
+        return [await handshake(self.name, url, self.host) for url in self.settings.hosts]
 
     def _parse(self, frame: bytes) -> Heard:
         return envelope.jetstream(frame, source=self.name, now=self.host.clock.now())

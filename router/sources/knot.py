@@ -8,7 +8,6 @@ then wait for the next push, so a full page followed by silence is asked for the
 from __future__ import annotations
 
 from contextlib import aclosing
-from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Literal
 from urllib.parse import urlsplit
 
@@ -17,13 +16,14 @@ from pydantic import AfterValidator, Field
 from router.core import envelope
 from router.core.frame import tree
 from router.core.members import canonical_host
-from router.core.model import Heard
+from router.core.model import Heard, changed
 from router.settings import Closed
 from router.sources.base import SourceKind
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
 
+    from router.core.checkup import Check
     from router.host import Host
     from router.observe import Observer
 
@@ -92,7 +92,7 @@ class Knot:
                     line.prove()
                 self._full_page = self._older and line.received % PAGE == 0
                 line.patience = PATIENCE if self._full_page else None
-                yield replace(heard, cursor=self._cursor)
+                yield changed(heard, cursor=self._cursor)
 
     def _first(self) -> int:
         if isinstance(self.since, int):
@@ -107,6 +107,12 @@ class Knot:
         cursor = self._newest if self._full_page else self._cursor
         self._full_page = False
         return f"{self.base}?cursor={min(cursor, self._now())}"
+
+    async def check(self) -> Sequence[Check]:
+        """One handshake, with what is said from now on."""
+        from router.sources.reach import handshake  # noqa: PLC0415 - aiohttp is for those who listen
+
+        return [await handshake(self.name, f"{self.base}?cursor={self._now()}", self.host, outside=self.outside)]
 
     def _parse(self, frame: bytes) -> Heard:
         sent = tree(frame)

@@ -69,7 +69,8 @@ class Asking:
     def _event(self, actor: str, repo: Repo, trigger: Mapping[str, Tree], workflows: Sequence[str]) -> Event:
         now = self.clock.now()
         ref = str(trigger.get("ref") or "")
-        fields: dict[str, Tree] = {"actor": actor, "trust": trust.trust(actor, repo.owner, repo.id, self.roster)}
+        # Whoever asks may push: that was looked at, and the roster need not know of it yet.
+        fields: dict[str, Tree] = {"actor": actor, "trust": trust.of_push(actor, repo.owner, repo.id, self.roster)}
         if trigger.get("$type") == _MANUAL:
             inputs = {str(one["key"]): str(one["value"]) for one in trigger.get("inputs") or ()}
             fields |= {"trigger": "manual", "sha": trigger["sha"], "ref": ref, "inputs": inputs, **branch_or_tag(ref)}

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from router.core.members import workflows
+from router.core.model import changed
 from router.core.when import Occasion, compile_file
 from router.spindle.tags import commit_of
 
@@ -28,7 +28,7 @@ class Checkout:
         sha, tag, url = fields.get("sha"), fields.get("tag"), (fields.get("repo") or {}).get("clone_url")
         if not (sha and tag and url):
             return event
-        return replace(event, fields={**fields, "sha": await commit_of(self.files.host, url, tag, sha)})
+        return changed(event, fields={**fields, "sha": await commit_of(self.files.host, url, tag, sha)})
 
     async def into(self, event: Event, repo: Repo, *, only: frozenset[str] = frozenset()) -> Event:
         """The event with `workflows`, and with the default branch where the knot tells it. `only` names those that are wanted;
@@ -57,4 +57,6 @@ class Checkout:
             elif one.runs:
                 run.append({"name": name, "engine": one.engine, "clone": one.clone, "raw": text})
         fields["workflows"] = [*(workflows(run) or []), *faults]
-        return replace(event, fields=fields)
+        if found.files and not fields["workflows"]:
+            fields["quiet"] = "its workflow files are for something else"
+        return changed(event, fields=fields)

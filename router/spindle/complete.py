@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from router.core import tid
 from router.core.errors import RouterError
+from router.core.model import changed
 from router.core.wire import PIPELINE, pipeline_uri
 from router.spindle import compose, trust
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from router.engine.store.base import Store
     from router.host import Clock
     from router.spindle.checkout import Checkout
+    from router.spindle.permits import Permits
     from router.spindle.pulls import Pulls
     from router.spindle.roster import Repo, Roster
 
@@ -32,27 +33,45 @@ class Later(RouterError):
 class Completer:
     """Makes of a trigger the event that rules see, or says why they may not."""
 
-    def __init__(self, store: Store, roster: Roster, checkout: Checkout, pulls: Pulls, clock: Clock) -> None:
+    def __init__(self, store: Store, roster: Roster, checkout: Checkout, pulls: Pulls, permits: Permits, clock: Clock) -> None:
         self.store = store
         self.roster = roster
         self.checkout = checkout
         self.pulls = pulls
+        self.permits = permits
         self.clock = clock
 
     async def complete(self, event: Event) -> Event:
         """The event with `pipeline`, `workflows` and `trust`, or with `refused`. Raises RouterError where it has to wait."""
-        repo = self.roster.repo_of(event)
-        if repo is None:
+        claims = self.roster.repos_of(event)
+        if not claims:
             return refused(event, "Its repo does not name this spindle any more.")
-        event = self.named(event)
-        knot = str(event.fields.get("knot", "")) if event.kind == "knot" else repo.knot
-        if why := await self.roster.verdict(repo, knot):
-            return await self.shown(refused(event, why))
+        repo, why = await self._whose(event, claims)
+        event = with_repo(event, repo, self.roster.knot_url(repo.knot))
+        if why:
+            return await self._not_counted(event, claims, why)
         if _skips(event):
             return refused(event, "The push asks for no CI (skip-ci).")
         if event.nsid in (PULL, PULL_STATUS):
             return await self._pull(event, repo)
         return await self._of_knot(event, repo)
+
+    async def _whose(self, event: Event, claims: Sequence[Repo]) -> tuple[Repo, str]:
+        """Of those that claim to be its repo the one that is, or the likeliest with why it does not count."""
+        doubts: list[tuple[Repo, str]] = []
+        for repo in claims:
+            why = await self.roster.verdict(repo, _knot_of(event, repo))
+            if not why:
+                return repo, ""
+            doubts.append((repo, why))
+        return next((one for one in doubts if one[0].knot == _knot_of(event, one[0])), doubts[0])
+
+    async def _not_counted(self, event: Event, claims: Sequence[Repo], why: str) -> Event:
+        """Refused, and told in Tangled only where that cannot be somebody else's mischief: what another knot than its own says
+        of a repo, or what is said of a repo that two claim, must not stand beside the runs of its commits."""
+        event = refused(event, why)
+        theirs = all(one.knot == _knot_of(event, one) for one in claims) and len({one.owner for one in claims}) == 1
+        return await self.shown(event) if theirs else event
 
     async def given_up(self, event: Event, why: str) -> Event:
         """An event whose peers never told what it lacks."""
@@ -70,7 +89,10 @@ class Completer:
         pull = event.fields.get("trigger") == "pull_request"
         # A knot of the older generation compiles pull requests from branches of the repo itself, and does not say whose.
         word = "collaborator" if pull else trust.of_push(actor, repo.owner, repo.id, self.roster)
-        event = replace(event, fields={**event.fields, "trust": word})
+        more: dict[str, Tree] = {"trust": word}
+        if event.fields.get("source_repo") not in (None, repo.did):
+            more = {"trust": "unknown", "approval": "needed"}
+        event = changed(event, fields={**event.fields, **more})
         if (taken := await self._taken(event)) is not None:
             return taken
         key = compose.key(event)
@@ -83,7 +105,13 @@ class Completer:
         found = await self.pulls.round(event)
         if found is None:
             return refused(event, "The pull request has no branch that could be built.")
-        word, waits = trust.of_pull(found.author, repo.owner, repo.id, self.roster, fork=bool(found.source_repo))
+        actor = str(event.fields.get("actor") or "")
+        if actor != found.author and not await self.permits.may(actor, repo):
+            return refused(event, "A pull request is opened and closed by its author and by those who may push.")
+        people = _Told(self.roster, found.author) if await self.permits.may(found.author, repo) else self.roster
+        word, waits = trust.of_pull(found.author, repo.owner, repo.id, people, fork=bool(found.source_repo))
+        if waits and found.action in compose.OVER:
+            return refused(event, "A pull request that waits for approval was closed.")
         more: dict[str, Tree] = {
             "trigger": "pull_request",
             "sha": found.sha,
@@ -97,7 +125,7 @@ class Completer:
             "approval": "needed" if waits else None,
         }
         given = {name: value for name, value in more.items() if value}
-        event = replace(event, fields={**event.fields, **given})
+        event = changed(event, fields={**event.fields, **given})
         if (taken := await self._taken(event)) is not None:
             return taken
         key = compose.key(event)
@@ -122,7 +150,7 @@ class Completer:
         name = await self._name(event, key)
         knot = str((event.fields.get("repo") or {}).get("knot") or event.fields.get("knot") or "")
         about = {"id": name, "uri": pipeline_uri(knot, name), "knot": knot, "key": key}
-        return replace(event, fields={**event.fields, "pipeline": about})
+        return changed(event, fields={**event.fields, "pipeline": about})
 
     async def _name(self, event: Event, key: str) -> str:
         """A TID: what the knot calls the run, where it announced one and nobody has the name; else one of our own."""
@@ -148,12 +176,28 @@ def with_repo(event: Event, repo: Repo, knot_url: str) -> Event:
         names["did"] = repo.did
     fields = {**event.fields, "repo": {**(event.fields.get("repo") or {}), **names}, "owner": repo.owner}
     fields.setdefault("knot", repo.knot)
-    return replace(event, fields=fields)
+    return changed(event, fields=fields)
 
 
 def refused(event: Event, why: str) -> Event:
     """The event, of which no rule sees anything."""
-    return replace(event, fields={**event.fields, "refused": why})
+    return changed(event, fields={**event.fields, "refused": why})
+
+
+class _Told:
+    """The roster, and one who may push to the repo by what its knot says now."""
+
+    def __init__(self, roster: Roster, actor: str) -> None:
+        self.members = roster.members
+        self.actor = actor
+
+    def collaborators(self, repo: str) -> frozenset[str]:
+        return frozenset((self.actor,))
+
+
+def _knot_of(event: Event, repo: Repo) -> str:
+    """The knot that an event was heard from; what accounts write comes from none."""
+    return str(event.fields.get("knot", "")) if event.kind == "knot" else repo.knot
 
 
 def is_older(event: Event) -> bool:

@@ -22,6 +22,8 @@ OURS = "router"
 #: Workflows of one run, and characters of an error: what Tangled shows.
 MOST, LONGEST = 50, 500
 NOTHING = "0" * 40
+#: Actions that end a pull request.
+OVER = ("closed", "merged")
 KINDS = ("push", "pull_request", "manual")
 
 
@@ -73,7 +75,7 @@ def key(event: Event) -> str:
     elif kind == "push":
         what = f"{fields.get('ref')}|{fields.get('old_sha') or ''}|{fields.get('sha')}"
     else:
-        again = event.id if fields.get("action") in ("reopened", "closed", "merged") else ""
+        again = event.id if fields.get("action") in ("reopened", *OVER) else ""
         what = f"{fields.get('branch')}|{fields.get('target_branch')}|{fields.get('sha')}|{again}"
     return f"{whose}|{kind}|{what}"
 
@@ -89,7 +91,9 @@ def _uncovered(
     status = Status.CANCELLED if reason else Status.FAILED
     for one in declared:
         yield _over(one["name"], status, reason or _why_not(one, closest), now)
-    if not declared and not covered and not plan.matched and tells:
+    # Whose workflow files are for something else, and whose pull request is over, looks for no check.
+    expected = not event.fields.get("quiet") and event.fields.get("action") not in OVER
+    if not declared and not covered and not plan.matched and tells and expected:
         yield _over(OURS, Status.CANCELLED, reason or closest(), now)
 
 

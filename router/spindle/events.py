@@ -1,12 +1,12 @@
 """`/events`: every pipeline and status that was announced, from a cursor on. Both generations of appviews read it.
 
-A cursor is exclusive, in nanoseconds; none, zero or nonsense is the beginning, as today's servers have it. One from the future
-is the present: its owner's clock runs ahead, and waiting for it would be silence.
+A cursor is exclusive, in nanoseconds; none, zero or nonsense is the beginning, as today's servers have it. One that is no
+announcement's is the time of its owner's clock, as older readers keep it: it may run ahead, and what was announced while they
+came back would be skipped, so they are told the last minute again. They know what they have by its rkey.
 """
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
 from typing import TYPE_CHECKING
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 BATCH = 100
 #: Batches on one connection before its reader has to come back.
 MOST = 1000
+#: Nanoseconds before a cursor of somebody's clock from which on they are told.
+AGAIN = 60 * 10**9
 _INTEGER = re.compile(r"[0-9]{1,19}")
 
 
@@ -34,14 +36,21 @@ def route(desk: Desk, crowd: Crowd) -> Callable[[web.Request], Awaitable[web.Str
     async def answer(request: web.Request) -> web.StreamResponse:
         text = request.query.get("cursor", "")
         cursor = int(text) if _INTEGER.fullmatch(text) else 0
-        latest = await desk.store.last_announced()
+        begin = await _begin(desk, cursor)
 
         async def tell(line: Line) -> tuple[int, str]:
-            return await _tell(desk, line, min(cursor, latest))
+            return await _tell(desk, line, begin)
 
         return await serve(request, crowd, tell)
 
     return answer
+
+
+async def _begin(desk: Desk, cursor: int) -> int:
+    """Behind the announcement that the cursor is of, or a little before the time that it is."""
+    if any(one.created == cursor for one in await desk.store.announcements(cursor - 1, 1)):
+        return cursor
+    return max(0, min(cursor, await desk.store.last_announced()) - AGAIN)
 
 
 async def _tell(desk: Desk, line: Line, cursor: int) -> tuple[int, str]:
@@ -57,7 +66,7 @@ async def _tell(desk: Desk, line: Line, cursor: int) -> tuple[int, str]:
         else:
             return 1013, "drain cap reached, reconnect to continue"
         if desk.bell.count == rung:
-            await line.rest(asyncio.ensure_future(desk.bell.wait(rung)))
+            await desk.bell.wait(rung)
 
 
 def _frame(one: Announcement) -> str:

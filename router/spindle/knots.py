@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from router.observe import Observer
     from router.spindle.roster import Roster
 
+#: Nanoseconds before the first contact that are asked for: whoever chooses us pushes at once, and Jetstream takes its time.
+A_LITTLE_BEFORE = 60 * 10**9
 #: Lines at once. Strangers cannot open any: only repos of members count.
 MOST = 1000
 
@@ -43,6 +45,12 @@ class Knots:
         self.configured = frozenset(configured)
         self.opened = opened
         self._lines: dict[str, asyncio.Task[None]] = {}
+        self._changed = asyncio.Event()
+
+    def configure(self, hosts: Collection[str]) -> None:
+        """The operator listens to these now."""
+        self.configured = frozenset(hosts)
+        self._changed.set()
 
     @property
     def lines(self) -> frozenset[str]:
@@ -51,13 +59,12 @@ class Knots:
 
     async def run(self) -> None:
         """For ever."""
-        changed = asyncio.Event()
-        self.roster.watchers.append(changed.set)
+        self.roster.watchers.append(self._changed.set)
         try:
             while True:
-                changed.clear()
+                self._changed.clear()
                 await self.look()
-                await changed.wait()
+                await self._changed.wait()
         finally:
             await self._close(self._lines)
 
@@ -66,7 +73,11 @@ class Knots:
         wanted = sorted(self.roster.knots - self.configured)
         if len(wanted) > MOST:
             self.observer.fault("roster", f"Only {MOST} of {len(wanted)} knots are listened to.", None)
-        await self._close(set(self._lines) - set(wanted[:MOST]))
+        left = set(self._lines) - set(wanted[:MOST])
+        await self._close(left)
+        for knot in left:
+            # Whoever comes back after a month must not have a month of pushes built.
+            await self.intake.store.forget_cursor(source_name(knot))
         for knot in wanted[:MOST]:
             if knot not in self._lines:
                 self._lines[knot] = self._open(knot)
@@ -74,9 +85,9 @@ class Knots:
     def _open(self, knot: str) -> asyncio.Task[None]:
         name = source_name(knot)
         self.opened(name)
-        source = Knot(
-            name, Settings(host=self.roster.knot_url(knot).removeprefix("https://")), self.host, self.observer, outside=True
-        )
+        since = self.host.clock.now() * 1000 - A_LITTLE_BEFORE
+        settings = Settings(host=self.roster.knot_url(knot).removeprefix("https://"), since=since)
+        source = Knot(name, settings, self.host, self.observer, outside=True)
         return asyncio.create_task(self.intake.listen(source), name=f"source {name}")
 
     async def _close(self, knots: Collection[str]) -> None:

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 PAGE, PAGES = "100", 20
 
 
+class NoList(RouterError):
+    """The knot keeps none, as older ones, or one without an end."""
+
+
 class Permits:
     """Asked of every change, so the knot is asked each time: somebody may have been removed a moment ago."""
 
@@ -24,27 +28,31 @@ class Permits:
 
     async def may(self, actor: str, repo: Repo) -> bool:
         """Whether the account may push to the repo, which is also what secrets, runs and cancelling need. Where the knot keeps
-        no list, or does not answer, the roster's word counts."""
-        if self.roster.objection(repo):
+        no list, or does not answer, the roster's word counts. Raises RouterError where it cannot be told now whose repo it is:
+        whoever claims another's must not have its secrets until then."""
+        if await self.roster.verdict(repo, repo.knot):
             return False
         if actor == repo.owner:
             return True
         try:
-            return actor in await self._listed(repo)
+            return actor in await pushers(self.host, self.roster.knot_url(repo.knot), repo.did)
         except RouterError:
             return actor in self.roster.collaborators(repo.id)
 
-    async def _listed(self, repo: Repo) -> frozenset[str]:
-        url, found, cursor = self.roster.knot_url(repo.knot), set[str](), ""
-        for _ in range(PAGES if repo.did else 0):
-            wanted = {"subject": repo.did, "limit": PAGE} | ({"cursor": cursor} if cursor else {})
-            status, answer = await tree(self.host, url, "sh.tangled.repo.listCollaborators", wanted)
-            said = members.mapping(answer or {})
-            items = said.get("items")
-            if status != 200 or not isinstance(items, list):
-                break
-            found |= {str(members.mapping(one).get("subject")) for one in items}
-            cursor = members.text(said.get("cursor")) or ""
-            if not cursor:
-                return frozenset(found)
-        raise RouterError(f"The knot {repo.knot} does not list who may push to {repo.id}.")
+
+async def pushers(host: Host, knot_url: str, repo: str) -> frozenset[str]:
+    """DIDs of those who may push to a repo beside its owner, by its knot's list. Raises NoList where it keeps none, and another
+    RouterError where it does not answer."""
+    found, cursor = set[str](), ""
+    for _ in range(PAGES if repo else 0):
+        wanted = {"subject": repo, "limit": PAGE} | ({"cursor": cursor} if cursor else {})
+        status, answer = await tree(host, knot_url, "sh.tangled.repo.listCollaborators", wanted)
+        said = members.mapping(answer or {})
+        items = said.get("items")
+        if status != 200 or not isinstance(items, list):
+            break
+        found |= {did for one in items if (did := members.did(members.mapping(one).get("subject"))) is not None}
+        cursor = members.text(said.get("cursor")) or ""
+        if not cursor:
+            return frozenset(found)
+    raise NoList(f"{knot_url} does not list who may push to {repo}.")

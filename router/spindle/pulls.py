@@ -53,7 +53,7 @@ class Pulls:
         author, _, rkey = uri.removeprefix("at://").partition(f"/{PULL}/")
         said = event.record.get("status")
         action = _STATUSES.get(said if isinstance(said, str) else "")
-        if action is None or members.did(author) is None or str(event.fields.get("actor")) != author:
+        if action is None or members.did(author) is None:
             return None
         pds = (await self.documents.document(author)).pds
         wanted = {"repo": author, "collection": PULL, "rkey": rkey}

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from router.core import members
+from router.core.envelope import ACCOUNT
 from router.core.model import RecordChange
 from router.spindle.roster import COLLABORATOR, MEMBER, PULL, REPO, UPDATE
 
@@ -15,12 +16,14 @@ if TYPE_CHECKING:
     from router.core.model import Event, Tree
     from router.spindle.roster import Roster
 
+#: What an account's state is mirrored as: there is one of each.
+SELF = "self"
 #: A commit's id (see `core.envelope`).
 _COMMIT = re.compile(r"(?P<did>did:[^/]+)/(?P<nsid>[^/]+)/(?P<rkey>[^/@]+)@(?P<rev>[^:]*):(?P<operation>create|update|delete)")
 
 
 class Records:
-    """Of Jetstream's commits and of what knots say of collaborators."""
+    """Of Jetstream's commits, of accounts that come and go, and of what knots say of collaborators."""
 
     def __init__(self, roster: Roster) -> None:
         self.roster = roster
@@ -28,7 +31,9 @@ class Records:
     def of(self, event: Event) -> Sequence[RecordChange]:
         """The changes that an event makes; none, mostly."""
         if event.kind == "knot":
-            return _told_by_knot(event) if event.nsid == UPDATE else ()
+            return [one for one in _told_by_knot(event) if self._hosts(one)] if event.nsid == UPDATE else ()
+        if event.nsid == ACCOUNT and event.kind == "jetstream":
+            return [one for one in _account(event) if self.concerns(one)]
         found = _COMMIT.fullmatch(event.id) if event.kind == "jetstream" else None
         if found is None:
             return ()
@@ -47,6 +52,10 @@ class Records:
         if self.roster.known(change.did, change.collection, change.rkey):
             return True
         said = change.record or {}
+        if change.collection == ACCOUNT:
+            return said.get("active") is False and (
+                change.did in self.roster.members or any(repo.owner == change.did for repo in self.roster.repos)
+            )
         if change.collection == REPO:
             return said.get("spindle") == self.roster.hostname
         if change.collection == MEMBER:
@@ -57,6 +66,11 @@ class Records:
             named = members.named(members.mapping(said.get("target")).get("repo"))
             return self.roster.repo_by_did(named.get("did", "")) is not None or self._by_name(named)
         return False
+
+    def _hosts(self, change: RecordChange) -> bool:
+        """Whether it is about a repo of ours on that knot, which hosts thousands of others: those of a repo that chooses us
+        later are listed then."""
+        return any(f"knot:{repo.knot}" == change.did for repo in self.roster.claims(change.rkey.partition(" ")[0]))
 
     def _by_name(self, named: Mapping[str, Tree]) -> bool:
         return self.roster.repo_by_name(str(named.get("owner")), str(named.get("name"))) is not None
@@ -76,3 +90,10 @@ def _told_by_knot(event: Event) -> Sequence[RecordChange]:
     rkey = f"{repo} {subject}"
     rev = event.id.rpartition("/")[2]
     return (RecordChange(did=f"knot:{host}", collection=UPDATE, rkey=rkey, rev=rev, record=event.record),)
+
+
+def _account(event: Event) -> Sequence[RecordChange]:
+    """Its state by `seq`, which grows."""
+    did, _, seq = event.id.partition("#account@")
+    said = {"active": event.record.get("active") is not False, "status": members.text(event.record.get("status")) or ""}
+    return (RecordChange(did=did, collection=ACCOUNT, rkey=SELF, rev=f"{seq:0>20}", record=said),)

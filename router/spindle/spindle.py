@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from router.core.closest import closest
@@ -41,6 +43,8 @@ if TYPE_CHECKING:
 
 #: No source in router.yaml can have this name: it has a colon.
 JETSTREAM = "spindle:jetstream"
+#: Seconds that triggers wait for the first listing.
+FIRST_LOOK = 20.0
 COLLECTIONS = [REPO, MEMBER, COLLABORATOR, PULL, PULL_STATUS]
 
 
@@ -70,7 +74,8 @@ class Spindle:
         records = Records(self.roster)
         files = Files(host)
         checkout = Checkout(files, self.roster)
-        completer = Completer(store, self.roster, checkout, Pulls(host, documents), clock)
+        permits = Permits(self.roster, host)
+        completer = Completer(store, self.roster, checkout, Pulls(host, documents), permits, clock)
         self.triggers = Triggers(
             store,
             intake,
@@ -95,7 +100,7 @@ class Spindle:
             clock=clock,
             roster=self.roster,
             authority=Authority(settings.hostname, documents, store, clock),
-            permits=Permits(self.roster, host),
+            permits=permits,
             vault=self.vault,
             asking=Asking(store, intake, self.roster, completer, checkout, clock),
             files=files,
@@ -109,13 +114,26 @@ class Spindle:
         """What the store remembers from before."""
         await self.roster.load(self.store)
 
+    def change(self, settings: SpindleSection, knots: Collection[str]) -> None:
+        """What may be another while it serves: who is told what, and the hosts that router.yaml listens to."""
+        self.triggers.silent, self.triggers.tells = frozenset(settings.silent), settings.unmatched == "report"
+        self.knots.configure(knots)
+
     def jobs(self) -> Iterator[tuple[str, Coroutine[Any, Any, None]]]:
         """What goes on until the router stops: what hears first, and what tells last."""
         settings = JetstreamSettings(hosts=list(self.settings.jetstream), collections=COLLECTIONS)
         yield "source jetstream", self.intake.listen(Jetstream(JETSTREAM, settings, self.host, self.observer))
         yield "knots", self.knots.run()
         yield "reconcile", self.reconcile.run()
-        yield "triggers", self.triggers.run()
+        yield "triggers", self._completing()
+
+    async def _completing(self) -> None:
+        """Not before records were listed: the mirror is of when we stopped, and who was a member then need be none now. Servers
+        that do not answer are not waited for."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(FIRST_LOOK):
+                await self.reconcile.looked.wait()
+        await self.triggers.run()
 
     def telling(self) -> Iterator[tuple[str, Coroutine[Any, Any, None]]]:
         """What peers are told by, for as long as there is anything to tell."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
 
 #: Seconds of silence until a ping, and that a peer may take to read one message.
 PING_EVERY, WRITE_WITHIN = 30.0, 10.0
+#: Milliseconds for which what was sent may stay unacknowledged.
+UNACKNOWLEDGED = 60_000
 #: Sockets of one address, and in all. An appview asks for all its viewers from one address, and so does a proxy.
 PER_PEER, IN_ALL = 512, 1024
 
@@ -43,25 +46,31 @@ class Line:
 
     def __init__(self, ws: web.WebSocketResponse) -> None:
         self.ws = ws
+        self._sent = 0
 
     async def send(self, message: str | bytes) -> None:
+        self._sent += 1
         try:
             async with asyncio.timeout(WRITE_WITHIN):
                 await (self.ws.send_str(message) if isinstance(message, str) else self.ws.send_bytes(message))
         except TimeoutError:
             raise ConnectionError("it does not read") from None
 
-    async def rest(self, wake: Awaitable[object]) -> None:
-        """Until `wake`, pinging meanwhile."""
-        waiting = asyncio.ensure_future(wake)
-        try:
-            while not (await asyncio.wait((waiting,), timeout=PING_EVERY))[0]:
+    async def ping(self) -> None:
+        """For ever, whenever nothing was sent for a while. Ends with TimeoutError when it does not read."""
+        while True:
+            before = self._sent
+            await asyncio.sleep(PING_EVERY)
+            if self._sent == before:
                 async with asyncio.timeout(WRITE_WITHIN):
                     await self.ws.ping()
-        except TimeoutError:
-            raise ConnectionError("it does not read") from None
-        finally:
-            waiting.cancel()
+
+
+def _give_up_on_the_dead(request: web.Request) -> None:
+    """A peer whose machine is gone says nothing, not even that it leaves: the pings that nobody acknowledges tell."""
+    sock = request.transport.get_extra_info("socket") if request.transport is not None else None
+    if sock is not None and hasattr(socket, "TCP_USER_TIMEOUT"):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNACKNOWLEDGED)
 
 
 async def serve(request: web.Request, crowd: Crowd, tell: Callable[[Line], Awaitable[tuple[int, str]]]) -> web.StreamResponse:
@@ -71,18 +80,20 @@ async def serve(request: web.Request, crowd: Crowd, tell: Callable[[Line], Await
     try:
         ws = web.WebSocketResponse(autoping=True, timeout=3.0, max_msg_size=65_536)
         await ws.prepare(request)
-        telling = asyncio.ensure_future(tell(Line(ws)))
-        listening = asyncio.ensure_future(_listen(ws))
+        _give_up_on_the_dead(request)
+        line = Line(ws)
+        telling, listening = asyncio.ensure_future(tell(line)), asyncio.ensure_future(_listen(ws))
+        pinging = asyncio.ensure_future(line.ping())
         try:
-            await asyncio.wait((telling, listening), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((telling, listening, pinging), return_when=asyncio.FIRST_COMPLETED)
             if telling.done():
                 with suppress(ConnectionError, TimeoutError):
                     code, reason = telling.result()
                     await ws.close(code=code, message=reason.encode())
         finally:
-            for task in (telling, listening):
+            for task in (telling, listening, pinging):
                 task.cancel()
-            await asyncio.gather(telling, listening, return_exceptions=True)
+            await asyncio.gather(telling, listening, pinging, return_exceptions=True)
             if request.transport is not None and not ws.closed:
                 request.transport.abort()
         return ws

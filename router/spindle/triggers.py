@@ -1,7 +1,7 @@
 """Triggers on their way to the rules: held in the store as they are heard, completed here, and planned as one event each.
 
 A trigger waits for what a peer has to tell (its workflow files, the patch of a pull request), for as long as that takes; others
-do not wait for it, except those of the same repo, which are completed in their order. A crash finds it where it was: held.
+do not wait for it. Those of one repo are begun in their order, one after the other. A crash finds it where it was: held.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from router.core.errors import RouterError
 from router.core.match import keeps_silent
 from router.core.wire import PIPELINE
 from router.spindle import compose
-from router.spindle.complete import PULL, PULL_STATUS, REF_UPDATE, is_older
+from router.spindle.complete import PULL, PULL_STATUS, REF_UPDATE, is_older, refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -29,10 +29,11 @@ if TYPE_CHECKING:
     from router.spindle.records import Records
     from router.spindle.roster import Roster
 
-#: Repos whose triggers are completed at once.
-LANES = 8
-#: Triggers that are held in memory; the store has the others.
-REMEMBERED = 2000
+#: Repos whose triggers are completed at once, and strangers whose pull requests are: those have lanes of their own, because
+#: their servers may answer as slowly as they like.
+LANES, STRANGERS_LANES = 8, 3
+#: Triggers that are held in memory; the store has the others. Of strangers' pull requests no more than so many wait.
+REMEMBERED, STRANGERS = 2000, 500
 #: Seconds between two looks at what is held, where nothing woke us earlier.
 SWEEP = 30.0
 #: Seconds until a peer that had no answer is asked again: twice as long each time, up to the last.
@@ -81,8 +82,10 @@ class Triggers:
         self.own_sources: set[str] = set()
         self._woken = asyncio.Event()
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._strangers: dict[str, asyncio.Task[None]] = {}
         #: What is held, by number, as far as it was read, and when each may be looked at again after how many failures.
         self._rows: dict[int, EventRow] = {}
+        self._of_strangers: set[int] = set()
         self._after = 0
         self._due: dict[int, tuple[Micros, int]] = {}
         self._strange: OrderedDict[str, tuple[Micros, Event]] = OrderedDict()
@@ -178,27 +181,47 @@ class Triggers:
         """Those that are held, oldest first: what came since the last look is read, and no more than we care to remember."""
         while len(self._rows) < REMEMBERED and (page := await self.store.undecided(self._after)):
             self._after = page[-1].number
-            self._rows |= {row.number: row for row in page if self.holds(row.event)}
+            for row in page:
+                if self.holds(row.event):
+                    await self._hold(row)
         return list(self._rows.values())
+
+    async def _hold(self, row: EventRow) -> None:
+        strangers = self._is_strangers(row.event)
+        if not strangers or len(self._of_strangers) < STRANGERS:
+            self._rows[row.number] = row
+            if strangers:
+                self._of_strangers.add(row.number)
+        else:
+            why = f"More than {STRANGERS} pull requests of strangers wait to be looked at."
+            await self.intake.conclude(refused(self.completer.named(row.event), why))
+
+    def _is_strangers(self, event: Event) -> bool:
+        """Whether somebody wrote it who may not push."""
+        repo, actor = self.roster.repo_of(event), str(event.fields.get("actor") or "")
+        if event.kind != "jetstream" or repo is None:
+            return False
+        return actor != repo.owner and actor not in self.roster.collaborators(repo.id)
+
+    def _lane(self, event: Event) -> str:
+        """What waits for each other: what one knot tells of a repo, and what one account asks of it."""
+        return _repo_name(event) + (f" {event.fields.get('actor')}" if event.kind == "jetstream" else "")
 
     def _start(self, rows: Sequence[EventRow], group: asyncio.TaskGroup) -> float:
         """Begin with what can be begun: the first of each repo. Seconds until the next may be."""
         now, waits = self.clock.now(), [SWEEP]
         compiled = {self._run_of(row.event) for row in rows if row.event.nsid == PIPELINE}
-        seen: set[str] = set()
         for row in rows:
-            repo = _repo_name(row.event)
+            lane, strangers = self._lane(row.event), self._is_strangers(row.event)
+            tasks = self._strangers if strangers else self._tasks
             due = self._due_at(row, compiled)
-            if repo in seen or repo in self._tasks:
-                continue
-            if due is None:
+            if lane in tasks or due is None:
                 continue
             if due > now:
                 waits.append((due - now) / 1_000_000)
-            elif len(self._tasks) < LANES:
-                seen.add(repo)
-                self._tasks[repo] = task = group.create_task(self._work(row), name=f"trigger {row.number}")
-                task.add_done_callback(partial(self._done, repo))
+            elif len(tasks) < (STRANGERS_LANES if strangers else LANES):
+                tasks[lane] = task = group.create_task(self._work(row), name=f"trigger {row.number}")
+                task.add_done_callback(partial(self._done, tasks, lane))
         return min(waits)
 
     def _due_at(self, row: EventRow, compiled: Collection[str]) -> Micros | None:
@@ -212,8 +235,8 @@ class Triggers:
     def _run_of(self, event: Event) -> str:
         return compose.key(self.completer.named(event))
 
-    def _done(self, repo: str, _task: asyncio.Task[None]) -> None:
-        del self._tasks[repo]
+    def _done(self, tasks: dict[str, asyncio.Task[None]], lane: str, _task: asyncio.Task[None]) -> None:
+        del tasks[lane]
         self._woken.set()
 
     async def _work(self, row: EventRow) -> None:
@@ -233,6 +256,7 @@ class Triggers:
             self._fresh[event.fields["pipeline"]["id"]] = self.clock.now() + TOLD_AGAIN
         self._due.pop(row.number, None)
         del self._rows[row.number]
+        self._of_strangers.discard(row.number)
 
     def _later(self, row: EventRow, why: str) -> None:
         failures = self._due.get(row.number, (0, 0))[1]

@@ -1,16 +1,17 @@
 """Whether a repo is whose its record says: anybody may write any `repoDid` into a record of their own.
 
-Its knot has to agree (`sh.tangled.repo.describeRepo`), and so has the repo's DID document where it names a knot. Knots that
-are too old to be asked, and repos that have no DID, pass on the record's word: there the knot names the owner in each event.
+Its knot has to agree (`sh.tangled.repo.describeRepo`), and so has the repo's DID document, which names the knot. Knots that
+are too old to be asked pass on the document's word, and repos that have no DID on the record's: there the knot names the owner
+in each event.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Protocol
-from urllib.parse import urlsplit
 
 from router.core import members
+from router.core.errors import RouterError
 from router.identity.documents import NoIdentity
 from router.spindle.calls import Unavailable, tree
 
@@ -20,8 +21,11 @@ if TYPE_CHECKING:
     from router.identity.documents import Documents
     from router.spindle.roster import Repo
 
-#: Microseconds for which an answer is believed, and answers that are remembered.
+#: Microseconds for which an answer is believed: a no for a moment only, because repos move, and a yes for a day where nobody
+#: answers. Answers that are remembered.
 FRESH: Micros = 600_000_000
+FRESH_NO: Micros = 20_000_000
+STALE: Micros = 86_400_000_000
 REMEMBERED = 10_000
 
 
@@ -58,13 +62,20 @@ class Verifier:
         """Why the record is not believed; empty where it is. Raises Unavailable or Unresolved where that cannot be told."""
         if not repo.did:
             return ""
-        name = repo.did, repo.owner, repo.knot
+        name, now = (repo.did, repo.owner, repo.knot), self.host.clock.now()
         at, said = self._known.get(name, (0, ""))
-        if at + FRESH < self.host.clock.now():
+        if at + (FRESH_NO if said else FRESH) >= now and name in self._known:
+            return said
+        try:
             said = await self._ask(repo, knot_url)
-            self._known[name] = self.host.clock.now(), said
-            while len(self._known) > REMEMBERED:
-                self._known.popitem(last=False)
+        except RouterError:
+            if name in self._known and not said and at + STALE >= now:
+                return ""
+            raise
+        self._known[name] = now, said
+        self._known.move_to_end(name)
+        while len(self._known) > REMEMBERED:
+            self._known.popitem(last=False)
         return said
 
     async def _ask(self, repo: Repo, knot_url: str) -> str:
@@ -75,12 +86,20 @@ class Verifier:
                 return f"The knot {repo.knot} says that {repo.did} is no repo of {repo.owner}."
         elif said.get("error") == "RepoNotFound":
             return f"The knot {repo.knot} has no repo {repo.did}."
-        try:
-            document = await self.documents.document(repo.did)
-        except NoIdentity:
-            return ""
-        hosts = [urlsplit(url).netloc.lower() for url in document.knots]
-        return "" if not hosts or repo.knot in hosts else f"{repo.did} says that it lives on {hosts[0]}, not on {repo.knot}."
+        return await self._documented(repo)
+
+    async def _documented(self, repo: Repo) -> str:
+        """Whether the DID's document names the knot. A document that names another is read anew: the repo may have moved."""
+        hosts: list[str] = []
+        for fresh in (False, True):
+            try:
+                document = await self.documents.document(repo.did, fresh=fresh)
+            except NoIdentity:
+                continue
+            hosts = [host for url in document.knots if (host := members.canonical_host(url))]
+            if repo.knot in hosts:
+                return ""
+        return f"{repo.did} says that it lives on {hosts[0]}, not on {repo.knot}." if hosts else f"{repo.did} names no knot."
 
     async def fork(self, did: str) -> Repo:
         """A repo that is none of ours, by its DID. Raises Unavailable, Unresolved or NoIdentity."""

@@ -140,7 +140,7 @@ class Methods:
         sha = request.query.get("sha", "")
         if _SHA.fullmatch(sha) is None:
             raise Refusal("InvalidRequest", "sha must have 40 characters")
-        repo = self._repo(request.query.get("repo", ""))
+        repo = await self._repo(request.query.get("repo", ""))
         source, fork = repo, request.query.get("sourceRepo", "")
         try:
             if fork and fork != repo.did:
@@ -156,14 +156,12 @@ class Methods:
 
     async def _trigger(self, request: web.Request, actor: str) -> web.Response:
         body = await _body(request)
-        repo = self._repo(body.get("repo"))
+        repo = await self._repo(body.get("repo"))
         await self._may(actor, repo)
         trigger = body.get("trigger")
         if trigger is None and "sha" in body:
             trigger = {"$type": f"{CI}.trigger#manual", "sha": body["sha"], "ref": body.get("ref")}
-        workflows = body.get("workflows") or []
-        if not isinstance(workflows, list) or not all(isinstance(one, str) for one in workflows):
-            raise Refusal("Generic", "workflows must be a list of names")
+        workflows = _names(body.get("workflows") or [])
         trigger = _trigger(trigger)
         try:
             made = await self.desk.asking.trigger(actor, repo, trigger, workflows[:50])
@@ -174,7 +172,7 @@ class Methods:
 
     async def _cancel(self, request: web.Request, actor: str) -> web.Response:
         body = await _body(request)
-        repo = self._repo(body.get("repo"))
+        repo = await self._repo(body.get("repo"))
         await self._may(actor, repo)
         said = body.get("pipeline")
         name = said.rpartition("/")[2] if isinstance(said, str) else ""
@@ -187,8 +185,7 @@ class Methods:
             raise Refusal("Generic", "there is no such pipeline")
         if pipeline.repo != repo.id:
             raise Refusal("AccessControl", "DID does not have sufficent access permissions for this operation: other repo")
-        wanted = body.get("workflows") or ([body["workflow"]] if body.get("workflow") else [])
-        names = [one for one in wanted if isinstance(one, str)] if isinstance(wanted, list) else []
+        names = _names(body.get("workflows") or ([body["workflow"]] if body.get("workflow") else []))
         await self.desk.store.ask_cancel(pipeline.id, names, _CANCELLED, self.desk.clock.now())
         self.desk.bell.ring()
         return web.Response()
@@ -229,28 +226,34 @@ class Methods:
 
     # --- what they have in common
 
-    def _repo(self, said: Tree) -> Repo:
+    async def _repo(self, said: Tree) -> Repo:
         """By its DID, or by the AT-URI of its record."""
         if not isinstance(said, str) or (members.did(said) is None and not said.startswith("at://did:")):
             raise Refusal("Generic", "repo must be a DID")
         roster = self.desk.roster
-        found = roster.repo_by_record(said) if said.startswith("at://") else roster.repo_by_did(said)
+        try:
+            found = roster.repo_by_record(said) if said.startswith("at://") else await roster.rightful(said)
+        except RouterError as error:
+            raise Refusal("Generic", f"it cannot be told now whose repo it is: {error}") from None
         if found is None or roster.objection(found):
             raise Refusal("RepoNotFound", "failed to access repository")
         return found
 
     async def _of_secrets(self, said: Tree, actor: str) -> Repo:
         try:
-            repo = self._repo(said)
+            repo = await self._repo(said)
         except Refusal as error:
             raise Refusal("InvalidRepo" if error.error == "Generic" else error.error, error.message) from None
-        if not await self.desk.permits.may(actor, repo):
-            raise Refusal("AccessControl", _denied(actor), 401)
+        await self._may(actor, repo, 401)
         return repo
 
-    async def _may(self, actor: str, repo: Repo) -> None:
-        if not await self.desk.permits.may(actor, repo):
-            raise Refusal("AccessControl", _denied(actor))
+    async def _may(self, actor: str, repo: Repo, status: int = 400) -> None:
+        try:
+            allowed = await self.desk.permits.may(actor, repo)
+        except RouterError as error:
+            raise Refusal("Generic", f"it cannot be told now whose repo it is: {error}") from None
+        if not allowed:
+            raise Refusal("AccessControl", _denied(actor), status)
 
 
 def _denied(actor: str) -> str:
@@ -266,6 +269,13 @@ async def _body(request: web.Request) -> dict[str, Tree]:
     if not isinstance(body, dict):
         raise Refusal("Generic", "the body is no object")
     return body
+
+
+def _names(said: Tree) -> list[str]:
+    """Workflows that a call names: a list that cannot be read is none of all."""
+    if not isinstance(said, list) or not all(isinstance(one, str) for one in said):
+        raise Refusal("Generic", "workflows must be a list of names")
+    return said
 
 
 def _trigger(said: Tree) -> dict[str, Tree]:

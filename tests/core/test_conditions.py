@@ -254,5 +254,5 @@ def test_the_same_nsid_is_remembered_and_no_more_than_a_thousand() -> None:
     rulebook = with_when("nsid: 'a.b*'")
     for number in range(rulebook.REMEMBERED * 2 + 10):
         assert decide(rulebook, event(f"a.b{number}")) is True
-        assert len(rulebook._candidates) <= rulebook.REMEMBERED
+        assert len(rulebook._asked) <= rulebook.REMEMBERED
     assert decide(rulebook, event("a.c")) is False

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ import pytest
 from router.core import envelope, members
 from router.core.errors import BadFrame
 from router.core.lexicons import KNOWN
-from router.core.model import Entry, Event, Status
+from router.core.model import Entry, Event, Status, changed
 from router.core.rulebook import OWN_STATUS
 from router.core.shapes import ANYTHING, Shape, along
 from router.engine import echo
@@ -82,7 +81,7 @@ def completed(event: Event) -> Event:
         added |= {"trigger": "pull_request", **pulled}
     fields = {**event.fields, **added}
     fields["repo"] = {**(fields.get("repo") or {}), "default_branch": "main"}
-    return with_repo(replace(event, fields=fields), repo, "https://knot1.example.com")
+    return with_repo(changed(event, fields=fields), repo, "https://knot1.example.com")
 
 
 def triggers() -> Iterator[Event]:

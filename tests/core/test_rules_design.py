@@ -55,7 +55,7 @@ def test_what_the_file_asks_of_the_world(rulebook: Rulebook) -> None:
     """Its names, its one handle, and what it is wanted for are known at load."""
     assert [rule.id for rule in rulebook.rules] == ["design/docs-only", "design/core-on-buildkite", "design/everything-else"]
     assert rulebook.handles == {"tangled.org"}
-    assert rulebook.candidates("sh.tangled.pipeline") == ()
+    assert not rulebook.asks_for("sh.tangled.pipeline")
 
 
 def test_a_push_to_main_builds_core_on_buildkite(rulebook: Rulebook) -> None:

@@ -237,6 +237,33 @@ async def test_drop_without_accepting(ci: Ci, api: aiohttp.ClientSession) -> Non
     assert ci.builds == []
 
 
+async def test_an_answer_may_be_cut_in_its_middle(ci: Ci, api: aiohttp.ClientSession) -> None:
+    """Its status arrives, and half of its body."""
+    await ci.disturb(truncate=1)
+    async with api.post("pipelines/hello/builds", json=BODY) as answer:
+        assert answer.status == 201
+        with pytest.raises(aiohttp.ClientPayloadError):
+            await answer.read()
+    assert len(ci.builds) == 1
+
+
+async def test_an_answer_may_be_nonsense(ci: Ci, api: aiohttp.ClientSession) -> None:
+    """The build is made, and 201 comes with a body that is no build."""
+    await ci.disturb(garble=1)
+    async with api.post("pipelines/hello/builds", json=BODY) as answer:
+        assert (answer.status, answer.content_type) == (201, "text/html")
+    assert len(ci.builds) == 1
+
+
+async def test_a_look_up_may_be_cut(ci: Ci, api: aiohttp.ClientSession) -> None:
+    """Of the lists so many are not answered; builds themselves are."""
+    await create(api)
+    await ci.disturb(drop_look=2)  # a GET is sent a second time by aiohttp itself
+    with pytest.raises(aiohttp.ClientError):
+        await get(api, "pipelines/hello/builds")
+    assert (await get(api, "pipelines/hello/builds"))[0] == 200
+
+
 async def test_an_answer_can_be_held(ci: Ci, api: aiohttp.ClientSession) -> None:
     """The build exists while its answer waits, until it is let go."""
     await ci.disturb(hold=True)

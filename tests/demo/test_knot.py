@@ -39,6 +39,15 @@ async def test_a_cursor_is_exclusive(knot: Knot, http: aiohttp.ClientSession) ->
         assert refs(await frames(ws, 1)) == ["refs/heads/two"]
 
 
+async def test_a_knot_may_say_again_what_was_heard(knot: Knot, http: aiohttp.ClientSession) -> None:
+    """So many events before the cursor, or all that there are."""
+    knot.emit(push("refs/heads/one"))
+    second = knot.emit(push("refs/heads/two"))
+    for knot.rewind, heard in ((1, ["refs/heads/two"]), (9, ["refs/heads/one", "refs/heads/two"])):
+        async with http.ws_connect(f"{knot.url}/events?cursor={second['created']}") as ws:
+            assert refs(await frames(ws, len(heard))) == heard
+
+
 async def test_todays_envelope(knot: Knot, http: aiohttp.ClientSession) -> None:
     """The keys are in the Go struct's order, `created` is beyond 2^53 and increases, and Go's escapes are in the text."""
     knot.emit(push("refs/heads/a<b&c"))

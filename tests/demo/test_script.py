@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from importlib.resources import files
 
 import pytest
@@ -10,7 +9,7 @@ from pydantic import BaseModel
 
 from router.core import envelope, rules
 from router.core.errors import BadFrame
-from router.core.model import Event, State
+from router.core.model import Event, State, changed
 from router.core.plan import plan
 from router.core.problems import Problems
 from router.core.rulebook import Rulebook
@@ -62,7 +61,7 @@ def heard(line: Line) -> Event:
     if fields.get("repo", {}).get("did") == HELLO:
         # What the knot answers when it is asked whose repo this is.
         fields["repo"] = {**fields["repo"], "owner": ALICE, "name": "hello"}
-    return dataclasses.replace(heard.event, fields=fields)
+    return changed(heard.event, fields=fields)
 
 
 @pytest.mark.parametrize("line", script.read(), ids=lambda line: line.title)

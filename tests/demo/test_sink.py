@@ -67,3 +67,20 @@ async def test_answers_on_demand(sink: Sink, http: aiohttp.ClientSession) -> Non
         async with http.post(sink.url, data=BODY, headers=signed(), allow_redirects=False) as answer:
             assert answer.status == expected
     assert len(sink.received) == 1
+
+
+async def test_a_refusal_may_say_when(sink: Sink, http: aiohttp.ClientSession) -> None:
+    """429 with the seconds to wait."""
+    sink.answers.append(429)
+    sink.retry_after = "2"
+    async with http.post(sink.url, data=BODY, headers=signed()) as answer:
+        assert (answer.status, answer.headers["Retry-After"]) == (429, "2")
+
+
+async def test_answers_may_be_lost(sink: Sink, http: aiohttp.ClientSession) -> None:
+    """Before it was taken, or after."""
+    sink.drop_before, sink.drop_after = 1, 1
+    for taken in (0, 1):
+        with pytest.raises(aiohttp.ClientError):
+            await http.post(sink.url, data=BODY, headers=signed())
+        assert len(sink.received) == taken

@@ -248,5 +248,5 @@ class Known:
     def knot_url(self, _knot: str) -> str:
         return self.url
 
-    def objection(self, _repo: Repo) -> str:
+    async def verdict(self, _repo: Repo, _knot: str) -> str:
         return ""

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
+import json
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from router.cli.roster import _rows
+from router.core import envelope
+from router.core.envelope import ACCOUNT
 from router.core.model import RecordChange
-from router.spindle.roster import COLLABORATOR, MEMBER, REPO, UPDATE, Roster
+from router.spindle.records import Records
+from router.spindle.roster import COLLABORATOR, MEMBER, PULL, REPO, UPDATE, Roster
 from router.spindle.verify import Unasked
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from router.spindle.roster import Repo
 
 OWNER, ALICE, BOB, EVE = (f"did:plc:{name:a<24}" for name in ("owner", "alice", "bob", "eve"))
 CORE, HOST, KNOT = f"did:plc:{'core':r<24}", "ci.example.com", "knot.example.com"
@@ -81,8 +90,77 @@ def test_a_members_repo_is_nobody_elses() -> None:
     assert (made.repo_by_did(CORE) or repo).owner == ALICE  # type: ignore[union-attr]
     (stranger,) = [one for one in made.repos if one.owner == EVE]
     assert "neither the owner nor a member" in made.objection(stranger)
-    both = roster(member(ALICE), member(EVE), repo(), repo(EVE))
-    assert sum(not both.objection(one) for one in both.repos) == 1
+
+
+class Confirms:
+    """Knots and documents say that it is Alice's."""
+
+    async def objection(self, repo: Repo, _knot_url: str) -> str:
+        return "" if repo.owner == ALICE else "no"
+
+    async def fork(self, did: str) -> Repo:
+        raise NotImplementedError(did)
+
+
+@pytest.mark.parity(17)
+@pytest.mark.parametrize("claims", [(repo(), repo(EVE)), (repo(EVE), repo())])
+async def test_a_repo_that_two_members_claim_is_whose_its_knot_says(claims: tuple[RecordChange, ...]) -> None:
+    """Whoever claimed it first: until that is known neither is preferred, and from then on the other has an objection."""
+    made = Roster(HOST, OWNER, Confirms())
+    collaborator = change(EVE, COLLABORATOR, "a", subject=EVE, repo=CORE)
+    made.apply((member(ALICE), member(EVE), *claims, collaborator))
+    found = await made.rightful(CORE)
+    assert found is not None
+    assert found.owner == ALICE
+    assert made.repo_by_did(CORE) == found
+    assert [made.objection(one) for one in made.claims(CORE)] == ["", f"{CORE} is a repo of {ALICE}."]
+    assert made.collaborators(CORE) == frozenset()
+
+
+@pytest.mark.parity(16)
+def test_an_account_that_is_not_there_owns_nothing() -> None:
+    """Deactivated, deleted or taken down, by the network's word; until it comes back."""
+
+    def account(seq: int, **said: Any) -> RecordChange:
+        return change(ALICE, ACCOUNT, "self", f"{seq:020}", **said)
+
+    ours = member(ALICE), repo()
+    made = roster(*ours, account(1, active=False, status="deactivated"))
+    assert made.knots == frozenset()
+    assert made.objection(made.repos[0]) == f"The account {ALICE} is deactivated."
+    made.apply([account(2, active=True)])
+    assert made.knots == {KNOT}
+    made.apply([account(1, active=False, status="deactivated")])  # told again, later
+    assert made.knots == {KNOT}
+
+
+def test_accounts_and_collaborators_of_strangers_are_not_mirrored() -> None:
+    """The network has millions of them, and a knot thousands of repos."""
+    made = roster(member(ALICE), repo())
+    records = Records(made)
+
+    def told(kind: str, frame: dict[str, Any]) -> Sequence[RecordChange]:
+        text = json.dumps(frame).encode()
+        heard = envelope.knot(text, source="k", host=KNOT) if kind == "knot" else envelope.jetstream(text, source="j")
+        assert heard.event is not None
+        return records.of(heard.event)
+
+    for did, count in ((ALICE, 1), (BOB, 0)):
+        account = {"active": False, "did": did, "seq": 7, "status": "deleted"}
+        changes = told("jetstream", {"did": did, "time_us": 10**15, "kind": "account", "account": account})
+        assert [one.record for one in changes] == [{"active": False, "status": "deleted"}] * count
+    for did, count in ((CORE, 1), (f"did:plc:{'else':r<24}", 0)):
+        event = {"op": "add", "repo": did, "subject": BOB}
+        changes = told("knot", {"rkey": "3mvhu2kwuyh22", "nsid": UPDATE, "event": event, "created": 10**18})
+        assert len(changes) == count
+
+
+def test_pull_requests_are_remembered_within_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Anybody may write them, so many of them push out the oldest and nothing else."""
+    monkeypatch.setattr("router.spindle.roster.PULLS", 3)
+    made = roster(member(ALICE), repo(), *(change(EVE, PULL, f"p{number}", target={"repo": CORE}) for number in range(5)))
+    assert [made.known(EVE, PULL, f"p{number}") for number in range(5)] == [False, False, True, True, True]
+    assert made.knots == {KNOT}
 
 
 async def test_a_knot_speaks_of_its_own_repos_alone() -> None:
@@ -104,7 +182,7 @@ def test_everything_is_listed_with_its_reason() -> None:
         ("owner", OWNER, "router.yaml"),
         ("member", ALICE, "a record of the owner"),
         ("repo", f"{CORE} ({ALICE}/core)", "its record names us"),
-        ("collaborator", BOB, "the owner's record or the knot"),
+        ("collaborator", BOB, "a record of the owner"),
         ("repo", f"{EVE}/fake", f"does not count: {EVE} is neither the owner nor a member of this spindle."),
         ("knot", KNOT, "1 repo of ours"),
     ]

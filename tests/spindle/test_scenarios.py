@@ -17,6 +17,7 @@ from router.demo.knot import KnotRepo
 from router.demo.pds import Account
 from router.demo.wire import rfc3339
 from router.engine.store.sqlite import SqliteStore
+from router.spindle.reconcile import Reconcile
 from tests.spindle.world import ALICE, BOB, CORE, EVE, FORK, HOST, NEW, OWNER, WORKFLOW, World
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ async def test_what_was_chosen_before_we_ran_is_found(tmp_path: Path) -> None:
 async def test_a_knot_is_left_with_its_last_repo(world: World) -> None:
     """The repo moves to another knot: the first line is closed, the second opened, and what the first says does not count."""
     await world.ours()
-    world.choose(world.other)
+    world.move(world.other)
     await world.until(lambda: world.other.log.attended.is_set() and not world.knot.log.attended.is_set())
     world.push(world.knot, OTHER)
     world.push(world.other)
@@ -122,6 +123,60 @@ async def test_pushes_of_two_days_are_built_when_we_are_back(tmp_path: Path) -> 
         world.push(sha=OTHER, ref="refs/heads/main")
         await world.start()
         assert await world.statuses(2) == [{"ci.yml": "success"}] * 2
+
+
+@pytest.mark.parity(19, 21)
+async def test_a_knot_that_is_heard_again_is_heard_from_now_on(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The repo leaves, and comes back after a month of pushes: none of them is built, the next one is."""
+    monkeypatch.setattr("router.spindle.knots.A_LITTLE_BEFORE", 0)
+    await world.ours()
+    world.push()
+    await world.statuses()
+    world.choose(spindle=None)
+    await world.until(lambda: not world.knot.log.attended.is_set())
+    for number in range(3):
+        world.push(sha=f"{number}c" * 20)
+    world.choose()
+    await world.until(world.knot.log.attended.is_set)
+    world.push(sha=OTHER)
+
+    async def commits() -> list[str]:
+        found = [one["commit"] for one in await world.pipelines()]
+        return found if OTHER in found else []
+
+    assert await world.until(commits) == [OTHER, NEW]
+
+
+@pytest.mark.parity(10, 39)
+async def test_a_member_who_was_removed_while_we_were_away_builds_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Jetstream tells nothing of it; the knot has kept their pushes, and the owner's server says who is a member, later."""
+    async with World(tmp_path) as world:
+        await world.start()
+        rkey = world.add_member(ALICE)
+        world.choose()
+        await world.until(world.knot.log.attended.is_set)
+        world.push()
+        await world.statuses()
+        await world.stop()
+        world.pds.jetstream = None
+        world.pds.delete(OWNER, "sh.tangled.spindle.member", rkey)
+        world.push(sha=OTHER)
+        once = Reconcile.once
+
+        def pushes() -> list[Any]:
+            """The push as it is held, and as it is complete."""
+            return [plan for event, plan, _ in world.told.plans if event.nsid == "sh.tangled.git.refUpdate"]
+
+        async def slowly(reconcile: Reconcile) -> None:
+            await world.until(pushes)
+            await once(reconcile)
+
+        monkeypatch.setattr(Reconcile, "once", slowly)
+        await world.start()
+        await world.until(lambda: len(pushes()) == 2)
+        assert [one["workflows"][0]["status"] for one in await world.pipelines()] == ["cancelled", "success"]
 
 
 @pytest.mark.parity(32, 33)
@@ -398,8 +453,12 @@ async def test_explain_says_why_nobody_was_to_act(
     world.push(pushOptions=["skip-ci"])
     pull(world, EVE, OTHER)
     await world.until(world.pipelines)
+    world.push(sha="e5" * 20)
+    await world.statuses(2)
     await world.stop()
     monkeypatch.chdir(world.folder)
-    for number, said in (("1", "The push asks for no CI (skip-ci)."), ("2", "waits for approval")):
-        code = await asyncio.to_thread(main, ["explain", "--event-id", number])
-        assert (code, said in capsys.readouterr().out) == (0, True)
+    codes = [await asyncio.to_thread(main, ["explain", "--event-id", number]) for number in ("1", "2")]
+    assert codes == [0, 0]
+    told = capsys.readouterr().out
+    assert "The push asks for no CI (skip-ci)." in told
+    assert "waits for approval" in told

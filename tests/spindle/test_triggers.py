@@ -5,17 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from router.core.errors import RouterError
-from router.core.model import RecordChange, Status
+from router.core.model import RecordChange, Status, changed
 from router.engine.store.sqlite import open_store
-from router.spindle.triggers import GIVE_UP, GRACE, STRANGE, Triggers
+from router.spindle.roster import Repo
+from router.spindle.triggers import GIVE_UP, GRACE, STRANGE, STRANGERS_LANES, Triggers
 from router.testing import FakeClock
-from tests.engine.way.parts import HELLO, RULES, Engine, LookingToy, Told, assemble, push
+from tests.engine.way.parts import ALICE, HELLO, RULES, Engine, LookingToy, Told, assemble, push
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from router.core.model import Event
 
 ID = "3mvhu2kwuyh2"
+REPO = Repo(did=HELLO, owner=ALICE, rkey="hello", name="hello", knot="knot.example")
 
 
 @dataclass
@@ -32,12 +34,15 @@ class Roster:
     ours: bool = True
     applied: list[RecordChange] = field(default_factory=list)
 
-    def repo_of(self, event: Event) -> str | None:
+    def repo_of(self, event: Event) -> Repo | None:
         repo = event.fields.get("repo") or {}
-        return HELLO if self.ours and repo.get("did", HELLO) == HELLO else None
+        return REPO if self.ours and repo.get("did", HELLO) == HELLO else None
 
     def apply(self, changes: Sequence[RecordChange]) -> None:
         self.applied += changes
+
+    def collaborators(self, repo: str) -> frozenset[str]:
+        return frozenset()
 
 
 @dataclass
@@ -75,12 +80,12 @@ class Completer:
         return self._named(event)
 
     async def given_up(self, event: Event, why: str) -> Event:
-        return replace(self._named(event), fields={**self._named(event).fields, "refused": why})
+        return changed(self._named(event), fields={**self._named(event).fields, "refused": why})
 
     def _named(self, event: Event) -> Event:
         name = ID + "2345abcdef"[len(self.asked) % 10]
         about = {"id": name, "uri": f"at://x/{name}", "knot": "knot.example", "key": event.id}
-        return replace(event, fields={**event.fields, "pipeline": about})
+        return changed(event, fields={**event.fields, "pipeline": about})
 
 
 @dataclass
@@ -240,16 +245,45 @@ async def test_triggers_of_one_repo_are_completed_in_their_order(parts: Parts) -
     assert parts.completer.asked == [f"sh.tangled.git.refUpdate/{number}" for number in (1, 2, 3)]
 
 
+def pulled(number: int) -> Event:
+    """A stranger's pull request, of an account of its own."""
+    given = push(number)
+    fields = {**given.fields, "trigger": "pull_request", "actor": f"did:plc:{number}"}
+    return changed(given, kind="jetstream", nsid="sh.tangled.repo.pull", id=f"{number}", fields=fields)
+
+
+async def test_strangers_hold_up_nobody_else(parts: Parts) -> None:
+    """Any number of pull requests whose servers never answer: a few are asked at once, and the repo's pushes do not wait."""
+    parts.completer.gate = asyncio.Event()
+    async with parts.running():
+        await parts.engine.hear(*(pulled(number) for number in range(30)))
+        await parts.until(lambda: parts.completer.at_once == STRANGERS_LANES)
+        await parts.engine.hear(push(99))
+        await parts.until(lambda: "sh.tangled.git.refUpdate/99" in parts.completer.asked)
+        assert parts.completer.at_once == STRANGERS_LANES + 1
+
+
+async def test_no_more_strangers_wait_than_is_good(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those beyond are refused, counted and explained, without asking anybody."""
+    monkeypatch.setattr("router.spindle.triggers.STRANGERS", 2)
+    parts.completer.gate = asyncio.Event()
+    async with parts.running():
+        await parts.engine.hear(*(pulled(number) for number in range(5)))
+        await parts.until(lambda: len(parts.engine.told.plans) == 8)
+    refused = await parts.engine.store.refused(0)
+    assert refused == {"More than 2 pull requests of strangers wait to be looked at.": 3}
+
+
 def old_push(number: int) -> Event:
     """As a knot of 2025 says it: without the repo's DID."""
     given = push(number)
-    return replace(given, record={name: value for name, value in given.record.items() if name != "repo"})
+    return changed(given, record={name: value for name, value in given.record.items() if name != "repo"})
 
 
 def compiled(number: int) -> Event:
     """What such a knot made of the same push."""
     given = push(number)
-    return replace(given, nsid="sh.tangled.pipeline", id=f"sh.tangled.pipeline/{ID}{number}", record={"workflows": []})
+    return changed(given, nsid="sh.tangled.pipeline", id=f"sh.tangled.pipeline/{ID}{number}", record={"workflows": []})
 
 
 async def test_an_older_knots_push_waits_for_its_pipeline(parts: Parts) -> None:

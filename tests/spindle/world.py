@@ -70,6 +70,7 @@ class World:
     directory: Directory = field(default_factory=lambda: Directory("directory"))
     pds: Pds = field(default_factory=lambda: Pds("pds"))
     told: Told = field(default_factory=Told)
+    _home: Knot | None = None
     _running: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -88,7 +89,7 @@ class World:
     def publish(self) -> None:
         """The directory says what everybody's keys and servers are now."""
         people = [Identity(did, pds=self.pds.url, key=one.multikey) for did, one in self.pds.accounts.items()]
-        self.directory.identities = (*people, Identity(FORK, knot=self.other.url))
+        self.directory.identities = (*people, Identity(FORK, knot=self.other.url), Identity(CORE, knot=self.home.url))
 
     async def __aexit__(self, *exc: object) -> None:
         await self.stop()
@@ -148,6 +149,17 @@ class World:
         record = {"knot": (knot or self.knot).host, "createdAt": rfc3339(), "repoDid": CORE, **more}
         self.pds.put(owner, "sh.tangled.repo", rkey, record | ({"spindle": spindle} if spindle else {}))
 
+    def move(self, knot: Knot) -> None:
+        """Alice's repo lives on another knot from now on: its document says so, and then its record."""
+        self._home = knot
+        self.publish()
+        self.choose(knot)
+
+    @property
+    def home(self) -> Knot:
+        """The knot that the repo's DID document names."""
+        return self._home or self.knot
+
     async def ours(self) -> None:
         """Alice is a member, and her repo has chosen us."""
         self.add_member(ALICE)
@@ -162,6 +174,17 @@ class World:
         files: dict[str, str] | None = None,
         **more: Any,
     ) -> Any:
+        return (knot or self.knot).emit(self.pushed(knot, sha, ref, files, **more))
+
+    def pushed(
+        self,
+        knot: Knot | None = None,
+        sha: str = NEW,
+        ref: str = "refs/heads/main",
+        files: dict[str, str] | None = None,
+        **more: Any,
+    ) -> Any:
+        """The commit is on the knot; what the knot tells of it."""
         where = knot or self.knot
         where.commits[sha] = {".tangled/workflows/ci.yml": WORKFLOW} if files is None else files
         event = {
@@ -174,7 +197,7 @@ class World:
             "ownerDid": ALICE,
             "meta": None,
         }
-        return where.emit({"nsid": "sh.tangled.git.refUpdate", "event": {**event, "changedFiles": ["src/a.py"], **more}})
+        return {"nsid": "sh.tangled.git.refUpdate", "event": {**event, "changedFiles": ["src/a.py"], **more}}
 
     # --- what peers ask
 

@@ -25,6 +25,7 @@ from router.core.model import (
     Status,
     Tree,
 )
+from router.engine.store.policy import Policy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,6 +199,9 @@ class SourceRow:
 class Store(Protocol):
     """Used from the event loop. Closed by `close()`, which finishes what was asked before."""
 
+    def hold_back(self, policy: Policy) -> None:
+        """What is held back from now on, whatever rules say."""
+
     async def accept(self, arrivals: Sequence[Arrival], now: Micros) -> Sequence[Accepted]:
         """Bad frames, events, deliveries, first statuses and each source's cursor (never moved back): one transaction.
 
@@ -255,6 +259,9 @@ class Store(Protocol):
         """The delivery's effect is another than the one that its receipt names."""
 
     async def cursor(self, source: str) -> int | None: ...
+
+    async def forget_cursor(self, source: str) -> None:
+        """The source is not heard any more; whoever hears it again begins anew."""
 
     async def undecided(self, after: int = 0, limit: int = 500) -> Sequence[EventRow]:
         """Events that were kept because a rule could not be decided and whose number is greater than `after`, oldest first."""

@@ -123,6 +123,11 @@ def cursor(db: sqlite3.Connection, source: str) -> int | None:
     return None if found is None else found["cursor"]
 
 
+def forget_cursor(db: sqlite3.Connection, source: str) -> None:
+    """See Store.forget_cursor."""
+    db.execute("UPDATE sources SET cursor = NULL WHERE name = ?", (text(source),))
+
+
 def refused(db: sqlite3.Connection, since: Micros) -> dict[str, int]:
     """See Store.refused."""
     wanted = (

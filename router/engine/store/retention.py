@@ -31,6 +31,7 @@ _FORGET = (
 )
 #: What belongs to no event. What a knot said of a repo is asked again where it matters.
 _ASIDE = (
+    "DELETE FROM records WHERE collection = 'sh.tangled.repo.pull' AND heard < :before",
     "DELETE FROM facts WHERE kind = 'repo' AND updated < :before",
     "DELETE FROM queues WHERE NOT EXISTS (SELECT 1 FROM deliveries WHERE queue = queues.number)",
     "DELETE FROM bad_frames WHERE at < :before",

@@ -91,6 +91,9 @@ class SqliteStore:
             if self._lock is not None:
                 self._lock.release()
 
+    def hold_back(self, policy: Policy) -> None:
+        self._policy = policy
+
     async def accept(self, arrivals: Sequence[Arrival], now: Micros) -> Sequence[Accepted]:
         crash_point("before_accept")
         return await self._write(partial(accept, arrivals=arrivals, policy=self._policy, now=now), "after_accept")
@@ -141,6 +144,9 @@ class SqliteStore:
 
     async def cursor(self, source: str) -> int | None:
         return await self._read(partial(lists.cursor, source=source))
+
+    async def forget_cursor(self, source: str) -> None:
+        await self._write(partial(lists.forget_cursor, source=source))
 
     async def undecided(self, after: int = 0, limit: int = 500) -> Sequence[EventRow]:
         return await self._read(partial(lists.undecided, after=after, limit=limit))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from router.core.model import Busy, Gates, Retry, State, Status, Trouble
+from router.core.model import Busy, Gates, Retry, State, Status, Trouble, changed
 from router.engine.store.base import Arrival
 from tests.engine.store.parts import NOW, SECOND, accept, arrival, claim, claimed, delivery, event, plan, row, state
 
@@ -28,7 +28,7 @@ async def test_an_event_heard_twice_is_one_event(store: Store) -> None:
 
 async def test_the_same_id_of_another_origin_is_another_event(store: Store) -> None:
     """An id is unique within its origin only."""
-    other = arrival("e1", delivery("d2"), event=replace(event("e1"), origin="knot:b"))
+    other = arrival("e1", delivery("d2"), event=changed(event("e1"), origin="knot:b"))
     results = await store.accept([arrival("e1", delivery("d1")), other], NOW)
     assert [result.fresh for result in results] == [True, True]
     assert len(await store.events()) == 2
@@ -81,7 +81,7 @@ async def test_an_event_comes_back_as_it_was(store: Store) -> None:
     """Frozen trees too: the record is stored as sent."""
     heard = event("e1", record=MappingProxyType({"a": [1, {"b": "ü"}]}), depth=3)
     await store.accept([arrival("e1", delivery("d1"), event=heard)], NOW)
-    assert await store.event_of("d1") == replace(heard, record=dict(heard.record))
+    assert await store.event_of("d1") == changed(heard, record=dict(heard.record))
     assert await store.event_of("nothing") is None
 
 

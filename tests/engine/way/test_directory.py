@@ -15,9 +15,10 @@ from router.demo.directory import Directory as DemoDirectory
 from router.demo.directory import Identity
 from router.demo.knot import Knot, KnotRepo
 from router.demo.server import Server
+from router.egress import Egress
 from router.engine.directory import Directory
 from router.host import Host
-from router.http import open_session
+from router.http import open_outside, open_session
 from router.testing import FakeClock
 from tests.engine.way.parts import ALICE, HELLO, Told, push
 
@@ -173,3 +174,15 @@ async def test_no_more_repos_are_remembered_than_have_room(
             event = push(named=False, repo=did)
             assert (await made.complete(event)).fields["repo"]["name"] == "hello"
         assert len(made._repos) <= 3
+
+
+@pytest.mark.threat("S-07")
+async def test_a_knot_that_only_a_record_names_is_called_as_a_stranger(store: Store, time: FakeClock, told: Told) -> None:
+    """It answered from a public address when it was heard from; its name may lead inside by now."""
+    async with directory(store, time, told) as (made, _, knot), open_outside(Egress()) as guarded:
+        made.host = replace(made.host, guarded=guarded)
+        host = knot.url.removeprefix("http://")
+        made.knots = {}
+        event = push(named=False, knot=host)
+        assert (await made.complete(event)) == event
+        assert not knot.requests

@@ -1,0 +1,97 @@
+"""One index over all rules: an event looks at the few that it may match, however many there are.
+
+Most rules are about one repo, one branch, one account: they have a condition without which they are false, and which few events
+fulfil. Each rule is filed under such a condition, the one that the fewest other rules share, as the keys of `ways`; an event
+looks up its own values on `shelves`. Where many rules share a key (all are about one repo), what is filed there is an index
+again, over what else they ask. Rules of which nothing can be told are looked at always.
+
+So the cost of an event grows with the fields that rules speak of, and with the rules that it nearly matches, and not with the
+rules that there are. It never changes an answer: whatever the index finds is decided by the rule's own conditions, and what it
+leaves out is *certainly* false. Errors and doubts are never left out (see `ways`).
+
+Handles are filed as they are written. Whose they are is looked up as events come (`People`), because it changes.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from router.core.rulebook import Mode
+from router.core.shelves import People, shelf
+from router.core.ways import handle_of, ways
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from router.core.rulebook import Rule, Ruleset
+    from router.core.shelves import Filed, Shelf
+    from router.core.view import View
+    from router.core.ways import Key, Way
+
+#: So many rules are looked at one by one rather than by a further index.
+FEW = 6
+#: How likely an event is to have what a key asks for, beside how many rules ask for it. Some fields have few values.
+_COMMON = {"nsid": 50, "source": 50, "trigger": 50, "operation": 50, "trust": 50, "status": 50}
+_WEIGHTS = {"=": 1, "o": 1, "@": 1, "^": 2, "$": 2, "~": 4, "#": 100, "?": 200, "!": 200}
+
+
+class Index:
+    """The rules that are not off, in order: `rules[n]` is of `rulesets[n]`."""
+
+    def __init__(self, rulesets: Sequence[Ruleset]) -> None:
+        rules = [(ruleset, rule) for ruleset in rulesets for rule in ruleset.rules if rule.mode is not Mode.OFF]
+        self.rules: tuple[Rule, ...] = tuple(rule for _, rule in rules)
+        self.rulesets: tuple[Ruleset, ...] = tuple(ruleset for ruleset, _ in rules)
+        filed = [(number, ways(rule.when)) for number, rule in enumerate(self.rules)]
+        self.people = People({handle for _, found in filed for way in found for key in way if (handle := handle_of(key))})
+        self.root = Node(filed)
+
+    def near(self, view: View) -> list[int]:
+        """The numbers of the rules that the event may match, in order."""
+        found: list[int] = []
+        if self.people.handles:
+            self.people.refresh(view.identities)
+        self.root.gather(view, self.people, found)
+        return sorted(set(found)) if len(found) > 1 else found
+
+
+class Node:
+    """An index over some of the rules, given by their numbers, each with the ways that are not used yet."""
+
+    __slots__ = ("always", "shelves")
+
+    def __init__(self, rules: Sequence[tuple[int, list[Way]]]) -> None:
+        counts = Counter(key for _, found in rules for way in found for key in way)
+        always: list[int] = []
+        filed: dict[str, dict[Key, list[tuple[int, list[Way]]]]] = {}
+        for number, found in rules:
+            if not found:
+                always.append(number)
+                continue
+            best = min(found, key=lambda way: sum(map(counts.__getitem__, way)) * _weight(way))
+            entry = (number, [way for way in found if way is not best])
+            for key in best:
+                filed.setdefault(key.field, {}).setdefault(key, []).append(entry)
+        self.always = tuple(always)
+        self.shelves: tuple[Shelf, ...] = tuple(
+            shelf(field, {key: _filed(entries) for key, entries in places.items()}) for field, places in filed.items()
+        )
+
+    def gather(self, view: View, people: People, out: list[int]) -> None:
+        """The rules that the event may match."""
+        if self.always:
+            out.extend(self.always)
+        for one in self.shelves:
+            one.gather(view, people, out)
+
+
+def _weight(way: Way) -> int:
+    return max((_WEIGHTS[key.kind] * _COMMON.get(key.field, 1) for key in way), default=0)
+
+
+def _filed(entries: Sequence[tuple[int, list[Way]]]) -> Filed:
+    if len(entries) == 1:
+        return entries[0][0]
+    numbers = tuple(number for number, _ in entries)
+    return Node(entries) if len(entries) > FEW and any(found for _, found in entries) else numbers

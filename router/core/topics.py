@@ -1,0 +1,98 @@
+"""What rules are about, whether they match or not: of which nsids, and of what kind of event.
+
+Many rules are about the same: what is asked here is asked once for all of those.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from router.core.conditions import Asks
+from router.core.rulebook import OWN_STATUS, Mode, asks_for_statuses
+from router.core.truth import attempt
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from router.core.rulebook import Rule, Ruleset
+    from router.core.truth import Operator
+    from router.core.view import View
+
+#: Fields that say what kind of event a rule is about; its other named fields it must at least have.
+KINDS = ("nsid", "source", "trigger", "operation", "status")
+#: Kinds of events that are remembered. Strangers choose some of what tells them apart.
+REMEMBERED = 4096
+
+
+class Topic(NamedTuple):
+    """What the rules of a group demand: `kinds` are operators of KINDS that must hold; `present` are named fields that an event
+    must have, none where `nsid` or `source` has said what it is about."""
+
+    kinds: tuple[tuple[str, Operator], ...]
+    present: tuple[str, ...]
+
+
+class Topics:
+    """The topics of all rules that are not off, with the rulesets that have rules about them."""
+
+    def __init__(self, rulesets: Sequence[Ruleset]) -> None:
+        rules = [(ruleset, rule) for ruleset in rulesets for rule in ruleset.rules if rule.mode is not Mode.OFF]
+        self.rules = [rule for _, rule in rules]
+        #: By their nsid's operators, and whether they ask for our own statuses.
+        self._nsids: dict[tuple[tuple[Operator, ...], bool], list[int]] = {}
+        #: Rulesets by topic, of rules that our own statuses are shown to, and of the others.
+        self._topics: dict[tuple[Topic, bool], dict[int, Ruleset]] = {}
+        self._known: dict[tuple[object, ...], tuple[Ruleset, ...]] = {}
+        for number, (ruleset, rule) in enumerate(rules):
+            self._file(number, ruleset, rule)
+
+    def _file(self, number: int, ruleset: Ruleset, rule: Rule) -> None:
+        tests = [part for part in getattr(rule.when, "parts", ()) if isinstance(part, Asks)]
+        statuses = asks_for_statuses(rule)
+        nsids = tuple(test.operator for test in tests if test.field == "nsid")
+        self._nsids.setdefault((nsids, statuses), []).append(number)
+        kinds = tuple((test.field, test.operator) for test in tests if test.field in KINDS)
+        named = any(test.field in ("nsid", "source") for test in tests)
+        fields = () if named else tuple(sorted({test.field for test in tests if not test.field.startswith("$")}))
+        self._topics.setdefault((Topic(kinds, fields), statuses), {})[id(ruleset)] = ruleset
+
+    def asks_for(self, nsid: str) -> bool:
+        """Whether some rule asks for this nsid, or for any."""
+        return any(_fits(key, nsid) for key in self._nsids)
+
+    def of_nsid(self, nsid: str) -> list[int]:
+        """The numbers of those rules, in order."""
+        return sorted(number for key, numbers in self._nsids.items() if _fits(key, nsid) for number in numbers)
+
+    def about(self, view: View) -> tuple[Ruleset, ...]:
+        """The rulesets with a rule that is about such an event: one of which somebody may ask why it does not match."""
+        event = view.event
+        fields = event.fields
+        told = (event.nsid, event.kind, event.source, fields.get("trigger"), fields.get("operation"), fields.get("status"))
+        key = (*told, bool(fields.get("paths")), bool(fields.get("workflows")) and bool(view.values("workflow")), *fields)
+        found = self._known.get(key)
+        if found is None:
+            if len(self._known) >= REMEMBERED:
+                self._known.clear()
+            found = self._known[key] = self._about(view)
+        return found
+
+    def _about(self, view: View) -> tuple[Ruleset, ...]:
+        told: dict[int, Ruleset] = {}
+        for (topic, statuses), rulesets in self._topics.items():
+            if (statuses or view.event.nsid != OWN_STATUS) and _is_about(topic, view):
+                told |= rulesets
+        return tuple(told.values())
+
+
+def _fits(key: tuple[tuple[Operator, ...], bool], nsid: str) -> bool:
+    operators, statuses = key
+    if nsid == OWN_STATUS and not statuses:
+        return False
+    return all(attempt(operator, (nsid,), {}) is not False for operator in operators)
+
+
+def _is_about(topic: Topic, view: View) -> bool:
+    if any(attempt(operator, view.values(field), {}) is not True for field, operator in topic.kinds):
+        return False
+    return all(view.values(field) for field in topic.present)

@@ -1,0 +1,87 @@
+"""Kills at random moments, while everything around the router goes wrong: each event is acted on as the contract says."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.faults.scene import BRANCHES, later
+
+if TYPE_CHECKING:
+    from tests.faults.world import World
+
+pytestmark = pytest.mark.faults
+
+#: FAULTS_KILLS asks for more, or fewer.
+KILLS = int(os.environ.get("FAULTS_KILLS") or 300)
+EVENTS = 34 * KILLS
+#: Seconds from a start to its kill: from before the store is open to when all that was said may be done.
+LONGEST = 0.5
+#: Seconds that the last life, in peace, may take for what the others left.
+REST = 120.0
+
+
+@pytest.mark.timeout(480)
+@pytest.mark.fault("T-05", "T-08", "T-18", "T-23", "T-24", "T-36")
+def test_kills_at_random_lose_and_double_nothing(world: World) -> None:
+    """300 kills over more than 10,000 events on four knots of both generations and a Jetstream, with duplicates, late and
+    broken frames, cut connections, refusals, cut, truncated and senseless answers, and a change of rules in the middle: nothing
+    is lost, nothing is doubled, every status ends right, and the store is sound."""
+    world.first_life()
+    world.kill()
+    for life in range(KILLS):
+        if life == KILLS // 2:
+            change_the_rules(world)
+        one_life(world, EVENTS // KILLS, world.chance.uniform(0, LONGEST))
+    world.calm()
+    world.start()
+    found = world.settle(REST)
+    tell(world)
+    assert not found, "\n".join(found)
+    assert world.end() == 0
+    assert world.integrity() == [("ok",)]
+    assert not world.unwell()
+
+
+def one_life(world: World, events: int, seconds: float) -> None:
+    """A router between its start and its kill; what happens, happens at its start and in its middle."""
+    world.disturb()
+    world.start()
+    for share in (events // 2, events - events // 2):
+        world.say(share)
+        time.sleep(seconds / 2)
+        if world.chance.random() < 0.3:
+            world.cut()
+    world.kill()
+
+
+def change_the_rules(world: World) -> None:
+    """Once without a difference and once with one, to which the events from then on matter: read anew by a router that stops
+    as it should, with work under way."""
+    world.write_rules("the same, written differently")
+    world.start()
+    world.say(50)
+    time.sleep(0.3)
+    assert world.end() == 0, world.log_tail()
+    world.rulesets = later(world.rulesets)
+    world.branches = BRANCHES
+    world.write_rules("and one more")
+
+
+def tell(world: World) -> None:
+    """What it came to, for whoever reads the log of a run."""
+    seen = world.seen()
+    looked = world.rows("SELECT count(*) FROM attempts WHERE verify")[0][0]
+    dead = world.rows("SELECT count(*) FROM deliveries WHERE state = 'dead'")[0][0]
+    print(
+        f"{world.kills} kills, {len(world.said)} events in {world.frames} frames: {len(seen.builds)} builds, "
+        f"{len(set(seen.hooks))} webhooks ({len(seen.hooks)} times), {len(seen.told)} statuses told, "
+        f"{sum(seen.ran.values())} commands ({dead} cut off and said so), {looked} look-ups before a second attempt"
+    )
+    # A run in which little went wrong proves little.
+    assert looked > world.kills
+    assert len(seen.hooks) > len(set(seen.hooks))
+    assert world.frames > len(world.said)
