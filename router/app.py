@@ -36,7 +36,7 @@ from router.listening import Listening
 from router.provider import Follows
 from router.reload import Reload
 from router.sections import PLC
-from router.terms import destinations_of, policy_of
+from router.terms import destinations_of, policy_of, trip_of
 from router.watch import Watch
 from router.web import admin
 
@@ -116,6 +116,7 @@ class Router:
             each=config.delivery.each,
             terms=destinations_of(config),
             limits=host.meter if isinstance(host.meter, Limits) else None,
+            trip=trip_of(config),
         )
         self.directory = Directory(store, host, observer, config.identity.resolver, config.identity.pins)
         self.directory.handles = self.handles_of(config)

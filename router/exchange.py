@@ -8,7 +8,7 @@ from router.core.members import canonical_host
 from router.egress import Egress
 from router.engine import log
 from router.guests import open_guests
-from router.terms import destinations_of, policy_of
+from router.terms import destinations_of, policy_of, trip_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,6 +54,7 @@ def _set(router: Router, config: Config, before: Config) -> None:
     router.intake.record = config.store.record
     router.retention.keep, router.retention.keep_dead = config.store.keep, max(config.store.keep, config.store.keep_dead)
     router.destinations.each, router.destinations.terms = config.delivery.each, destinations_of(config)
+    router.destinations.circuits.trip = trip_of(config)
     router.overdue.longest, router.audit.every = config.delivery.longest, config.delivery.audit
     router.store.hold_back(policy_of(config))
     router.dispatch.concurrency, router.dispatch.lease = config.delivery.concurrency, config.delivery.lease

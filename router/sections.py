@@ -95,6 +95,14 @@ class LoopSection(Closed):
     within: Annotated[Duration, Field(gt=0)] = 600.0
 
 
+class CircuitSection(Closed):
+    """When a destination is left alone: after `failures` in a row, for `wait`, then for twice as long, up to `longest`."""
+
+    failures: int = Field(5, ge=1)
+    wait: Annotated[Duration, Field(gt=0)] = 30.0
+    longest: Annotated[Duration, Field(gt=0)] = 600.0
+
+
 class DeliverySection(Closed):
     """The way out. `concurrency` is in all, `each` to one destination. `lease` is added to a delivery's timeout; `shutdown` is
     how long a stop waits for what is under way; `poll` is how often a CI is asked about builds that are not over, `audit` how
@@ -110,6 +118,7 @@ class DeliverySection(Closed):
     hold: Duration = 600.0
     shutdown: Duration = 20.0
     loop: LoopSection = Field(default_factory=LoopSection)
+    circuit: CircuitSection = Field(default_factory=CircuitSection)
     retry: dict[str, RetrySection] = Field(default_factory=dict, description="By the name of a provider.")
     destinations: dict[str, DestinationSection] = Field(
         default_factory=dict, description="By name, as `router deliveries destinations` shows them: webhook/chat.example.com."

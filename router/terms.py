@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from router.core.model import Retry
+from router.engine.circuits import Trip
 from router.engine.destinations import Terms
 from router.engine.store.policy import Policy, Quota
 from router.host import Limit
@@ -39,6 +40,12 @@ def destinations_of(config: Config) -> Mapping[str, Terms]:
         )
         for name, said in config.delivery.destinations.items()
     }
+
+
+def trip_of(config: Config) -> Trip:
+    """When a circuit opens, and for how long."""
+    said = config.delivery.circuit
+    return Trip(failures=said.failures, wait=said.wait, longest=said.longest)
 
 
 def policy_of(config: Config) -> Policy:

@@ -17,12 +17,18 @@ if TYPE_CHECKING:
     from router.core.model import Micros
     from router.host import Clock
 
-#: Failures in a row that open a circuit.
-FAILURES = 5
-#: Seconds that it stays open: at first, after each time that the one delivery failed twice as long, and at most.
-FIRST, LONGEST = 30.0, 600.0
 #: Circuits that are kept at most; closed ones without a failure are not kept at all.
 MOST = 4096
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trip:
+    """So many failures in a row open a circuit, for `wait` seconds at first, and after each time that the one delivery failed
+    for twice as long, up to `longest`."""
+
+    failures: int = 5
+    wait: float = 30.0
+    longest: float = 600.0
 
 
 class Phase(StrEnum):
@@ -51,8 +57,9 @@ class Circuit:
 class Circuits:
     """By name. `changed` is told of each that opens or closes, with a sentence."""
 
-    def __init__(self, clock: Clock, changed: Callable[[str, str], None]) -> None:
+    def __init__(self, clock: Clock, changed: Callable[[str, str], None], trip: Trip | None = None) -> None:
         self.clock = clock
+        self.trip = trip or Trip()
         self.changed = changed
         self._circuits: dict[str, Circuit] = {}
 
@@ -71,8 +78,8 @@ class Circuits:
         circuit.failures += 1
         circuit.why = why
         phase = circuit.phase(now)
-        if phase is Phase.HALF_OPEN or (phase is Phase.CLOSED and circuit.failures >= FAILURES):
-            self._open(name, circuit, min(LONGEST, 2 * circuit.wait or FIRST))
+        if phase is Phase.HALF_OPEN or (phase is Phase.CLOSED and circuit.failures >= self.trip.failures):
+            self._open(name, circuit, min(self.trip.longest, 2 * circuit.wait or self.trip.wait))
 
     def refused(self, name: str, why: str) -> None:
         """Open at once, until it is worth asking again; `router deliveries retry` asks at once."""

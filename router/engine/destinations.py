@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from router.core import options
 from router.core.errors import Ambiguous, DeliveryError, RateLimited, RenderError, Transient, Unauthorized
 from router.core.retry import LONGEST_WAIT
-from router.engine.circuits import Circuits, Phase
+from router.engine.circuits import Circuits, Phase, Trip
 from router.engine.limits import Limits
 from router.host import Limit
 from router.provider import Addresses
@@ -59,13 +59,14 @@ class Destinations:
         each: int = 8,
         terms: Mapping[str, Terms] | None = None,
         limits: Limits | None = None,
+        trip: Trip | None = None,
     ) -> None:
         self.guests = guests
         self.clock = clock
         self.each = each
         self.terms = terms or {}
         self.limits = limits or Limits(clock)
-        self.circuits = Circuits(clock, observer.circuit)
+        self.circuits = Circuits(clock, observer.circuit, trip)
         self._known: dict[str, Target] = {}
         #: Until when a destination without limits of its own asked to be left alone.
         self._paused: dict[str, Micros] = {}

@@ -172,7 +172,9 @@ class Dispatch:
 
     async def _outcome(self, claim: Claim) -> Outcome:
         outcome = await self._try(claim)
-        return replace(outcome, entries=_entries(claim.delivery, outcome, self.host.clock.now()))
+        guest = self.guests.get(claim.delivery.provider)
+        told = isinstance(guest and guest.provider, (Follows, Hears))
+        return replace(outcome, entries=_entries(claim.delivery, outcome, self.host.clock.now(), told_later=told))
 
     async def _try(self, claim: Claim) -> Outcome:
         guest = self.guests.get(claim.delivery.provider)
@@ -211,7 +213,7 @@ class Dispatch:
                 receipt = await guest.provider.deliver(delivery)
                 crash_point("after_deliver")
                 self.destinations.worked(target)
-                return _made(_ended(receipt, guest))
+                return _made(receipt)
         except Exception as error:  # noqa: BLE001 - the error's class says what to do; an unknown one is the provider's bug
             if timeout.expired() and isinstance(error, TimeoutError):
                 error = Ambiguous(f"No answer within {delivery.timeout:g} s.")
@@ -273,19 +275,13 @@ def _full(state: State, target: Target, due: int) -> Outcome:
     return Outcome(state=state, reason=f"Waiting for the limit of requests to {target.name}.", due=due, counts=False)
 
 
-def _ended(receipt: Receipt, guest: Guest) -> Receipt:
-    """Of what nobody can say more later, that it was delivered is how it ended: nobody waits for a status that never comes."""
-    if receipt.status is not None or isinstance(guest.provider, (Follows, Hears)):
-        return receipt
-    return replace(receipt, status=Status.SUCCESS)
-
-
 def _made(receipt: Receipt, reason: str = "") -> Outcome:
     return Outcome(state=State.DONE, reason=reason, receipt=receipt)
 
 
-def _entries(delivery: Delivery[Tree], outcome: Outcome, now: int) -> tuple[Entry, ...]:
-    """The status that an outcome means by itself: that of a receipt, or failed for a dead letter of a rule that reports."""
+def _entries(delivery: Delivery[Tree], outcome: Outcome, now: int, *, told_later: bool = True) -> tuple[Entry, ...]:
+    """The status that an outcome means by itself: that of a receipt, or failed for a dead letter of a rule that reports. Where
+    nothing more can be told later, having been delivered is the end: nobody waits for a status that never comes."""
     workflow, receipt = delivery.subject.workflow, outcome.receipt
     if receipt is not None and receipt.status is not None:
         told = Entry(
@@ -298,6 +294,8 @@ def _entries(delivery: Delivery[Tree], outcome: Outcome, now: int) -> tuple[Entr
             url=receipt.url,
         )
         return (told,)
+    if receipt is not None and workflow and not told_later:
+        return (Entry(delivery=delivery.id, workflow=workflow, status=Status.SUCCESS, at=now, url=receipt.url),)
     if outcome.state is State.DEAD and workflow:
         return (Entry(delivery=delivery.id, workflow=workflow, status=Status.FAILED, at=now, error=outcome.reason),)
     return ()

@@ -35,7 +35,8 @@ class Process:
         port = free_port()
         world.listen, world.url = f"127.0.0.1:{port}", f"http://127.0.0.1:{port}"
         world.more = (
-            f"providers: {{buildkite: {{token: {{env: TEST_TOKEN}}, url: {ci.url}/v2, settle: 200ms}}}}\n"
+            f"providers: {{buildkite: {{token: {{env: TEST_TOKEN}}, url: {ci.url}/v2, settle: 200ms,"
+            " per_org: 10000, per_token: 10000}}\n"
             "delivery: {poll: 100ms}\n"
         )
         self.world = world
