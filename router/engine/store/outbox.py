@@ -50,11 +50,12 @@ class Wanted:
 
 def claim(db: sqlite3.Connection, session: str, wanted: Wanted, policy: Policy) -> list[Claim]:
     """See Store.claim. `session` tells this opening of the store from those before it."""
-    left, accounts, knots = quotas.full(db, policy)
+    in_flight = quotas.InFlight(db, policy)
     count = wanted.count
     closed = json.dumps([name for name, room in wanted.room.items() if room <= 0])
     looking, looks = json.dumps(list(wanted.looking)), set(wanted.looking)
-    values = {"now": wanted.now, "closed": closed, "looking": looking, "accounts": accounts, "knots": knots, "count": count}
+    values = {"now": wanted.now, "closed": closed, "looking": looking, "count": count}
+    values |= {"accounts": in_flight.full("account"), "knots": in_flight.full("knot")}
     room, groups = dict(wanted.room), set[str]()
     claims: list[Claim] = []
     for head in db.execute(sql.text("claim"), values).fetchall():
@@ -62,13 +63,14 @@ def claim(db: sqlite3.Connection, session: str, wanted: Wanted, policy: Policy) 
             break
         destination, group, fresh = head["destination"], head["busy_group"], head["state"] == State.READY
         free = room.get(destination, wanted.each or count)
-        if free <= 0 or group in groups or (fresh and (destination in looks or left == 0)):
+        if free <= 0 or group in groups or (fresh and destination in looks):
+            continue
+        # What may have happened is under way already.
+        if fresh and not in_flight.take(head["account"], head["knot"]):
             continue
         room[destination] = free - 1
         if group is not None:
             groups.add(group)
-        if fresh and left is not None:
-            left -= 1
         claims.append(_take(db, head["number"], wanted, session))
     return claims
 

@@ -56,33 +56,42 @@ def forget(db: sqlite3.Connection, now: Micros) -> None:
     db.execute("DELETE FROM quotas WHERE hour < ?", (now // HOUR,))
 
 
-def full(db: sqlite3.Connection, policy: Policy) -> tuple[int | None, str, str]:
-    """How much more may be under way in all (None: any number), and whose share is used up: accounts and knots, as JSON."""
-    limits = policy.account.in_flight, policy.knot.in_flight, policy.all.in_flight
-    if not any(limits):
-        return None, "[]", "[]"
-    accounts: dict[str, int] = {}
-    knots: dict[str, int] = {}
-    total = 0
-    for row in db.execute(sql.text("under_way")):
-        total += row["deliveries"]
-        accounts[row["account"]] = accounts.get(row["account"], 0) + row["deliveries"]
-        knots[row["knot"]] = knots.get(row["knot"], 0) + row["deliveries"]
-    left = None if limits[2] is None else max(0, limits[2] - total)
-    return left, _over(accounts, limits[0]), _over(knots, limits[1])
+class InFlight:
+    """What is under way, and whose share of it is used up."""
+
+    def __init__(self, db: sqlite3.Connection, policy: Policy) -> None:
+        self._limits = {"account": policy.account.in_flight, "knot": policy.knot.in_flight, "all": policy.all.in_flight}
+        self._used: dict[tuple[str, str], int] = {}
+        for row in db.execute(sql.text("under_way")) if any(self._limits.values()) else ():
+            self._add(row["account"], row["knot"], row["deliveries"])
+
+    def full(self, scope: str) -> str:
+        """The accounts, or the knots, that may have no more, as JSON."""
+        limit = self._limits[scope]
+        return json.dumps([key for (of, key), used in self._used.items() if of == scope and limit and used >= limit])
+
+    def take(self, account: str, knot: str) -> bool:
+        """Whether one more may be, which then is."""
+        for scope, key in _keys(account, knot):
+            limit = self._limits[scope]
+            if limit and self._used.get((scope, key), 0) >= limit:
+                return False
+        self._add(account, knot, 1)
+        return True
+
+    def _add(self, account: str, knot: str, count: int) -> None:
+        for place in _keys(account, knot):
+            self._used[place] = self._used.get(place, 0) + count
 
 
-def _over(used: dict[str, int], limit: int | None) -> str:
-    return json.dumps([key for key, count in used.items() if key and limit is not None and count >= limit])
+def _keys(account: str, knot: str) -> list[tuple[str, str]]:
+    """Who answers for it; whoever is not known answers for nothing."""
+    return [(scope, key) for scope, key in (("account", account), ("knot", knot)) if key] + [("all", "")]
 
 
 def _scopes(policy: Policy, account: str, knot: str) -> Iterator[tuple[str, str, Quota]]:
-    """Who answers for it; whoever is not known answers for nothing."""
-    if account:
-        yield "account", account, policy.account
-    if knot:
-        yield "knot", knot, policy.knot
-    yield "all", "", policy.all
+    quotas = {"account": policy.account, "knot": policy.knot, "all": policy.all}
+    return ((scope, key, quotas[scope]) for scope, key in _keys(account, knot))
 
 
 def _first(db: sqlite3.Connection, scope: str, key: str, hour: int, quota: Quota) -> int:

@@ -17,8 +17,8 @@ at_work (repo, deliveries) AS (
     SELECT repo, count(*) FROM deliveries WHERE state = 'claimed' GROUP BY repo
 ),
 
-open_queues (number, repo, destination, state) AS (
-    SELECT q.number, q.repo, q.destination, s.column1
+open_queues (number, repo, destination, account, knot, state) AS (
+    SELECT q.number, q.repo, q.destination, q.account, q.knot, s.column1
     FROM waiting
     CROSS JOIN queues AS q ON q.number = waiting.queue
     CROSS JOIN (VALUES ('ready'), ('verify')) AS s
@@ -36,7 +36,7 @@ open_queues (number, repo, destination, state) AS (
 ),
 
 heads AS (
-    SELECT d.number, d.due, d.busy_group, q.repo, q.destination, d.state, q.number AS queue
+    SELECT d.number, d.due, d.busy_group, q.repo, q.destination, q.account, q.knot, d.state
     FROM open_queues AS q
     CROSS JOIN deliveries AS d
     WHERE d.number IN (
@@ -75,8 +75,9 @@ SELECT
     h.number,
     h.destination,
     h.busy_group,
+    h.account,
+    h.knot,
     h.state,
-    h.queue,
     coalesce(a.deliveries, 0) + row_number() OVER (PARTITION BY h.repo ORDER BY h.due, h.number) AS turn
 FROM heads AS h
 LEFT JOIN at_work AS a ON a.repo = h.repo
