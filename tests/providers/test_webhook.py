@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
+import contextlib
 import json
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,7 +14,7 @@ import pytest
 from pydantic import ValidationError
 from standardwebhooks import Webhook as Verifier
 
-from providers import webhook
+from providers import _requests, webhook
 from router.core.errors import DeliveryError, Permanent, RateLimited, Transient
 from router.core.model import Receipt, Status
 from router.demo.sink import Received, Sink
@@ -238,3 +240,67 @@ async def test_it_keeps_the_contract_of_providers(peer: Peer) -> None:
 
 def _moment(headers: Mapping[str, str]) -> datetime:
     return datetime.fromtimestamp(int(headers["webhook-timestamp"]), UTC)
+
+
+@contextlib.asynccontextmanager
+async def dripping(*parts: bytes) -> AsyncIterator[str]:
+    """A receiver that says this, and then nothing more, however long one waits."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        for part in parts:
+            writer.write(part)
+            await writer.drain()
+        with contextlib.suppress(ConnectionError):
+            await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1")
+    async with server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/hook"
+
+
+HEAD = b"HTTP/1.1 %d Said\r\nContent-Length: 100\r\n\r\nhalf of it"
+
+
+@pytest.mark.fault("T-26")
+async def test_an_answer_that_never_ends_has_decided_by_its_status(lent: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """2xx is success, and nothing is sent again; of a failure what there is is kept."""
+    monkeypatch.setattr(webhook, "LINGER", 0.05)
+    async with dripping(HEAD % 200) as url:
+        assert (await post(lent, url)).status is Status.SUCCESS
+    async with dripping(HEAD % 500) as url:
+        assert (await failure(lent, url)).response == "half of it"
+
+
+@pytest.mark.fault("T-26")
+async def test_a_receiver_that_does_not_answer_is_given_up(lent: Host) -> None:
+    """After the provider's time, though the step would wait for longer; it is tried again."""
+    options = webhook.Options(url="https://x")
+    async with dripping(b"HTTP/1.1 2") as url:
+        settings = webhook.Settings.model_validate({"timeout": "50ms"})
+        slow = delivery(options.model_copy(update={"url": url}), id=ID, timeout=60.0)
+        with pytest.raises(Transient, match=r"did not answer within 0\.05 s"):
+            await webhook.Webhook(settings, lent).deliver(slow)
+    assert webhook.Settings().timeout == 15.0
+
+
+@pytest.mark.fault("T-26")
+def test_the_schedule_is_that_of_svix() -> None:
+    """At once, then after 5 s, 5 min, 30 min, 2 h, 5 h, 10 h and 10 h."""
+    retry = webhook.plugin.retry
+    assert (retry.attempts, retry.schedule) == (8, (5, 300, 1800, 7200, 18_000, 36_000, 36_000))
+
+
+def test_a_host_is_a_destination(lent: Host) -> None:
+    """With its port, whatever the path; without limits, unless router.yaml has some."""
+    found = webhook.Webhook(SETTINGS, lent).destination(webhook.Options(url="https://Chat.example.com:8443/a?b"))
+    assert (found.name, found.credential, found.limits) == ("chat.example.com:8443", "", ())
+
+
+def test_who_refuses_this_one_is_there(lent: Host) -> None:
+    """A 4xx is of the request, and opens no circuit; 5xx, 408 and 429 are of the receiver."""
+    alive = {
+        status: webhook._failed(_requests.Answer(status, {}, b"", complete=True), "x") for status in (400, 404, 408, 429, 500)
+    }
+    assert [getattr(error, "alive", None) for error in alive.values()] == [True, True, False, False, False]

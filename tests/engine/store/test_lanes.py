@@ -1,4 +1,4 @@
-"""Lanes: what is made one event after the other, how long one that fails holds up others, and that claims look at heads alone."""
+"""Lanes: what is made one event after the other, how long one that fails holds up others; claims look at heads alone."""
 
 from __future__ import annotations
 
