@@ -1,10 +1,12 @@
 # Two commands do everything: `make run` shows the router at work, `make test` proves it. Both make .venv first, from PyPI.
 .DEFAULT_GOAL := help
-.PHONY: help run test unit lint types check reference wheel clean
+.PHONY: help run test unit faults mutants lint types check reference wheel clean
 
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# Tests share nothing but the machine: as many at a time as it has cores, within reason.
+PARALLEL := -n auto --maxprocesses 4 --dist worksteal
 
 help: ## Show what there is.
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
@@ -13,12 +15,21 @@ run: $(STAMP) ## Run the router on an embedded network: events, rules, builds. C
 	@echo "==> router demo (the same code as router run, on servers of its own; Ctrl-C stops it)"
 	@$(BIN)/router demo
 
-test: $(STAMP) ## Run every test: unit, end to end, packaging.
+test: $(STAMP) ## Run every test: unit, end to end, packaging, and `make faults`.
 	@echo "==> pytest"
-	@$(BIN)/python -m pytest -q
+	@$(BIN)/python -m pytest -q $(PARALLEL) -m "not faults"
+	@$(MAKE) --no-print-directory faults
 
 unit: $(STAMP) ## Run the tests that take seconds.
-	@$(BIN)/python -m pytest -q -m "not e2e and not packaging"
+	@$(BIN)/python -m pytest -q $(PARALLEL) -m "not e2e and not packaging and not faults and not browser and not scale"
+
+faults: $(STAMP) ## Kill the router hundreds of times while everything around it fails; print the seeds.
+	@echo "==> pytest -m faults (FAULTS_KILLS, FAULTS_SEED, FAULTS_SEEDS, FAULTS_EXAMPLES: see docs/proof.md)"
+	@$(BIN)/python -m pytest -q $(PARALLEL) -m faults -rP
+
+mutants: $(STAMP) ## Put bugs in by hand, one at a time, and see that tests notice each.
+	@echo "==> mutants"
+	@$(BIN)/python -m scripts.mutants
 
 lint: $(STAMP) ## Check style and formatting.
 	@echo "==> ruff"
@@ -28,11 +39,12 @@ types: $(STAMP) ## Check types, strictly.
 	@echo "==> mypy"
 	@$(BIN)/mypy
 
-check: lint types test ## Everything that CI runs.
+check: lint types test mutants ## Everything that CI runs.
 
 reference: $(STAMP) ## Make docs/reference anew from the code.
 	@$(BIN)/python scripts/reference.py
-	@for page in parity faults threats; do $(BIN)/python -m scripts.$$page || exit 1; done
+	@for page in acceptance parity faults threats; do $(BIN)/python -m scripts.$$page || exit 1; done
+	@$(BIN)/python -m scripts.mutants --write
 
 wheel: $(STAMP) ## Build the wheel into dist/.
 	@$(BIN)/python -m build --wheel

@@ -78,7 +78,9 @@ def _failed_jobs(build: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 def _job_error(job: Mapping[str, Any]) -> str:
-    return f"{line(str(job.get('name') or 'a job'), 100)}: {job['state']}"
+    status = job.get("exit_status")
+    code = f" with exit status {status}" if isinstance(status, int) and job["state"] == "failed" else ""
+    return f"{line(str(job.get('name') or 'a job'), 100)}: {job['state']}{code}"
 
 
 def moment(text: Any) -> int | None:

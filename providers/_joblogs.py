@@ -16,7 +16,7 @@ from router.core.model import LogLine
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-#: Bytes of one log that are read, jobs of a build, and lines of a job.
+#: Bytes of one log that are read, jobs of a build, and lines of all of them.
 LARGEST, JOBS, LINES = 8 << 20, 200, 20_000
 _MARK = re.compile(r"\x1b_bk;t=([0-9]{1,15})\x07")
 _STARTED = ("running", "passed", "failed", "canceling", "canceled", "timing_out", "timed_out")
@@ -39,8 +39,13 @@ def has_log(job: Mapping[str, Any]) -> bool:
     )
 
 
-def lines(step: int, job: Mapping[str, Any], log: Any) -> Iterator[LogLine]:
-    """A job's lines; nothing of one that has not begun."""
+def is_over(job: Mapping[str, Any]) -> bool:
+    """Whether it says no more."""
+    return job.get("state") in _OVER
+
+
+def lines(step: int, job: Mapping[str, Any], text: str, *, over: bool = True, most: int = LINES) -> Iterator[LogLine]:
+    """A job's lines; nothing of one that has not begun. While it is not `over`, a line without an end is left for later."""
     started, state = moment(job.get("started_at")) or 0, job.get("state")
     manual = job.get("type") == "manual"
     if not manual and not has_log(job):
@@ -52,14 +57,14 @@ def lines(step: int, job: Mapping[str, Any], log: Any) -> Iterator[LogLine]:
     )
     if manual and state == "blocked":
         yield LogLine(step=step, part="said", text="waiting to be unblocked in Buildkite", at=started, system=True)
-    content = log.get("content") if isinstance(log, dict) else None
     at = started
-    for number, text in enumerate(content.split("\n") if isinstance(content, str) else ()):
-        if number == LINES:
-            yield LogLine(step=step, part="said", text=f"[what follows line {LINES} is left out]", at=at)
+    said = text.split("\n")
+    for number, one in enumerate(said if over and said[-1] else said[:-1]):
+        if number >= most:
+            yield LogLine(step=step, part="said", text="[the rest is left out]", at=at, system=True)
             break
-        marks = _MARK.findall(text)
+        marks = _MARK.findall(one)
         at = int(marks[-1]) * 1000 if marks else at
-        yield LogLine(step=step, part="said", text=_MARK.sub("", text).rstrip("\r").rpartition("\r")[2], at=at)
-    if state in _OVER or (manual and state != "blocked"):
+        yield LogLine(step=step, part="said", text=_MARK.sub("", one).rstrip("\r").rpartition("\r")[2], at=at)
+    if (over and is_over(job)) or (manual and state != "blocked"):
         yield LogLine(step=step, part="end", text=name, at=moment(job.get("finished_at")) or at, system=manual)

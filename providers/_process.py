@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import os
+import secrets
 import signal
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
+from providers import _limits, _strays
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+
+    from providers._limits import Limits
 
 #: Seconds that output may still come after a command is over.
 LINGER = 0.5
 #: Seconds that a killed process may take to be gone; the kernel may hold one for longer (a disk that does not answer).
 REAPED = 5.0
+#: The variable by which everything that a command starts is found again.
+MARK = "ROUTER_COMMAND"
 #: Bytes of one line that is told.
 LONGEST_LINE = 65536
 
@@ -94,14 +101,19 @@ async def run(
     grace: float,
     keep: int,
     hear: Callable[[str], object] = lambda _line: None,
+    limits: Limits | None = None,
 ) -> Ended:
     """Run the command to its end, or for `limit` seconds; then SIGTERM, and after `grace` seconds SIGKILL, for its whole group.
     `hear` is told each line of its output.
 
     Nothing of the group outlives this call, not even one that is cancelled. A command is over when its first process is:
-    whoever is left behind with the pipe in hand is ended, or, having left the group (setsid), not listened to. Raises OSError
-    where the command cannot be started.
+    whoever is left behind with the pipe in hand is ended, or, having left the group (setsid), not listened to; it is ended
+    too, as far as it is found by a variable that it inherits. Raises OSError where the command cannot be started.
     """
+    mark = secrets.token_hex(16)
+    env = {**env, MARK: mark}
+    if limits is not None:
+        command = _limits.limited(command, limits, env)
     output = Output(keep)
     starting = asyncio.create_task(_start(command, output, hear, stdin=stdin is not None, cwd=cwd, env=env))
     try:
@@ -110,8 +122,11 @@ async def run(
         # It may run already, and have children; cancelled itself, the start would end the first process alone.
         with suppress(OSError):
             await _end(*await starting)
+        await asyncio.to_thread(_strays.end, MARK, mark)
         raise
     group = transport.get_pid()
+    if limits is not None:
+        _limits.apply(group, limits)
     try:
         if stdin is not None:
             _give(transport, stdin)
@@ -125,6 +140,7 @@ async def run(
         raise
     finally:
         await _end(transport, watch)
+        await asyncio.to_thread(_strays.end, MARK, mark)
 
 
 async def _start(

@@ -17,6 +17,7 @@ from urllib.parse import urlencode
 from pydantic import AfterValidator, Field
 
 from providers import _builds, _environment, _joblogs, _webhooks
+from providers._jobcache import Jobs, Said
 from providers._requests import Answer, ask, bearer, line
 from router.core.errors import Ambiguous, DeliveryError, Permanent, RateLimited, Transient, Unauthorized
 from router.core.model import Delivery, LogLine, Receipt, Report
@@ -152,6 +153,7 @@ class Buildkite:
         self.settings = settings
         self.host = host
         self.settle = settings.settle
+        self._jobs = Jobs()
 
     def destination(self, options: Options, /) -> Destination:
         first, slash, _ = options.pipeline.partition("/")
@@ -256,14 +258,39 @@ class Buildkite:
         build = answer.json() if answer.status == 200 else None
         if not isinstance(build, dict):
             raise _not_told(answer, self._limits(_org(receipt)))
+        jobs = _joblogs.jobs(build)
+        speak = [job for job in jobs if _joblogs.has_log(job)]
+        over = (report := _builds.report("", build, 0)) is not None and report.status.final
+        for wanted in self._jobs.wanted(receipt.id, speak, over=over):
+            await self._hear(receipt, next(one for one in speak if one["id"] == wanted))
         lines: list[LogLine] = []
-        for step, job in enumerate(_joblogs.jobs(build)):
-            said = None
-            if _joblogs.has_log(job):
-                log = await self._told("GET", f"{_path(receipt)}/jobs/{job['id']}/log", limit=_joblogs.LARGEST)
-                said = log.json() if log.status == 200 else None
-            lines += _joblogs.lines(step, job, said)
+        for job in jobs:
+            said = self._jobs.said(receipt.id, job["id"])
+            if said is not None or job.get("type") == "manual":
+                room = max(0, _joblogs.LINES - len(lines))
+                step = self._jobs.step(receipt.id, job["id"])
+                lines += _joblogs.lines(step, job, said.text if said else "", over=said is None or said.over, most=room)
         return lines
+
+    async def _hear(self, receipt: Receipt, job: Mapping[str, Any]) -> None:
+        """A job's log as far as it is there. One that is too large, or gone, is not asked for again."""
+        log = await self._told("GET", f"{_path(receipt)}/jobs/{job['id']}/log", limit=_joblogs.LARGEST)
+        if log.status == 429:
+            raise _not_told(log, self._limits(_org(receipt)))
+        answer = log.json() if log.status == 200 else None
+        text = answer.get("content") if isinstance(answer, dict) else None
+        over = _joblogs.is_over(job)
+        if isinstance(text, str):
+            self._jobs.keep(receipt.id, job["id"], Said(text, over))
+        elif over or not log.complete:
+            self._jobs.keep(receipt.id, job["id"], Said("[its log is too large, or cannot be read]", over=True))
+
+    def is_of(self, options: Any, receipt: Receipt, /) -> bool:
+        if not isinstance(options, dict) or not isinstance(options.get("pipeline"), str):
+            return False
+        first, slash, rest = options["pipeline"].partition("/")
+        place = (first, rest) if slash else (options.get("org") or self.settings.org, first)
+        return place == (receipt.detail.get("org"), receipt.detail.get("pipeline"))
 
     async def receive(self, headers: Mapping[str, str], body: bytes, /) -> Sequence[News]:
         secrets = [secret.reveal() for secret in self.settings.webhook_secrets]

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from providers import _environment
+from providers._limits import Limits
 from router.core.errors import DeliveryError, Permanent, Transient
 from router.core.model import Delivery, LogLine, Receipt, Status
 from router.provider import Closed, Command, Duration, Exposes, Plugin, Script, Verbatim
@@ -47,6 +48,7 @@ class Settings(Closed):
     path: str = Field(default="/usr/local/bin:/usr/bin:/bin", description="The PATH of commands.")
     pass_env: list[str] = Field(default_factory=list, description="Variables of the router's environment that are passed on.")
     grace: Duration = Field(default=5.0, description="Between SIGTERM and SIGKILL, when a command is stopped.")
+    limits: Limits = Field(default_factory=Limits, description="What one command may take of the machine.")
 
 
 class Options(Closed):
@@ -65,7 +67,7 @@ class Options(Closed):
     cwd: Annotated[str, AfterValidator(_absolute), Verbatim("A folder is the operator's to choose.")] | None = None
     stdin: str | None = Field(default=None, description="What the command reads; nothing, by default.")
     output_limit: int = Field(
-        default=65536, ge=0, le=16_777_216, description="Bytes of output kept: half its head, half its tail."
+        default=65536, ge=0, le=1_048_576, description="Bytes of output kept: half its head, half its tail."
     )
 
     @model_validator(mode="after")
@@ -102,6 +104,7 @@ class Shell:
                 limit=limit,
                 grace=grace,
                 keep=options.output_limit,
+                limits=self.settings.limits,
                 hear=lambda text: self._say(delivery.id, "said", _masked(text, delivery)),
             )
         except OSError as error:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from router.draining import drained
 from router.egress import Egress
+from router.engine.approvals import Approvals
 from router.engine.audit import Audit
 from router.engine.bell import Bell
 from router.engine.cancelling import Cancelling
@@ -25,20 +26,27 @@ from router.engine.follow import Follow
 from router.engine.intake import Intake
 from router.engine.limits import Limits
 from router.engine.overdue import Overdue
+from router.engine.pulse import Pulse
+from router.engine.relief import Relief
 from router.engine.retention import Retention
 from router.engine.scribe import StoreScribe
 from router.engine.store.sqlite import open_store
 from router.exchange import exchange, knots
 from router.guests import open_guests
+from router.health import Health, Sources
 from router.host import Host, SystemClock
 from router.http import open_outside, open_session
 from router.listening import Listening
+from router.metrics import Metrics
+from router.observe import several
 from router.provider import Follows
 from router.reload import Reload
+from router.scrape import Scrape
 from router.sections import PLC
 from router.terms import destinations_of, policy_of, trip_of
 from router.watch import Watch
 from router.web import admin
+from router.web.desk import Desk
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterator, Mapping
@@ -76,7 +84,7 @@ async def run(
     cannot be used.
     """
     async with AsyncExitStack() as opened:
-        store = await open_store(config.store_path, policy=policy_of(config))
+        store = await open_store(config.store_path, ballast=config.store.ballast, policy=policy_of(config))
         opened.push_async_callback(store.close)
         http = await opened.enter_async_context(open_session())
         clock = SystemClock()
@@ -84,6 +92,7 @@ async def run(
         outside = await opened.enter_async_context(open_outside(egress))
         host = Host(http, clock, scribe=StoreScribe(clock), guarded=outside, meter=Limits(clock))
         router = Router(config, rulebook, observer, store, host, egress)
+        store.committed(router.metrics.committed)
         if loaded is not None:
             router.reloads(loaded, asked or asyncio.Event())
         try:
@@ -103,9 +112,11 @@ class Router:
         egress: Egress | None = None,
     ) -> None:
         self.config = config
-        self.observer = observer
         self.store = store
         self.host = host
+        self.metrics = Metrics(host.clock)
+        self.sources = Sources(host.clock)
+        self.observer = observer = several(observer, self.metrics, self.sources)
         self.egress = egress or Egress()
         self.bell = Bell()
         self.guests = {guest.name: guest for guest in open_guests(config, rulebook, host)}
@@ -133,6 +144,19 @@ class Router:
             destinations=self.destinations,
         )
         self.intake.destination = self.destinations.name
+        self.pulse = Pulse(observer)
+        self.started = host.clock.now()
+        self.scrape = Scrape(
+            self.metrics,
+            store,
+            host.clock,
+            self.intake.pauses,
+            self.sources,
+            self.pulse,
+            lambda: self.config,
+            lambda: self.intake.rulebook,
+            lambda: self.reload.running.digest if self.reload is not None else "",
+        )
         self.retention = Retention(store, host.clock, observer, config.store.keep, config.store.keep_dead)
         self.listening = Listening(self.intake, host, observer)
         self.following: dict[str, tuple[Follow, asyncio.Task[None]]] = {}
@@ -185,6 +209,7 @@ class Router:
     async def run(self, stop: asyncio.Event, *, drain: bool) -> None:
         await self.store.recover(self.host.clock.now())
         await self.directory.load()
+        await self.intake.pauses.load()
         if self.spindle is not None:
             await self.spindle.load()
         opened = self.listening.opened(self.config.sources)
@@ -245,19 +270,41 @@ class Router:
         yield self._plan_again()
         if isinstance(self.host.scribe, StoreScribe):
             yield self.host.scribe.run(self.store)
-        yield admin.serve(
-            self.store,
-            self.bell,
-            self.config.store_path,
-            self.host.clock,
-            self.observer,
-            lambda: self.intake.rulebook,
-            self.destinations,
-        )
+        yield self.pulse.run()
+        yield from self._answering()
         yield self.retention.run()
+        yield Relief(self.store, self.retention, self.bell, self.host.clock, self.observer).run()
+        yield self.store.failed()
         yield self.overdue.run()
         yield self.audit.run()
         yield Cancelling(self.guests, self.dispatch, self.store, self.bell, self.observer, self.host.clock).run()
+
+    def _answering(self) -> Iterator[Coroutine[Any, Any, None]]:
+        desk = Desk(
+            store=self.store,
+            bell=self.bell,
+            clock=self.host.clock,
+            observer=self.observer,
+            pauses=self.intake.pauses,
+            approvals=Approvals(self.store, self.intake, self.host.clock),
+            sources=self.sources,
+            health=Health(self.store, self.host.clock, self.sources),
+            pulse=self.pulse,
+            config=lambda: self.config,
+            rulebook=lambda: self.intake.rulebook,
+            identities=lambda: self.directory.identities,
+            metrics=self.scrape.text,
+            refused=self.metrics.refused_request,
+            started=self.started,
+            reload=self.reload,
+            destinations=self.destinations,
+        )
+        yield admin.serve(desk, self.config.store_path)
+        if self.config.admin.listen:
+            yield admin.serve_address(desk, self.config.admin, self._serving)
+
+    def _serving(self, address: str) -> None:
+        self.observer.source("admin", "up", f"Answering operators on {address}.")
 
     def _reloading(self) -> Iterator[Coroutine[Any, Any, None]]:
         if self.reload is not None:

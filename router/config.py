@@ -23,6 +23,7 @@ from router.sections import (
     DEFAULT_FILE,
     DEFAULT_RULES,
     SECTIONS,
+    AdminSection,
     Config,
     DeliverySection,
     EgressSection,
@@ -51,6 +52,7 @@ SECTION_KEYS = (
     "delivery",
     "log",
     "reload",
+    "admin",
     "egress",
     "quotas",
     "spindle",
@@ -119,6 +121,7 @@ class _Reader:
             delivery=self._section("delivery", DeliverySection),
             log=self._section("log", LogSection),
             reload=self._section("reload", ReloadSection),
+            admin=self._section("admin", AdminSection),
             egress=self._section("egress", EgressSection),
             quotas=self._section("quotas", QuotasSection),
             spindle=self._spindle(),
@@ -156,7 +159,9 @@ class _Reader:
             node = None
         written = document.tree(node, self.problems) if node is not None else {}
         made = self._checked(model, written, node, f"`{name}`")
-        return (model.model_validate({**written, **given}) if given else made) if made is not None else model()
+        if made is not None and given:
+            made = self._checked(model, {**written, **given}, node, f"`{name}`")
+        return made if made is not None else model()
 
     def _spindle(self) -> SpindleSection | None:
         """There is one as soon as anything says something of it."""

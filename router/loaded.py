@@ -49,6 +49,7 @@ def read(named: Path | None, *, listening: bool = True) -> Loaded:
     problems = Problems()
     texts = library.rule_texts(made.rules, problems)
     book = compiled(texts, problems)
+    book.prepare()
     return Loaded(named=named, config=made, rulebook=book, digest=_digest(written, texts), found=tuple(problems.found))
 
 

@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from router.core.model import Delivery, Entry, Event, Outcome, Plan, Tree
     from router.core.problems import Problem
@@ -16,7 +16,7 @@ class Observer(Protocol):
     """Called synchronously, on the event loop, after the fact is committed where it is one of the store's. Must not raise."""
 
     def source(self, name: str, state: str, sentence: str = "") -> None:
-        """A source is `connecting`, `up`, `down` (sentence: why, and when it tries again) or `ended`."""
+        """A source is `connecting`, `up`, `down` (sentence: why, and when it tries again), `paused` or `ended`."""
 
     def bad_frame(self, source: str, sentence: str) -> None:
         """A frame was no event; it is in the ring of bad frames."""
@@ -27,11 +27,17 @@ class Observer(Protocol):
     def attempted(self, delivery: Delivery[Tree], outcome: Outcome) -> None:
         """An attempt, or a look-up of one, is settled."""
 
+    def took(self, delivery: Delivery[Tree], seconds: float) -> None:
+        """So long was the delivery in its provider's hands."""
+
     def reported(self, entry: Entry) -> None:
         """A status is in the journal."""
 
     def circuit(self, name: str, sentence: str) -> None:
         """A destination, or a credential, is not asked any more for a while, or is asked again."""
+
+    def disk(self, state: str, sentence: str) -> None:
+        """The disk under the store is `full` (nothing new is heard meanwhile), or `well` again."""
 
     def reloaded(self, ok: bool, sentence: str, found: Sequence[Problem] = (), kept: Sequence[str] = ()) -> None:  # noqa: FBT001
         """Configuration and rules were read again, and are in force (`ok`) or were refused whole. `found` are all problems;
@@ -52,9 +58,36 @@ class Silent:
 
     def attempted(self, delivery: Delivery[Tree], outcome: Outcome) -> None: ...
 
+    def took(self, delivery: Delivery[Tree], seconds: float) -> None: ...
+
     def reported(self, entry: Entry) -> None: ...
 
     def circuit(self, name: str, sentence: str) -> None: ...
+
+    def disk(self, state: str, sentence: str) -> None: ...
+
     def reloaded(self, ok: bool, sentence: str, found: Sequence[Problem] = (), kept: Sequence[str] = ()) -> None: ...  # noqa: FBT001
 
     def fault(self, what: str, sentence: str, error: BaseException | None = None) -> None: ...
+
+
+def several(*observers: Observer) -> Observer:
+    """One that tells each of these, in order."""
+    return cast("Observer", _Several(observers))
+
+
+class _Several:
+    """Has every call that an Observer has, those that it gets later on as well."""
+
+    def __init__(self, observers: Sequence[Observer]) -> None:
+        self.observers = observers
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        calls = [getattr(observer, name) for observer in self.observers]
+
+        def tell(*args: Any, **named: Any) -> None:
+            for call in calls:
+                call(*args, **named)
+
+        setattr(self, name, tell)
+        return tell

@@ -154,8 +154,8 @@ class Logs(Protocol):
     """A provider that can be asked what its effects say. One that hears it itself, as it runs, writes to `host.scribe`."""
 
     async def logs(self, receipt: Receipt, /) -> Sequence[LogLine]:
-        """Everything said so far, in order: a step's lines follow its start, and its end comes last. Asked again while it
-        runs: what was returned once comes first again, and unchanged. Raises Transient where there is no answer now."""
+        """Everything said so far: a step's lines follow its start, and its end comes last. Asked again while it runs: of each
+        step, what was returned once comes first again, and unchanged. Raises Transient where there is no answer now."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,6 +178,14 @@ class Hears(Protocol):
     async def receive(self, headers: Mapping[str, str], body: bytes, /) -> Sequence[News]:
         """What the webhook tells of deliveries of ours; nothing, where it speaks of something else. Header names are in lower
         case. Raises Refused for one that the other side did not send, and BadInput for one that cannot be read."""
+
+
+@runtime_checkable
+class Places(Protocol):
+    """A provider that knows where an effect belongs: whoever may start builds may give theirs the id of a delivery."""
+
+    def is_of(self, options: Tree, receipt: Receipt, /) -> bool:
+        """Whether the receipt may be that of a delivery with these options, as they were rendered."""
 
 
 class Refused(RouterError):

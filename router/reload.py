@@ -157,6 +157,9 @@ def lasting(old: Config, new: Config) -> tuple[Config, Sequence[str]]:
     if old.store_path.absolute() != new.store_path.absolute():
         kept.append(_kept("store.path"))
         new = replace(new, store=new.store.model_copy(update={"path": str(old.store_path.absolute())}))
+    if old.admin != new.admin:
+        kept.append(_kept("admin"))
+        new = replace(new, admin=old.admin)
     if (old.spindle is None) != (new.spindle is None):
         kept.append(_kept("spindle"))
         return replace(new, spindle=old.spindle), kept

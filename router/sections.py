@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, Field
+from pydantic import AfterValidator, BaseModel, Field, model_validator
 
 from router import plugins
 from router.core import identity, keys, options
@@ -16,7 +16,7 @@ from router.core.errors import BadInput
 from router.core.problems import Place
 from router.library import Entry
 from router.secret import Secret
-from router.settings import Closed, Duration
+from router.settings import Closed, Duration, Size
 
 DEFAULT_FILE = "router.yaml"
 DEFAULT_RULES = ("./rules",)
@@ -54,12 +54,13 @@ def _networks(networks: list[str]) -> list[str]:
 class StoreSection(Closed):
     """`record` says which events are kept when no rule matched: those that some rule is about (`wanted`), or all. `keep` is for
     how long events, deliveries, runs and logs are kept once they are over, `keep_dead` for how long at least those of dead
-    letters."""
+    letters. `ballast` is room beside the store that is given up when the disk is full."""
 
     path: str = Field("router.db", min_length=1)
     record: Literal["matched", "wanted", "all"] = "wanted"
     keep: Annotated[Duration, Field(ge=86400)] = 90 * 86400.0
     keep_dead: Annotated[Duration, Field(ge=86400)] = 90 * 86400.0
+    ballast: Annotated[Size, Field(ge=0, le=1 << 40)] = 8 << 20
 
 
 class IdentitySection(Closed):
@@ -190,6 +191,29 @@ class ReloadSection(Closed):
     watch: bool = True
 
 
+class AdminSection(Closed):
+    """Where the admin API, the probes and the metrics are served beside the Unix socket; nowhere else, by default. Anything
+    that is not loopback needs a `token` of 32 bytes or more, and so does whoever asks."""
+
+    listen: str = Field(
+        "", pattern=r"^([^\s/]+:[0-9]{1,5})?$", description="Address and port; empty for the Unix socket alone."
+    )
+    token: Secret | None = Field(None, description="What requests must bear: `Authorization: Bearer …`.")
+
+    @model_validator(mode="after")
+    def _token_or_loopback(self) -> AdminSection:
+        if self.listen and self.token is None and not _is_loopback(self.listen.rpartition(":")[0]):
+            raise ValueError(f"`{self.listen}` is no loopback address, so it needs a `token`: {{env: NAME}} or {{file: PATH}}.")
+        return self
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
 class LogSection(Closed):
     """`auto` is for people on a terminal, and JSON lines elsewhere."""
 
@@ -203,6 +227,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "delivery": DeliverySection,
     "log": LogSection,
     "reload": ReloadSection,
+    "admin": AdminSection,
     "egress": EgressSection,
     "quotas": QuotasSection,
     "spindle": SpindleSection,
@@ -231,6 +256,7 @@ class Config:
     delivery: DeliverySection = field(default_factory=DeliverySection)
     log: LogSection = field(default_factory=LogSection)
     reload: ReloadSection = field(default_factory=ReloadSection)
+    admin: AdminSection = field(default_factory=AdminSection)
     egress: EgressSection = field(default_factory=EgressSection)
     quotas: QuotasSection = field(default_factory=QuotasSection)
     #: None where the router is no spindle.

@@ -15,9 +15,8 @@ import shutil
 import subprocess
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
 from tempfile import TemporaryDirectory
@@ -109,7 +108,7 @@ def judge(mutant: Mutant, trees: SimpleQueue[Path]) -> Result:
         finally:
             _git("apply", "--reverse", str(mutant.patch), cwd=tree)
         verdict = {0: "SURVIVED", FAILED: "killed"}.get(code, "did not run")
-        failed = [line.split(" ")[1] for line in out.splitlines() if line.startswith(("FAILED ", "ERROR "))]
+        failed = [line.partition(" ")[2].partition(" - ")[0] for line in out.splitlines() if line.startswith("FAILED ")]
         return Result(mutant, verdict, time.monotonic() - start, failed[0] if failed and verdict == "killed" else out[-2000:])
     finally:
         trees.put(tree)
@@ -147,7 +146,8 @@ def campaign(chosen: list[Mutant], lanes: int) -> list[Result]:
             raise SystemExit(f"Without any mutant these tests have to pass:\n{out}")
         results: list[Result] = []
         with ThreadPoolExecutor(lanes) as pool:
-            for result in pool.map(partial(judge, trees=trees), chosen):
+            for done in as_completed([pool.submit(judge, mutant, trees) for mutant in chosen]):
+                result = done.result()
                 print(f"{result.verdict:12} {result.seconds:5.1f} s  {result.mutant.name}: {result.why}", flush=True)
                 results.append(result)
     return results

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from scripts import faults, parity, threats
+from scripts import acceptance, faults, parity, threats
 from scripts.catalogue import Catalogue
 
 catalogues = pytest.mark.parametrize(
-    "catalogue", [parity.CATALOGUE, faults.CATALOGUE, threats.CATALOGUE], ids=lambda one: one.marker
+    "catalogue",
+    [acceptance.CATALOGUE, parity.CATALOGUE, faults.CATALOGUE, threats.CATALOGUE],
+    ids=lambda one: one.marker,
 )
 
 

@@ -1,5 +1,5 @@
-"""The command line. Exit codes: 0 fine, 1 findings, 2 usage or configuration, 3 it went wrong while running, 74 the disk
-failed under the store (EX_IOERR of sysexits), 130 interrupted.
+"""The command line. Exit codes: 0 fine, 1 findings, 2 usage or configuration, 3 it went wrong while running, 65 the store is
+corrupt (EX_DATAERR of sysexits), 74 the disk failed under it (EX_IOERR), 130 interrupted.
 
 Everything is imported by the verb that needs it, so that `router validate` in an editor's save hook is quick.
 """
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from router.core.errors import RouterError
 
-FINE, FINDINGS, USAGE, RUNTIME, DISK, INTERRUPTED = 0, 1, 2, 3, 74, 130
+FINE, FINDINGS, USAGE, RUNTIME, CORRUPT, DISK, INTERRUPTED = 0, 1, 2, 3, 65, 74, 130
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -52,13 +52,15 @@ def main(args: Sequence[str] | None = None) -> int:
 
 def _tell(error: RouterError) -> int:
     from router.cli import findings, show  # noqa: PLC0415 - only for errors
-    from router.core.errors import BadInput, StoreBroken  # noqa: PLC0415 - as above
+    from router.core.errors import BadInput, StoreBroken, StoreCorrupt  # noqa: PLC0415 - as above
 
     if isinstance(error, BadInput):
         findings.problems(error.problems, err=True)
         show.line(f"router: {error}", err=True)
         return USAGE
     show.line(f"router: {error}", err=True)
+    if isinstance(error, StoreCorrupt):
+        return CORRUPT
     return DISK if isinstance(error, StoreBroken) else RUNTIME
 
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from router import library
 from router.cli import revision
-from router.core.errors import RouterError
+from router.cli.asking import ask
 from router.core.problems import Problems
 from router.core.rules import RuleText
 
@@ -37,7 +35,7 @@ def find(name: str, entries: Sequence[Entry], settings: Config, problems: Proble
     Where no router runs, what the configuration lists is what one would load. Raises BadInput and RouterError.
     """
     if name == LIVE:
-        running = asyncio.run(_running(settings))
+        running = _running(settings)
         if running is not None:
             return Against(running, "the rules that the running router has loaded")
         return Against(library.rule_texts(settings.rules, problems), "the rules that would be loaded now: no router is running")
@@ -48,25 +46,7 @@ def find(name: str, entries: Sequence[Entry], settings: Config, problems: Proble
     return Against(texts, f"the rules at revision {name}{without}")
 
 
-async def _running(settings: Config) -> Sequence[RuleText] | None:
+def _running(settings: Config) -> Sequence[RuleText] | None:
     """What the router that runs on this store has loaded; None where none does."""
-    import aiohttp  # noqa: PLC0415 - only here
-
-    from router.web import admin  # noqa: PLC0415 - as above
-
-    path = admin.socket_path(settings.store_path)
-    if not path.exists():
-        return None
-    with admin.address(path) as address:
-        try:
-            async with (
-                aiohttp.ClientSession(connector=aiohttp.UnixConnector(address)) as http,
-                http.get(f"http://router{admin.RULES}") as answer,
-            ):
-                text = await answer.text()
-        except aiohttp.ClientConnectorError:
-            return None
-        if answer.status != 200:
-            raise RouterError(f"The running router does not tell its rules: it answered {answer.status}. Is it an older one?")
-    loaded: list[dict[str, Any]] = json.loads(text)["rules"]
-    return [RuleText(one["name"], one["file"], one["text"]) for one in loaded]
+    told = ask(settings, "GET", "/api/v1/rulesets")
+    return None if told is None else [RuleText(one["name"], one["file"], one["text"]) for one in told["rulesets"]]

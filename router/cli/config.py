@@ -14,6 +14,7 @@ from router.cli.opening import config_option, output_option
 from router.core import durations
 from router.secret import Secret, SecretMissing
 from router.sections import SECTIONS
+from router.settings import is_size, size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -64,6 +65,8 @@ def _of(settings: Config, path: str, model: BaseModel) -> Iterator[tuple[str, An
         value = getattr(model, name)
         # Every number with a fraction is a duration: see settings.Duration.
         shown = durations.text(value) if isinstance(value, float) else _shown(value)
+        if is_size(info):
+            shown = size(value)
         yield key, shown, settings.origins.get(key, DEFAULT)
 
 

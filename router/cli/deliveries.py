@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
 from dataclasses import asdict
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from router import config
 from router.cli import FINDINGS, FINE, names, show
+from router.cli.asking import ask, change
 from router.cli.group import Verbs
 from router.cli.opening import config_option, from_store, output_option
-from router.core.errors import BadInput, RouterError, StoreError
+from router.core.errors import BadInput, RouterError
 from router.core.model import State
 
 if TYPE_CHECKING:
@@ -131,7 +131,9 @@ def discard(ids: Sequence[str], config_file: Path | None, output: str, **chosen:
 def destinations(config_file: Path | None, output: str) -> int:
     """Show where deliveries went since the router started: free requests, failures in a row, what is shut and until when."""
     settings = config.load(config_file, with_plugins=False)
-    rows = asyncio.run(_destinations(settings))
+    rows = ask(settings, "GET", "/api/v1/destinations")
+    if rows is None:
+        raise RouterError(f"No router runs on the store {settings.store_path}: destinations are known while it does.")
     if output == "json":
         show.as_json(rows)
         return FINE
@@ -159,7 +161,7 @@ def _change(verb: str, ids: Sequence[str], chosen: dict[str, Any], *, file: Path
     settings = config.load(file, with_plugins=False)
     whole = [_whole_id(settings, one) for one in ids]
     body: dict[str, Any] = {"ids": whole} if ids else {"state": state, **filters, "since": since}
-    changed = asyncio.run(_ask(settings, verb, body))
+    changed = change(settings, f"/api/v1/deliveries/{verb}", body, partial(_directly, verb, body))
     if output == "json":
         show.as_json({"changed": changed})
     else:
@@ -191,25 +193,6 @@ def _since(text: str) -> int:
     return max(1, int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1_000_000))
 
 
-async def _destinations(settings: Config) -> list[dict[str, Any]]:
-    import aiohttp  # noqa: PLC0415 - the other verbs do without
-
-    from router.web import admin  # noqa: PLC0415 - as above
-
-    with admin.address(admin.socket_path(settings.store_path)) as path:
-        try:
-            async with (
-                aiohttp.ClientSession(connector=aiohttp.UnixConnector(path)) as http,
-                http.get(f"http://router{admin.DESTINATIONS}") as answer,
-            ):
-                rows: list[dict[str, Any]] = (await answer.json())["destinations"]
-                return rows
-        except aiohttp.ClientConnectorError:
-            raise RouterError(
-                f"No router runs on the store {settings.store_path}: destinations are known while it does."
-            ) from None
-
-
 def _whole_id(settings: Config, beginning: str) -> str:
     row = from_store(settings, lambda store: store.delivery(beginning))
     if row is None:
@@ -217,44 +200,10 @@ def _whole_id(settings: Config, beginning: str) -> str:
     return row.id
 
 
-async def _ask(settings: Config, verb: str, body: dict[str, Any]) -> Sequence[str]:
-    """Through the running router, which then acts at once; else on the store itself."""
-    import aiohttp  # noqa: PLC0415 - the other verbs do without
+async def _directly(verb: str, body: dict[str, Any], store: Store, now: int) -> Sequence[str]:
+    from router.web.deliveries import BY_WHOM, chosen  # noqa: PLC0415 - only where no router runs
 
-    from router.web import admin  # noqa: PLC0415 - as above
-
-    with admin.address(admin.socket_path(settings.store_path)) as path:
-        try:
-            async with (
-                aiohttp.ClientSession(connector=aiohttp.UnixConnector(path)) as http,
-                http.post(f"http://router/api/v1/deliveries/{verb}", json=body) as answer,
-            ):
-                text = await answer.text()
-                if answer.status != 200:
-                    raise RouterError(f"The running router refused: {text}")
-                changed: list[str] = json.loads(text)["changed"]
-                return changed
-        except aiohttp.ClientConnectorError:
-            return await _directly(settings, verb, body)
-
-
-async def _directly(settings: Config, verb: str, body: dict[str, Any]) -> Sequence[str]:
-    from router.engine.store.sqlite import open_store  # noqa: PLC0415 - only where no router runs
-    from router.host import SystemClock  # noqa: PLC0415 - as above
-
-    if not settings.store_path.exists():
-        raise StoreError(f"There is no store at {settings.store_path}: `router run` makes it.")
-    store = await open_store(settings.store_path)
-    try:
-        return await _on(store, verb, body, SystemClock().now())
-    finally:
-        await store.close()
-
-
-async def _on(store: Store, verb: str, body: dict[str, Any], now: int) -> Sequence[str]:
-    from router.web.admin import meant  # noqa: PLC0415 - as above
-
-    ids = body.get("ids") or await meant(store, body)
+    ids = body.get("ids") or await chosen(store, body)
     if verb == "retry":
         return await store.retry(ids, now)
-    return await store.discard(ids, "discarded by the operator", now)
+    return await store.discard(ids, BY_WHOM, now)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from router import config
-from router.cli import FINE, show
+from router.cli import FINE, names, show
 from router.cli.group import Verbs
 from router.cli.opening import config_option, from_store, output_option
 from router.core.errors import BadInput
-from router.core.written import event_to
+from router.web.events import row_tree
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,16 +34,25 @@ def events() -> None:
 @click.command("list")
 @click.option("--nsid", default="", help="Only events of this record type.")
 @click.option("--repo", metavar="DID", default="", help="Only those of this repo.")
+@click.option("--rule", metavar="ID", default="", shell_complete=names.rules, help="Only those that this rule matched.")
 @click.option("--matched", is_flag=True, help="Only those that a rule matched.")
 @click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="At most so many.")
 @config_option
 @output_option
-def list_(nsid: str, repo: str, matched: bool, limit: int, config_file: Path | None, output: str) -> int:  # noqa: FBT001
+def list_(
+    nsid: str,
+    repo: str,
+    rule: str,
+    matched: bool,  # noqa: FBT001 - click passes flags by name
+    limit: int,
+    config_file: Path | None,
+    output: str,
+) -> int:
     """List recorded events, newest first. Their numbers are what `show` and `explain --event-id` take."""
     settings = config.load(config_file, with_plugins=False)
-    rows = from_store(settings, lambda store: store.events(nsid=nsid, repo=repo, matched=matched, limit=limit))
+    rows = from_store(settings, lambda store: store.events(nsid=nsid, repo=repo, rule=rule, matched=matched, limit=limit))
     if output == "json":
-        show.as_json([_tree(row) for row in rows])
+        show.as_json([row_tree(row) for row in rows])
     else:
         show.table(("NUMBER", "HEARD", "SOURCE", "NSID", "REF", "RULES", "DELIVERIES"), [_cells(row) for row in rows])
     return FINE
@@ -60,9 +69,9 @@ def show_one(number: str, config_file: Path | None, output: str) -> int:
     if row is None:
         raise BadInput(f"The store has no event {number}: `router events list` shows which there are.")
     if output == "json":
-        show.as_json(_tree(row))
+        show.as_json(row_tree(row))
     else:
-        show.tree({**_tree(row), "heard": show.moment(row.heard)})
+        show.tree({**row_tree(row), "heard": show.moment(row.heard)})
     return FINE
 
 
@@ -71,17 +80,3 @@ def _cells(row: EventRow) -> Sequence[object]:
     rules = ", ".join(row.matched) or ("undecided" if row.undecided else "none")
     ref = event.fields.get("ref", "")
     return (row.number, show.moment(row.heard), event.source, event.nsid, ref, rules, row.deliveries)
-
-
-def _tree(row: EventRow) -> dict[str, Any]:
-    """`event` is what `router explain`, tests and `run --source` read again."""
-    return {
-        "number": row.number,
-        "heard": row.heard,
-        "matched": list(row.matched),
-        "deliveries": row.deliveries,
-        "undecided": row.undecided,
-        "troubles": [dict(trouble) for trouble in row.troubles],
-        "event": event_to(row.event),
-        "fields": dict(row.event.fields),
-    }

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 import textwrap
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,18 +13,18 @@ import click
 from router import library
 from router.cli import FINE, findings, show
 from router.cli.opening import config_option, from_store, output_option, rulebook
+from router.core import explained
 from router.core.errors import BadInput
 from router.core.model import State
-from router.core.outline import outline, reasons, wants_another_nsid
+from router.core.outline import reasons, wants_another_nsid
 from router.core.problems import Problems
-from router.core.view import View
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from router.config import Config
-    from router.core.match import RuleVerdict
-    from router.core.model import Delivery, Event, Plan, Tree
+    from router.core.explained import Explained
+    from router.core.model import Event, Plan
     from router.core.outline import Part
     from router.core.problems import Problem
     from router.core.rulebook import Rule, Rulebook
@@ -34,14 +33,6 @@ if TYPE_CHECKING:
 #: Columns of a terminal that everything fits into.
 _WIDTH = 80
 _WORDS = {True: "yes", False: "no", None: "?"}
-
-
-@dataclass(frozen=True, slots=True)
-class _Explained:
-    """One rule: what was decided of it, and its conditions with what each came to."""
-
-    verdict: RuleVerdict
-    part: Part
 
 
 @click.command
@@ -62,21 +53,20 @@ def explain(
     EVENT is a JSON file, or - for stdin. RULES are folders and files; without them, what the configuration lists.
     """
     from router import config  # noqa: PLC0415 - verbs import what they use
-    from router.core import match, plan  # noqa: PLC0415 - as above
+    from router.core import plan  # noqa: PLC0415 - as above
 
     settings = config.load(config_file, with_plugins=False)
     event, paths, known = _event(arguments, event_id, settings)
     problems = Problems()
     book = rulebook(library.on_command_line(paths) if paths else settings.rules, problems)
     identities = {**known, **settings.identity.pins}
-    view = View(event, identities)
-    explained = [_Explained(found, outline(found.rule.when, view)) for found in match.explain(event, book, identities)]
+    told = explained.every_rule(event, book, identities)
     made = plan.plan(event, book, identities)
     said = _said(book, made, problems)
     if output == "json":
-        show.as_json(_tree(event, explained, made, said))
+        show.as_json(explained.tree(event, told, made, said))
     else:
-        _print(event, explained, everything=everything)
+        _print(event, told, everything=everything)
         _print_plan(made)
         _print_validation(made, said)
     return FINE
@@ -135,22 +125,22 @@ def _owner(problem: Problem, rules: Sequence[Rule]) -> object:
     return max(before, default=None)
 
 
-def _print(event: Event, explained: Sequence[_Explained], *, everything: bool) -> None:
+def _print(event: Event, told: Sequence[Explained], *, everything: bool) -> None:
     about = event.fields.get("branch") or event.fields.get("tag") or event.fields.get("ref") or ""
     show.line(f"{event.nsid} from {event.source}{', ' + str(about) if about else ''}")
     show.line()
     others = 0
-    for one in explained:
+    for one in told:
         if not everything and not one.verdict.matched and wants_another_nsid(one.part):
             others += 1
         else:
             _print_rule(one, everything=everything)
     if others:
-        more = "more " if others < len(explained) else ""
+        more = "more " if others < len(told) else ""
         show.line(f"{show.counted(others, more + 'rule wants', more + 'rules want')} another nsid (--all shows them).")
 
 
-def _print_rule(one: _Explained, *, everything: bool) -> None:
+def _print_rule(one: Explained, *, everything: bool) -> None:
     found = one.verdict
     word = "yes" if found.matched else _WORDS[None if one.part.held is None else False]
     note = f": {found.note}" if found.note else ""
@@ -217,42 +207,3 @@ def _print_validation(made: Plan, said: Sequence[Problem]) -> None:
     findings.problems(said)
     if not faults and not said:
         show.line("Validation: no problems.")
-
-
-def _tree(event: Event, explained: Sequence[_Explained], made: Plan, said: Sequence[Problem]) -> dict[str, Any]:
-    return {
-        "event": {"source": event.source, "id": event.id, "nsid": event.nsid},
-        "rules": [
-            {
-                "rule": one.verdict.rule.id,
-                "matched": one.verdict.matched,
-                "note": one.verdict.note,
-                "conditions": _part_tree(one.part),
-            }
-            for one in explained
-        ],
-        "troubles": [{"rule": trouble.rule, "sentence": trouble.sentence} for trouble in made.troubles],
-        "deliveries": [_delivery_tree(delivery) for delivery in made.deliveries],
-        "problems": [problem.tree() for problem in said],
-    }
-
-
-def _part_tree(part: Part) -> dict[str, Any]:
-    """A condition on a field, or all, any or not of others."""
-    told: dict[str, Any] = {"kind": part.kind, "held": part.held, "place": str(part.place)}
-    if part.kind == "field":
-        return {**told, "field": part.field, "text": part.text, "saw": part.saw, "error": part.error}
-    return {**told, "parts": [_part_tree(inner) for inner in part.parts]}
-
-
-def _delivery_tree(delivery: Delivery[Tree]) -> dict[str, Any]:
-    return {
-        "id": delivery.id,
-        "rule": delivery.rule,
-        "step": delivery.step,
-        "item": delivery.item,
-        "provider": delivery.provider,
-        "state": str(delivery.state),
-        "reason": delivery.reason,
-        "options": delivery.options,
-    }

@@ -20,11 +20,17 @@ VERBS: dict[str, tuple[str, str]] = {
     "plan": ("router.cli.plan:plan", "Say what other rules would have done with recorded events."),
     "routes": ("router.cli.routes:routes", "Print a line for each event and delivery, to keep as a golden."),
     "capture": ("router.cli.capture:capture", "Write a recorded event as a test, without the names in it."),
-    "rules": ("router.cli.rules:rules", "List, show and copy the rules that ship with the router."),
+    "status": ("router.cli.status:status", "Say how the running router is."),
+    "reload": ("router.cli.status:reload", "Have the running router read its files again."),
+    "rules": ("router.cli.rules:rules", "List bundled rules and copy them; pause and resume rules in force."),
     "deliveries": ("router.cli.deliveries:deliveries", "List, show, retry and discard deliveries."),
     "events": ("router.cli.events:events", "List and show recorded events."),
-    "sources": ("router.cli.sources:sources", "List the sources, and how far each has been heard."),
+    "approvals": ("router.cli.approvals:approvals", "List pull requests that wait for approval."),
+    "approve": ("router.cli.approvals:approve", "Let pull requests run that wait for approval, or never."),
+    "sources": ("router.cli.sources:sources", "List the sources, and how far each was heard; pause and resume them."),
     "roster": ("router.cli.roster:roster", "List the repos, knots and people of the spindle."),
+    "backup": ("router.cli.backup:backup", "Copy the store, beside a running router."),
+    "restore": ("router.cli.backup:restore", "Put a copy in the store's place, and do nothing twice."),
     "config": ("router.cli.config:effective", "Print the settings in force, and where each was said."),
     "doctor": ("router.cli.doctor:doctor", "Check this machine, the settings, and everything that they reach."),
     "providers": ("router.cli.about:providers", "List the installed providers and their options."),
@@ -63,7 +69,8 @@ class Verbs(click.Group):
     cls=Verbs,
     verbs=VERBS,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Exit codes: 0 fine, 1 findings, 2 usage or configuration, 3 it went wrong while running.",
+    epilog="Exit codes: 0 fine, 1 findings, 2 usage or configuration, 3 it went wrong while running, 65 the store is corrupt, "
+    "74 its disk failed.",
 )
 @click.version_option(package_name="tangled-router", message="tangled-router %(version)s")
 def root() -> None:

@@ -29,10 +29,13 @@ _HERE = "router.cli.rules"
         "list": (f"{_HERE}:list_", "List the rulesets that ship with the router."),
         "show": (f"{_HERE}:show_one", "Print the rules of one."),
         "copy": (f"{_HERE}:copy", "Copy one, with its tests, to be edited."),
+        "hits": ("router.cli.hits:hits", "List the rules in force: how often each matched, and what is paused."),
+        "pause": ("router.cli.hits:pause", "Let the deliveries of these rules wait."),
+        "resume": ("router.cli.hits:resume", "Make the deliveries of these rules again."),
     },
 )
 def rules() -> None:
-    """Rulesets that ship with the router: router.yaml lists them as `bundled:NAME`."""
+    """Rulesets that ship with the router (router.yaml lists them as `bundled:NAME`), and the rules in force."""
 
 
 @click.command("list")

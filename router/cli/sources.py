@@ -2,61 +2,112 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from router import config
-from router.cli import FINE, show
-from router.cli.opening import config_option, from_store, output_option
+from router.cli import FINE, names, pausing, show
+from router.cli.asking import ask
+from router.cli.group import Verbs
+from router.cli.opening import config_option, output_option
+from router.core.errors import BadInput
+from router.core.problems import nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Sequence
     from pathlib import Path
 
     from router.config import Config
     from router.engine.store.base import SourceRow
 
+_HERE = "router.cli.sources"
 
-@click.command
+
+@click.group(
+    cls=Verbs,
+    invoke_without_command=True,
+    verbs={
+        "list": (f"{_HERE}:list_", "List the sources; `router sources` alone does the same."),
+        "pause": (f"{_HERE}:pause", "Hear these no more until they are resumed."),
+        "resume": (f"{_HERE}:resume", "Hear these again, from where they were."),
+    },
+)
 @config_option
 @output_option
-def sources(config_file: Path | None, output: str) -> int:
-    """List the configured sources, and those that only the store remembers: cursor, last event, events and bad frames."""
+@click.pass_context
+def sources(context: click.Context, config_file: Path | None, output: str) -> int:
+    """The configured sources, and those that only the store remembers: state, cursor, last event, events and bad frames."""
+    return FINE if context.invoked_subcommand is not None else _list(config_file, output)
+
+
+@click.command("list")
+@config_option
+@output_option
+def list_(config_file: Path | None, output: str) -> int:
+    """List the configured sources and those that only the store remembers: state, cursor, last event, events, bad frames."""
+    return _list(config_file, output)
+
+
+@click.command
+@click.argument("given", nargs=-1, required=True, metavar="NAME...", shell_complete=names.sources)
+@config_option
+@output_option
+def pause(given: Sequence[str], config_file: Path | None, output: str) -> int:
+    """Hear these sources no more until they are resumed. Their cursors stay, and a restart changes nothing."""
     settings = config.load(config_file)
-    rows = _rows(settings, _remembered(settings))
+    known = [source.name for source in settings.sources]
+    for name in given:
+        # What the spindle itself listens to has a colon in its name.
+        if name not in known and ":" not in name:
+            raise BadInput(f"There is no source `{name}`. {nearest(name, known)}".rstrip())
+    return pausing.turn(settings, pausing.SOURCE, "pause", given, output)
+
+
+@click.command
+@click.argument("given", nargs=-1, required=True, metavar="NAME...", shell_complete=names.sources)
+@config_option
+@output_option
+def resume(given: Sequence[str], config_file: Path | None, output: str) -> int:
+    """Hear these sources again, from where they were."""
+    return pausing.turn(config.load(config_file, with_plugins=False), pausing.SOURCE, "resume", given, output)
+
+
+def _list(config_file: Path | None, output: str) -> int:
+    settings = config.load(config_file)
+    rows = ask(settings, "GET", "/api/v1/sources") or asyncio.run(_rows(settings))
     if output == "json":
         show.as_json(rows)
         return FINE
-    headings = ("SOURCE", "KIND", "CURSOR", "LAST HEARD", "EVENTS", "BAD FRAMES", "LAST BAD FRAME")
-    show.table(headings, [tuple("-" if cell is None else cell for cell in _shown(row).values()) for row in rows])
+    headings = ("SOURCE", "KIND", "CURSOR", "LAST HEARD", "EVENTS", "BAD FRAMES", "STATE", "LAST BAD FRAME")
+    show.table(headings, [tuple("-" if cell is None else cell for cell in _cells(row)) for row in rows])
     return FINE
 
 
-def _remembered(settings: Config) -> Mapping[str, SourceRow]:
-    if not settings.store_path.exists():
-        return {}
-    return {row.name: row for row in from_store(settings, lambda store: store.sources())}
+async def _rows(settings: Config) -> list[dict[str, Any]]:
+    """Without a router: as it would tell them."""
+    from router.web.listed import source_row  # noqa: PLC0415 - only where no router runs
+
+    kinds: dict[str, str] = {source.name: source.kind for source in settings.sources}
+    remembered: dict[str, SourceRow] = {}
+    paused: dict[str, int] = {}
+    if settings.store_path.exists():
+        from router.engine.store.sqlite import open_store  # noqa: PLC0415 - as above
+
+        store = await open_store(settings.store_path, read_only=True)
+        try:
+            remembered = {row.name: row for row in await store.sources()}
+            paused = dict(await store.paused(pausing.SOURCE))
+        finally:
+            await store.close()
+    return [
+        source_row(name, kinds.get(name), None, remembered.get(name), paused.get(name))
+        for name in dict.fromkeys((*kinds, *remembered))
+    ]
 
 
-def _rows(settings: Config, remembered: Mapping[str, SourceRow]) -> list[dict[str, Any]]:
-    kinds: dict[str, str | None] = {source.name: source.kind for source in settings.sources}
-    names = dict.fromkeys((*kinds, *remembered))
-    return [_row(name, kinds.get(name), remembered.get(name)) for name in names]
-
-
-def _row(name: str, kind: str | None, row: SourceRow | None) -> dict[str, Any]:
-    """`kind` is None for a source that is in the store and not in the configuration any more."""
-    return {
-        "name": name,
-        "kind": kind,
-        "cursor": row.cursor if row else None,
-        "updated": row.updated if row else None,
-        "events": row.events if row else 0,
-        "bad_frames": row.bad_frames if row else 0,
-        "last_bad": row.last_bad if row else "",
-    }
-
-
-def _shown(row: dict[str, Any]) -> dict[str, Any]:
-    return {**row, "updated": show.moment(row["updated"]) if row["updated"] else None}
+def _cells(row: dict[str, Any]) -> tuple[Any, ...]:
+    heard = show.moment(row["heard"]) if row["heard"] else None
+    state = "paused" if row["paused"] else row["state"]
+    return (row["name"], row["kind"], row["cursor"], heard, row["events"], row["bad_frames"], state, row["last_bad"])

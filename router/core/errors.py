@@ -10,7 +10,9 @@ RouterError
 │   │   └── Unauthorized nor will anything else by the same credential, until an operator mends it
 │   ├── Permanent        it did not happen and never will: dead letter
 │   └── Ambiguous        it may have happened: look before trying again
-└── StoreError           our own memory: locked by another router, corrupt, full
+└── StoreError           our own memory: locked by another router, or from a newer version
+    ├── StoreFull        the disk is full: wait until there is room
+    ├── StoreCorrupt     it is damaged, or no database: restore a backup
     └── StoreBroken      the disk failed while we wrote: end the process
 
 Anything else that a provider raises is a bug in it: the delivery is dead at once, because retrying a bug repeats it.
@@ -119,6 +121,14 @@ class Ambiguous(DeliveryError):
 
 class StoreError(RouterError):
     """The store cannot be used: locked by another router, corrupt, or from a newer version."""
+
+
+class StoreFull(StoreError):
+    """There is no room to store it. Nothing is damaged: what was asked is not in the store, and can be asked again."""
+
+
+class StoreCorrupt(StoreError):
+    """What is in the file is not what was written. It is left as it is, never made anew; exit code 65 (EX_DATAERR)."""
 
 
 class StoreBroken(StoreError):

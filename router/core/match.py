@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from router.core.truth import Identities
 
 #: What is said of a rule that a stranger's pull request would set off.
-WAITS = "It waits for approval: somebody who may push has to run it."
+WAITS = "It waits for approval: somebody who may push runs it from Tangled, or the operator by `router approve`."
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 #: A year before the calendar ends, so that no time zone leads out of it.
 _LAST = (datetime(9999, 1, 1, tzinfo=UTC) - _EPOCH) // timedelta(microseconds=1)
@@ -103,7 +103,7 @@ def refusal(event: Event) -> str:
 
 def names_trust(rule: Rule) -> bool:
     """Whether a rule thinks of who set the event off. Any other is not shown what a stranger asks for until it is approved."""
-    return any(test.field == "trust" for test in rule.when.tests())
+    return rule.allow_untrusted or any(test.field == "trust" for test in rule.when.tests())
 
 
 def keeps_silent(event: Event, rulebook: Rulebook, identities: Identities) -> bool:

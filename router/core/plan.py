@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from router.core import match, options, work
 from router.core.errors import RenderError
 from router.core.model import Delivery, Entry, Gates, Plan, State, Status, Subject, Trouble
+from router.core.options import Exposes
 from router.core.rulebook import Mode
 from router.core.truth import Unevaluable, attempt
 from router.core.view import View
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 #: Deliveries that one event may lead to. More is a rule that fans out over something a stranger made long.
 MAX_DELIVERIES = 256
+#: Characters of a workflow's name that Tangled shows.
+LONGEST_NAME = 40
 #: Items of one `each` that are looked at: `where` may pass over many.
 MAX_ITEMS = 4096
 DEFAULT_TIMEOUT = 60.0
@@ -133,7 +136,8 @@ class _Maker:
         context = self._context(made, item)
         state, reason, rendered, gates, workflow = self._state(), "", step.options, None, ""
         try:
-            workflow = str(rule.report(context)) if rule.report else ""
+            workflow = str(rule.report(context))[:LONGEST_NAME] if rule.report else ""
+            _keep_out(step, rule, event)
             rendered = _rendered(step, context)
             gates = self._gates(context)
         except RenderError as error:
@@ -229,6 +233,15 @@ def _allowed(operator: Operator, value: Tree) -> bool:
     if isinstance(value, list):
         return all(_allowed(operator, item) for item in value)
     return attempt(operator, (value,), {}) is True
+
+
+def _keep_out(step: Step, rule: Rule, event: Event) -> None:
+    """What strangers wrote runs nothing on this machine, approved or not, where the rule does not say that it may. `validate`
+    says so of rules, as far as it can tell; this holds for each event. Raises RenderError."""
+    exposes = getattr(step.model, "exposes", Exposes.NOTHING)
+    pull = event.fields.get("trigger") == "pull_request"
+    if exposes is Exposes.MACHINE and pull and not rule.allow_untrusted and not _is_trusted(event):
+        raise RenderError(f"A stranger's pull request runs no `{step.provider}`: the rule has no `allow_untrusted: true`.")
 
 
 def _is_trusted(event: Event) -> bool:

@@ -159,6 +159,10 @@ class Rulebook:
 
         return Topics(self.rulesets)
 
+    def prepare(self) -> None:
+        """Make now what would be made when it is first asked for: the first event is not to wait for that."""
+        _ = self.index, self.topics
+
     def asks_for(self, nsid: str) -> bool:
         """Whether some rule may match an event of this nsid."""
         found = self._asked.get(nsid)

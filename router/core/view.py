@@ -13,11 +13,14 @@ if TYPE_CHECKING:
     from router.core.model import Event, Tree
     from router.core.truth import Answer, Identities
 
+#: `approval` of an event that somebody has looked at: it may set off what a collaborator's would. It is trusted with secrets no
+#: more than before: those go by `trust` itself.
+GIVEN = "given"
 _NONE: tuple[Tree, ...] = ()
-#: Fields of which an event has one value, under their own name.
+#: Fields of which an event has one value, under their own name. `trust` is none: see GIVEN.
 SINGLE = frozenset(
     (
-        *("trigger", "operation", "trust", "status", "repo", "owner", "actor", "knot"),
+        *("trigger", "operation", "status", "repo", "owner", "actor", "knot"),
         *("branch", "tag", "ref", "target_branch"),
     )
 )
@@ -60,4 +63,6 @@ class View:
         if field == "paths":
             return tuple(event.fields.get("paths", ()))
         value = event.fields.get(field)
+        if field == "trust" and value is not None and event.fields.get("approval") == GIVEN:
+            return (value, "collaborator")
         return _NONE if value is None else (value,)

@@ -59,12 +59,14 @@ class Pds(Server):
     jetstream: Jetstream | None = None
     accounts: dict[str, Account] = field(default_factory=dict)
     _tids: Tids = field(default_factory=Tids)
+    _sessions: dict[str, str] = field(default_factory=dict)
 
     def routes(self) -> Iterable[web.AbstractRouteDef]:
         return [
             web.get("/xrpc/com.atproto.repo.getRecord", self._get),
             web.get("/xrpc/com.atproto.repo.listRecords", self._list),
             web.get("/xrpc/com.atproto.sync.getBlob", self._blob),
+            web.get("/xrpc/com.atproto.server.getServiceAuth", self._service_auth),
         ]
 
     def put(self, did: str, collection: str, rkey: str, record: Mapping[str, Tree]) -> None:
@@ -109,6 +111,19 @@ class Pds(Server):
         r, s = decode_dss_signature(key.sign(signed.encode(), ec.ECDSA(hashes.SHA256())))
         order = _ORDER[key.curve.name]
         return f"{signed}.{_part(r.to_bytes(32) + min(s, order - s).to_bytes(32))}"
+
+    def session(self, did: str) -> str:
+        """What an app that its user has let in shows to this server."""
+        return self._sessions.setdefault(did, secrets.token_hex(16))
+
+    async def _service_auth(self, request: web.Request) -> web.Response:
+        bearer, query = request.headers.get("Authorization", "").removeprefix("Bearer "), request.query
+        who = next((did for did, session in self._sessions.items() if secrets.compare_digest(session, bearer)), None)
+        if who is None:
+            return web.json_response({"error": "AuthMissing", "message": "Authentication Required"}, status=401)
+        if not query.get("aud", "").startswith("did:") or not query.get("lxm"):
+            return _refused("InvalidRequest", "aud and lxm are required")
+        return web.json_response({"token": self.mint(who, query["aud"], query["lxm"])})
 
     async def _get(self, request: web.Request) -> web.Response:
         query = request.query

@@ -8,11 +8,13 @@ gets it again only where doing it twice does no harm.
 from __future__ import annotations
 
 import asyncio
+import time
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from router.core import options
-from router.core.errors import Ambiguous, Permanent, RenderError, RouterError, Transient
+from router.core.errors import Ambiguous, Permanent, RenderError, RouterError, StoreFull, Transient
 from router.core.model import Delivery, Entry, Outcome, Receipt, State, Status
 from router.core.retry import judge
 from router.engine.crash import crash_point
@@ -129,7 +131,10 @@ class Dispatch:
             return []
         room, looking = self.destinations.room(delivery.destination for delivery in self._running.values())
         each = self.destinations.each
-        return list(await self.store.claim(self.owner, free, self.lease, now, room, each=each, looking=looking))
+        try:
+            return list(await self.store.claim(self.owner, free, self.lease, now, room, each=each, looking=looking))
+        except StoreFull:
+            return []  # what waits, waits: the bell rings when there is room
 
     async def _rest(self, rung: int, now: int) -> None:
         """Wait for the bell, or until something is due or a destination opens. With no free slot only the bell can change
@@ -148,7 +153,8 @@ class Dispatch:
     async def _sweep(self) -> None:
         """Take back what was claimed and never settled. What is under way here is not that, however far a clock leapt."""
         self._swept = self.host.clock.now()
-        await self.store.recover(self._swept, [delivery.id for delivery in self._running.values()])
+        with suppress(StoreFull):
+            await self.store.recover(self._swept, [delivery.id for delivery in self._running.values()])
 
     def _done(self, task: asyncio.Task[None]) -> None:
         del self._running[task]
@@ -157,6 +163,7 @@ class Dispatch:
             self.observer.fault("dispatch", "A delivery could not be settled; its lease will run out.", error)
 
     async def deliver(self, claim: Claim) -> None:
+        begun = time.monotonic()
         try:
             outcome = await self._outcome(claim)
         except asyncio.CancelledError:
@@ -165,6 +172,7 @@ class Dispatch:
                 raise
             receipt = Receipt(id=claim.delivery.id, status=Status.CANCELLED, error=why)
             outcome = replace(_made(receipt), entries=_entries(claim.delivery, _made(receipt), self.host.clock.now()))
+        self.observer.took(claim.delivery, time.monotonic() - begun)
         if await self.store.settle(claim, outcome, self.host.clock.now()):
             self.observer.attempted(claim.delivery, outcome)
             for entry in outcome.entries:
@@ -186,8 +194,20 @@ class Dispatch:
             return Outcome(state=State.DEAD, reason=f"The provider's options have changed since. {error}")
         if claim.verify and (early := self._too_early(claim, guest)) is not None:
             return early
+        if not claim.verify and isinstance(guest.provider, EndsWithItsAttempt):
+            await self._begins(claim.delivery)
         target = self.destinations.target(guest, parsed)
         return await self._attempt(replace(claim.delivery, options=parsed), claim, guest, target)
+
+    async def _begins(self, delivery: Delivery[Tree]) -> None:
+        """What acts on this machine runs as soon as it is tried; nobody else would say so before its end."""
+        if not delivery.subject.workflow:
+            return
+        now = self.host.clock.now()
+        entry = Entry(delivery=delivery.id, workflow=delivery.subject.workflow, status=Status.RUNNING, at=now)
+        for told in await self.store.tell([entry], now):
+            self.observer.reported(told)
+            self.bell.ring()
 
     def _too_early(self, claim: Claim, guest: Guest) -> Outcome | None:
         """A look-up is believed only if it begins `settle` after the failure: before that the other side may not show it."""

@@ -52,7 +52,8 @@ def _event(told: Told) -> Event:
     fields |= {"status": str(entry.status), "workflows": [{"name": entry.workflow}] if entry.workflow else []}
     return Event(
         origin="spindle",
-        id=f"{entry.delivery}/{told.number}",
+        # Not by the journal's number: in a store that was restored, the same status may get another one.
+        id=f"{entry.delivery}/{told.run}/{entry.status}",
         source=Echo.name,
         kind="spindle",
         nsid=OWN_STATUS,

@@ -16,6 +16,7 @@ from router.core.model import Plan, State, Trouble
 from router.core.plan import plan
 from router.engine.crash import crash_point
 from router.engine.echo import Echo
+from router.engine.pauses import SOURCE, Pauses
 from router.engine.store.base import Arrival
 
 if TYPE_CHECKING:
@@ -56,6 +57,9 @@ class Spindle(Protocol):
     def stored(self, arrivals: Sequence[Arrival]) -> None:
         """These are committed."""
 
+    async def admitted(self, event: Event) -> Event:
+        """An event that waited and is approved now, with the run that it makes. Raises RouterError where there can be none."""
+
 
 class Plain:
     """A router that is no spindle."""
@@ -73,6 +77,9 @@ class Plain:
         return None
 
     def stored(self, arrivals: Sequence[Arrival]) -> None: ...
+
+    async def admitted(self, event: Event) -> Event:
+        return event
 
 
 class Intake:
@@ -98,21 +105,43 @@ class Intake:
         self.record = record
         #: Where a delivery goes, as far as its provider says; set by whoever delivers.
         self.destination: Callable[[Delivery[Tree]], str] | None = None
+        self.pauses = Pauses(store, clock)
 
     async def listen(self, source: Source, *, again: bool = True) -> None:
         """Everything from one source. Ends with a finite source; raises only when the store fails or, where it is not to start
         `again`, RouterError when the source does."""
         while True:
             try:
-                await self._hear_all(source)
+                ended = await self._hear_unless_paused(source)
             except* StoreError as broken:
                 raise broken.exceptions[0] from None
             except* Exception as errors:  # noqa: BLE001 - one source that breaks must not end the others
                 self._broke(source, errors.exceptions[0], again=again)
             else:
+                if not ended:
+                    continue
                 self.observer.source(source.name, "ended")
                 return
             await self.clock.sleep(RESTART)
+
+    async def _hear_unless_paused(self, source: Source) -> bool:
+        """Whether it came to its end; else it was paused."""
+        if source.name in self.pauses.since(SOURCE):
+            self.observer.source(source.name, "paused")
+            await self.pauses.until(source.name, paused=False)
+        hearing = asyncio.create_task(self._hear_all(source), name=f"hear {source.name}")
+        pausing = asyncio.create_task(self.pauses.until(source.name, paused=True))
+        try:
+            await asyncio.wait((hearing, pausing), return_when=asyncio.FIRST_COMPLETED)
+            if hearing.done():
+                await hearing
+            return hearing.done()
+        finally:
+            pausing.cancel()
+            hearing.cancel()
+            await asyncio.wait((hearing,))
+            if not hearing.cancelled():
+                hearing.exception()
 
     def _broke(self, source: Source, error: Exception, *, again: bool) -> None:
         if not again and isinstance(error, RouterError):

@@ -11,6 +11,7 @@ import structlog
 
 from router.core.model import State
 from router.core.problems import Level, printable
+from router.observe import Silent
 
 if TYPE_CHECKING:
     from collections.abc import MutableMapping, Sequence
@@ -64,7 +65,7 @@ def _escape(logger: Any, method: str, line: MutableMapping[str, Any]) -> Mutable
     return line
 
 
-class LogObserver:
+class LogObserver(Silent):
     """An Observer that writes the log."""
 
     def __init__(self) -> None:
@@ -100,6 +101,9 @@ class LogObserver:
 
     def circuit(self, name: str, sentence: str) -> None:
         self.log.warning("circuit", destination=name, reason=sentence)
+
+    def disk(self, state: str, sentence: str) -> None:
+        getattr(self.log, "error" if state == "full" else "info")("disk " + state, reason=sentence)
 
     def reloaded(self, ok: bool, sentence: str, found: Sequence[Problem] = (), kept: Sequence[str] = ()) -> None:  # noqa: FBT001
         for problem in found:

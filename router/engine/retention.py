@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from router.core.errors import StoreError
+from router.core.errors import StoreBroken, StoreCorrupt, StoreError
 
 if TYPE_CHECKING:
     from router.engine.store.base import Store
@@ -41,6 +41,8 @@ class Retention:
         while after is not None:
             try:
                 gone, after = await self.store.forget(before, after, BATCH, dead_before=dead_before)
+            except (StoreBroken, StoreCorrupt):
+                raise
             except StoreError as error:
                 self.observer.fault("store", f"What is old cannot be forgotten now: {error}", None)
                 return forgotten

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from router.core.errors import StoreFull
 from router.core.model import LogLine
 
 if TYPE_CHECKING:
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
 
 #: Lines and characters of one log.
 LINES, CHARACTERS = 5000, 4 << 20
+#: Seconds until what a full disk had no room for is tried again.
+AGAIN = 15.0
 
 
 class StoreScribe:
@@ -45,22 +49,38 @@ class StoreScribe:
             while True:
                 await self._news.wait()
                 self._news.clear()
-                await self._write(store)
+                try:
+                    await self._write(store)
+                except StoreFull:
+                    self._news.set()
+                    await self.clock.sleep(AGAIN)
         finally:
-            await asyncio.shield(self._write(store))
+            with suppress(StoreFull):
+                await asyncio.shield(self._write(store))
 
     async def _write(self, store: Store) -> None:
+        """What a full disk has no room for waits on, the newest lines of it."""
         waiting, self._waiting = self._waiting, {}
-        for delivery, lines in waiting.items():
-            run = await store.run_of(delivery)
-            if run is None:
-                continue
-            count, size = self._written.get(f"{delivery} {run.run}", (0, 0))
-            kept = _bounded(lines, count, size)
-            await store.write_log(delivery, run.run, count, kept, self.clock.now())
-            self._written[f"{delivery} {run.run}"] = count + len(kept), size + sum(len(one.text) for one in kept)
-            if len(self._written) > 10_000:
-                self._written = dict(list(self._written.items())[-5000:])
+        while waiting:
+            delivery, lines = next(iter(waiting.items()))
+            try:
+                await self._append(store, delivery, lines)
+            except StoreFull:
+                for one, said in waiting.items():
+                    self._waiting[one] = (said + self._waiting.get(one, []))[-LINES:]
+                raise
+            del waiting[delivery]
+
+    async def _append(self, store: Store, delivery: str, lines: Sequence[LogLine]) -> None:
+        run = await store.run_of(delivery)
+        if run is None:
+            return
+        count, size = self._written.get(f"{delivery} {run.run}", (0, 0))
+        kept = _bounded(lines, count, size)
+        await store.write_log(delivery, run.run, count, kept, self.clock.now())
+        self._written[f"{delivery} {run.run}"] = count + len(kept), size + sum(len(one.text) for one in kept)
+        if len(self._written) > 10_000:
+            self._written = dict(list(self._written.items())[-5000:])
 
 
 def _bounded(lines: Sequence[LogLine], count: int, size: int) -> list[LogLine]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from router.core.members import workflows
 from router.core.model import changed
+from router.core.plan import LONGEST_NAME
 from router.core.when import Occasion, compile_file
 from router.spindle.tags import commit_of
 
@@ -52,7 +53,10 @@ class Checkout:
             if only and name not in only:
                 continue
             one = compile_file(name, text, occasion)
-            if one.fault:
+            if len(name) > LONGEST_NAME:
+                why = f"Tangled shows workflows whose files have at most {LONGEST_NAME} characters in their names."
+                faults.append({"name": f"{name[: LONGEST_NAME - 1]}…", "fault": why})
+            elif one.fault:
                 faults.append({"name": name, "fault": one.fault})
             elif one.runs:
                 run.append({"name": name, "engine": one.engine, "clone": one.clone, "raw": text})

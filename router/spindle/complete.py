@@ -9,6 +9,7 @@ from router.core.errors import RouterError
 from router.core.model import changed
 from router.core.wire import PIPELINE, pipeline_uri
 from router.spindle import compose, trust
+from router.spindle.desk import NothingToRun
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,6 +56,19 @@ class Completer:
         if event.nsid in (PULL, PULL_STATUS):
             return await self._pull(event, repo)
         return await self._of_knot(event, repo)
+
+    async def admitted(self, event: Event) -> Event:
+        """A pull request that waited and is approved: one more run, of the fork's own workflow files where it is from one.
+        Raises RouterError where it is none of ours any more, or a peer has no answer."""
+        repo, waited = self.roster.repo_of(event), event.fields.get("pipeline")
+        if repo is None or not isinstance(waited, dict):
+            return event
+        if why := await self.roster.verdict(repo, repo.knot):
+            raise NothingToRun(why)
+        event = self.named(event)
+        if fork := event.fields.get("source_repo"):
+            event = await self.checkout.into(event, await self.roster.fork(str(fork)))
+        return await self.shown(event, f"{waited['key']}|approved")
 
     async def _whose(self, event: Event, claims: Sequence[Repo]) -> tuple[Repo, str]:
         """Of those that claim to be its repo the one that is, or the likeliest with why it does not count."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from router.core.match import WAITS
 from router.core.model import Pipeline, State, Status, Workflow
 from router.core.problems import printable
 from router.core.wire import PIPELINE
@@ -103,7 +104,7 @@ def _over(name: str, status: Status, why: str, now: Micros) -> Workflow:
 
 def _waiting(plan: Plan) -> str:
     said = next((trouble.sentence for trouble in plan.troubles), "")
-    return said or "It waits for approval: somebody who may push has to run it."
+    return said or WAITS
 
 
 def _why_not(workflow: Mapping[str, Tree], closest: Callable[[], str]) -> str:

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from router.core.errors import StoreError
+from router.core.errors import StoreError, StoreFull
 from router.spindle import events, logs
 from router.spindle.streams import Crowd
-from router.spindle.xrpc import Methods, answered
+from router.spindle.xrpc import Methods, answered, refused
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from router.engine.bell import Bell
     from router.engine.logbook import Logbook
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 LARGEST = 1 << 20
 #: Seconds that the store may take to answer.
 HEALTHY_WITHIN = 5.0
+#: What is said on a full disk.
+FULL = "The disk is full: nothing new is heard until there is room again."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,16 +83,33 @@ def application(desk: Desk) -> web.Application:
             return web.Response(status=503, text="the store does not answer\n")
         return web.Response(text="ok\n")
 
+    async def ready(request: web.Request) -> web.Response:
+        if desk.store.full:
+            return web.Response(status=503, text=f"{FULL}\n")
+        return await health(request)
+
     async def webhook(request: web.Request) -> web.Response:
         body = await request.read()
         status, text = await desk.webhooks.receive(request.match_info["provider"], request.headers, body)
         return web.Response(status=status, text=text)
 
-    app = web.Application(client_max_size=LARGEST)
+    @web.middleware
+    async def room(request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> web.StreamResponse:
+        """What asks for something new is refused on a full disk before anything is done; a CI may tell how builds go."""
+        new = request.method == "POST" and request.path.startswith("/xrpc/")
+        try:
+            if not (new and desk.store.full):
+                return await handler(request)
+        except StoreFull:
+            pass
+        return refused("ServiceUnavailable", FULL, 503)
+
+    app = web.Application(client_max_size=LARGEST, middlewares=[room])
     app.add_routes(
         [
             web.get("/", motd),
             web.get("/healthz", health),
+            web.get("/readyz", ready),
             web.get("/.well-known/did.json", document),
             web.get("/xrpc/sh.tangled.owner", owner),
             web.get("/events", events.route(desk, crowd)),

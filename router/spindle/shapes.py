@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from router.core.model import Pipeline, Tree, Workflow
 
 _TRIGGER = "sh.tangled.ci.trigger"
+#: Workflows of one run.
+MOST = 50
 
 
 def shown(pipeline: Pipeline) -> dict[str, Tree]:
@@ -24,7 +26,7 @@ def shown(pipeline: Pipeline) -> dict[str, Tree]:
         "commit": pipeline.sha,
         "createdAt": moment(pipeline.created // 1000),
         "trigger": trigger(pipeline.record),
-        "workflows": [_workflow(one) for one in pipeline.workflows],
+        "workflows": [_workflow(one) for one in pipeline.workflows[:MOST]],
     }
     return made | ({"sourceRepo": pipeline.source_repo} if pipeline.source_repo else {})
 

@@ -87,6 +87,9 @@ async def serve(request: web.Request, crowd: Crowd, tell: Callable[[Line], Await
         try:
             await asyncio.wait((telling, listening, pinging), return_when=asyncio.FIRST_COMPLETED)
             if telling.done():
+                # Whoever listens no more leaves the peer's own word of farewell to `close`, which waits for it.
+                listening.cancel()
+                await asyncio.gather(listening, return_exceptions=True)
                 with suppress(ConnectionError, TimeoutError):
                     code, reason = telling.result()
                     await ws.close(code=code, message=reason.encode())

@@ -131,6 +131,9 @@ class Triggers:
         if changes or any(arrival.plan and arrival.plan.troubles for arrival in arrivals):
             self.wake()
 
+    async def admitted(self, event: Event) -> Event:
+        return await self.completer.admitted(event)
+
     def wake(self) -> None:
         """Something that a trigger may wait for has changed."""
         self._woken.set()

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from router.core.errors import BadInput, RouterError
 from router.core.model import Entry
-from router.provider import Follows, Hears, Refused
+from router.engine.crash import crash_point
+from router.provider import Follows, Hears, Places, Refused
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,6 +44,7 @@ class Webhooks:
             return 400, f"{error}\n"
         except RouterError as error:
             return 503, f"{error}\n"
+        crash_point("after_webhook")
         for news in told:
             await self._tell(name, news, guest.provider)
         return 200, "ok\n"
@@ -64,8 +66,11 @@ class Webhooks:
         run = await self.store.run_of(news.report.delivery)
         if run is None or run.provider != name:
             return
-        if run.receipt is not None and run.receipt.id != news.receipt.id and not news.rerun:
-            return
+        if run.receipt is None or run.receipt.id != news.receipt.id:
+            if run.receipt is not None and not news.rerun:
+                return
+            if isinstance(provider, Places) and not provider.is_of(run.options, news.receipt):
+                return
         now = self.clock.now()
         rerun = news.rerun or await self._again(run, news, provider)
         if rerun:
@@ -80,6 +85,7 @@ class Webhooks:
             exit_code=report.exit_code,
             url=report.url,
         )
+        crash_point("before_told")
         for told in await self.store.tell([entry], now):
             self.observer.reported(told)
             self.bell.ring()

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 CI = "sh.tangled.ci"
 #: Pipelines on a page: as many as the stock spindle gives, and the most.
 PAGE, LARGEST_PAGE = 30, 250
+#: Commits whose files are read at once: anybody may ask, and each makes us ask a knot for up to 50 files.
+DESCRIBING = 16
 #: Commits of one question.
 COMMITS = 250
 KINDS = ("push", "pull_request", "manual")
@@ -63,6 +65,7 @@ class Methods:
 
     def __init__(self, desk: Desk) -> None:
         self.desk = desk
+        self._describing = 0
 
     def routes(self) -> Iterable[web.RouteDef]:
         """Today's names, and those that they had on the way."""
@@ -140,6 +143,15 @@ class Methods:
         sha = request.query.get("sha", "")
         if _SHA.fullmatch(sha) is None:
             raise Refusal("InvalidRequest", "sha must have 40 characters")
+        if self._describing >= DESCRIBING:
+            raise Refusal("RateLimitExceeded", "too many commits are being read", 429)
+        self._describing += 1
+        try:
+            return await self._described(request, sha)
+        finally:
+            self._describing -= 1
+
+    async def _described(self, request: web.Request, sha: str) -> web.Response:
         repo = await self._repo(request.query.get("repo", ""))
         source, fork = repo, request.query.get("sourceRepo", "")
         try:

@@ -1,170 +1,159 @@
-"""The running router's admin API, on a Unix socket beside the store: what operators ask of it while it runs.
+"""Where the running router is asked: a Unix socket beside the store, and a TCP address if router.yaml names one.
 
-Whoever may open the socket (its owner, mode 0600) may do all of this; there is no other check.
+Whoever may open the socket (its owner, mode 0600) may do all of this; there is no other check. Who comes by TCP passes `guard`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
-import socket
-from contextlib import contextmanager, suppress
-from pathlib import Path
+import json
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
+from pydantic import TypeAdapter, ValidationError
 
-from router.core.model import State
+from router.core.errors import RouterError, StoreError
+from router.web import openapi
+from router.web.approvals import operator
+from router.web.desk import Ask
+from router.web.guard import guard, refused, revealed
+from router.web.operations import OPERATIONS
+from router.web.unix import listening, socket_path
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+    from collections.abc import Awaitable, Callable
+    from pathlib import Path
 
-    from router.core.rulebook import Rulebook
-    from router.engine.bell import Bell
-    from router.engine.destinations import Destinations
-    from router.engine.store.base import Store
-    from router.host import Clock
-    from router.observe import Observer
+    from router.sections import AdminSection
+    from router.web.desk import Desk
+    from router.web.operations import Operation
 
-RETRY, DISCARD = "/api/v1/deliveries/retry", "/api/v1/deliveries/discard"
-RULES, DESTINATIONS = "/api/v1/rules", "/api/v1/destinations"
-#: Deliveries that one request may name or mean.
-MOST = 10_000
-#: sun_path holds 104 bytes on the BSDs and 108 on Linux, the final zero included.
-_LONGEST = 103
+#: Bytes of a request's body, and seconds that it may take to come.
+LARGEST, WITHIN = 4_000_000, 10.0
+#: Mistakes of one request that are told.
+_TOLD = 6
 
 
-def socket_path(store: Path) -> Path:
-    """Where the router that holds this store listens."""
-    return store.with_name(store.name + ".sock")
+async def serve(desk: Desk, store_path: Path) -> None:
+    """Serve the socket until cancelled. Holding the store's lock is what makes it ours: an old one is a dead router's.
 
-
-@contextmanager
-def address(path: Path) -> Iterator[str]:
-    """What to give to bind and connect: a path that is too long for a socket's name goes through a descriptor of its folder."""
-    if len(os.fsencode(path)) <= _LONGEST:
-        yield str(path)
-        return
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        yield f"/proc/self/fd/{folder}/{path.name}"
-    finally:
-        os.close(folder)
-
-
-async def serve(
-    store: Store,
-    bell: Bell,
-    store_path: Path,
-    clock: Clock,
-    observer: Observer,
-    rulebook: Callable[[], Rulebook],
-    destinations: Destinations | None = None,
-) -> None:
-    """Serve until cancelled. Holding the store's lock is what makes the socket ours: an old one is a dead router's.
-
-    `rulebook` gives the rules that decide now. Where there can be no socket, that is told, and the router goes on without.
+    Where there can be no socket, that is told, and the router goes on without.
     """
     path = socket_path(store_path)
-    runner = web.AppRunner(application(store, bell, clock, rulebook, destinations), access_log=None, shutdown_timeout=1.0)
+    runner = web.AppRunner(application(desk), access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     try:
-        await web.SockSite(runner, _listening(path)).start()
+        await web.SockSite(runner, listening(path)).start()
         await asyncio.Event().wait()
     except OSError as error:
-        observer.fault("admin", f"Nobody can change deliveries while the router runs: {path}: {error.strerror or error}.")
+        sentence = f"Nobody can change deliveries while the router runs: {path}: {error.strerror or error}."
+        desk.observer.fault("admin", sentence)
     finally:
         await runner.cleanup()
         with suppress(OSError):
             path.unlink()
 
 
-def application(
-    store: Store,
-    bell: Bell,
-    clock: Clock,
-    rulebook: Callable[[], Rulebook],
-    destinations: Destinations | None = None,
-) -> web.Application:
-    """The API itself."""
+async def serve_address(desk: Desk, section: AdminSection, told: Callable[[str], object]) -> None:
+    """Serve `admin.listen` until cancelled. `told` hears `host:port`. Raises RouterError where it cannot
+    be had, and for a token that is missing or too short."""
+    if section.token is not None:
+        revealed(section.token)
+    host, _, port = section.listen.rpartition(":")
+    open_paths = frozenset(one.path for one in OPERATIONS if one.open)
+    made = application(desk, guard(section.token, open_paths, desk.refused))
+    runner = web.AppRunner(made, access_log=None, shutdown_timeout=1.0, keepalive_timeout=30.0)
+    await runner.setup()
+    try:
+        try:
+            await web.TCPSite(runner, host.strip("[]"), int(port)).start()
+        except OSError as error:
+            raise RouterError(f"`admin.listen` {section.listen} cannot be had: {error.strerror or error}.") from None
+        told(":".join(map(str, runner.addresses[0][:2])))
+        await asyncio.Event().wait()
+    finally:
+        await runner.cleanup()
 
-    async def retry(ids: Sequence[str]) -> Sequence[str]:
-        # Whoever asks for them now has mended something: circuits let one through at once.
-        if destinations is not None:
-            destinations.circuits.close_all()
-        return await store.retry(ids, clock.now())
 
-    async def discard(ids: Sequence[str]) -> Sequence[str]:
-        return await store.discard(ids, "discarded by the operator", clock.now())
+def application(desk: Desk, *guards: Any) -> web.Application:
+    """Every operation, and openapi.json."""
+    app = web.Application(client_max_size=LARGEST, middlewares=[_as_json, *guards])
+    for one in OPERATIONS:
+        path = one.path
+        for name, pattern in one.where.items():
+            path = path.replace(f"{{{name}}}", f"{{{name}:{pattern}}}")
+        app.router.add_route(one.method, path, _answering(desk, one))
 
-    def changing(
-        change: Callable[[Sequence[str]], Awaitable[Sequence[str]]],
-    ) -> Callable[[web.Request], Awaitable[web.Response]]:
-        async def answer(request: web.Request) -> web.Response:
-            changed = await change(await _ids(request, store))
-            bell.ring()
-            return web.json_response({"changed": list(changed)})
+    async def described(_request: web.Request) -> web.Response:
+        return web.json_response(openapi.document())
 
-        return answer
-
-    async def loaded(_request: web.Request) -> web.Response:
-        """The rule files as they were when they were loaded: on disk they may have changed since."""
-        rulesets = rulebook().rulesets
-        return web.json_response({"rules": [{"name": one.name, "file": one.file, "text": one.text} for one in rulesets]})
-
-    async def where(_request: web.Request) -> web.Response:
-        """Destinations since the start: what is shut, why and until when."""
-        return web.json_response({"destinations": destinations.shown() if destinations is not None else []})
-
-    app = web.Application(client_max_size=1_000_000)
-    app.add_routes(
-        [
-            web.post(RETRY, changing(retry)),
-            web.post(DISCARD, changing(discard)),
-            web.get(RULES, loaded),
-            web.get(DESTINATIONS, where),
-        ]
-    )
+    app.router.add_get("/openapi.json", described)
     return app
 
 
-async def _ids(request: web.Request, store: Store) -> Sequence[str]:
-    """The deliveries that a request means: `{"ids": [...]}`, or `{"state": "dead"}` for all of them, or for those of a `rule`,
-    `provider` and `repo` that died at `since` (microseconds) or later."""
+@web.middleware
+async def _as_json(request: web.Request, handler: Any) -> web.StreamResponse:
+    """Errors of the library are told as ours are."""
     try:
-        body = await request.json()
-    except ValueError:
-        raise web.HTTPBadRequest(text="The body is not JSON.") from None
-    ids, state = (body.get("ids"), body.get("state")) if isinstance(body, dict) else (None, None)
-    if isinstance(ids, list) and len(ids) <= MOST and all(isinstance(one, str) for one in ids):
-        return ids
-    if ids is None and state == State.DEAD:
+        answer: web.StreamResponse = await handler(request)
+    except web.HTTPException as error:
+        if error.status < 400:
+            raise
+        made = refused(error.status, error.text or error.reason)
+        if "Allow" in error.headers:
+            made.headers["Allow"] = error.headers["Allow"]
+        return made
+    return answer
+
+
+def _answering(desk: Desk, one: Operation) -> Callable[[web.Request], Awaitable[web.Response]]:
+    async def answer(request: web.Request) -> web.Response:
         try:
-            return await meant(store, body)
-        except ValueError as error:
-            raise web.HTTPBadRequest(text=str(error)) from None
-    raise web.HTTPBadRequest(text=f'Send {{"ids": [...]}} with at most {MOST} of them, or {{"state": "dead"}}.')
+            asked = await _asked(request, one)
+        except ValidationError as error:
+            return refused(400, _sentence(error))
+        try:
+            status, told = await one.does(desk, Ask(path=dict(request.match_info), given=asked, who=operator(request)))
+        except StoreError as error:
+            return refused(503, str(error))
+        if isinstance(told, bytes):
+            return web.Response(status=status, body=told, headers={"Content-Type": METRICS})
+        return web.json_response(told, status=status)
+
+    return answer
 
 
-async def meant(store: Store, body: Mapping[str, Any]) -> Sequence[str]:
-    """The dead letters that a request means. Raises ValueError for one that says nothing that there is."""
-    filters = {name: body.get(name, "") for name in ("rule", "provider", "repo")}
-    since = body.get("since", 0)
-    if not all(isinstance(said, str) for said in filters.values()) or not isinstance(since, int) or abs(since) > 2**62:
-        raise ValueError("`rule`, `provider` and `repo` are texts, and `since` is in microseconds.")
-    return await store.chosen(State.DEAD, **filters, since=since, limit=MOST)
+#: Prometheus's text format.
+METRICS = "text/plain; version=0.0.4; charset=utf-8"
 
 
-def _listening(path: Path) -> socket.socket:
-    """A bound socket that only its owner can connect to, from the first moment: nothing connects before `listen`."""
-    path.unlink(missing_ok=True)
-    made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+async def _asked(request: web.Request, one: Operation) -> Any:
+    """What the query or the body says, checked. Raises ValidationError and HTTPException."""
+    if one.query is not None:
+        if len(set(request.query)) != len(request.query):
+            raise web.HTTPBadRequest(text="A parameter is given twice.")
+        return one.query.model_validate(dict(request.query))
+    if one.body is None:
+        return None
+    if request.content_type != "application/json":
+        raise web.HTTPUnsupportedMediaType(text="Send JSON, as application/json.")
     try:
-        with address(path) as name:
-            made.bind(name)
-        path.chmod(0o600)
-    except OSError:
-        made.close()
-        raise
-    made.settimeout(0)
-    return made
+        async with asyncio.timeout(WITHIN):
+            body = await request.read()
+        return TypeAdapter(one.body).validate_python(json.loads(body), strict=True)
+    except TimeoutError:
+        raise web.HTTPRequestTimeout(text=f"The body did not come within {WITHIN:g} s.") from None
+    except (ValueError, RecursionError) as error:
+        if isinstance(error, ValidationError):
+            raise
+        raise web.HTTPBadRequest(text="The body is not JSON.") from None
+
+
+def _sentence(error: ValidationError) -> str:
+    """Each thing that is wrong, once. Of a body that may be one of several, what each lacks."""
+    told = [
+        f"{where}: {one['msg']}." if (where := ".".join(map(str, one["loc"]))) else f"{one['msg']}."
+        for one in error.errors(include_url=False, include_input=False)
+    ]
+    return " ".join(dict.fromkeys(told[:_TOLD]))

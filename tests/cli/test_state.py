@@ -14,19 +14,20 @@ import pytest
 from router.core import envelope, plan, rules
 from router.core.model import Outcome, State
 from router.core.problems import Problems
-from router.core.rulebook import Rulebook
 from router.engine.bell import Bell
 from router.engine.store.base import Arrival
 from router.engine.store.sqlite import open_store
-from router.host import SystemClock
-from router.observe import Silent
 from router.plugins import OptionModels
 from router.web import admin
+from router.web.unix import socket_path
+from tests.web.parts import desk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from conftest import Call  # type: ignore[import-not-found]
+
+    from router.core.rulebook import Rulebook
 
 NOW = 1_795_435_201_000_000
 RULES = """\
@@ -230,9 +231,8 @@ def running(store_path: Path, book: Rulebook | None = None) -> Iterator[Bell]:
 
     async def serve() -> None:
         store = await open_store(store_path)
-        loaded = book or Rulebook(())
-        task = asyncio.ensure_future(admin.serve(store, bell, store_path, SystemClock(), Silent(), lambda: loaded))
-        while not await _answers(admin.socket_path(store_path)):
+        task = asyncio.ensure_future(admin.serve(desk(store, book, bell=bell), store_path))
+        while not await _answers(socket_path(store_path)):
             await asyncio.sleep(0)
         ready.set()
         await stopping.wait()

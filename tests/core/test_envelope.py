@@ -47,6 +47,7 @@ def event(heard: Heard) -> Event:
     return heard.event
 
 
+@pytest.mark.acceptance("P-16")
 def test_an_event_of_todays_knot() -> None:
     """The id is unique within the knot, the cursor is `created` to the nanosecond, and the record is what was sent."""
     frame = read("knot_refupdate_v2")

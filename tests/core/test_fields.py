@@ -111,6 +111,7 @@ def test_what_jetstream_says(name: str) -> None:
 
 
 @pytest.mark.parametrize("pair", [("knot_refupdate", "knot_refupdate_v2"), ("knot_pipeline_push", "knot_pipeline_push_v2")])
+@pytest.mark.acceptance("P-05")
 def test_one_push_reads_the_same_in_both_generations(pair: tuple[str, str]) -> None:
     """A push has the same named fields whichever generation tells of it; each says more or less of the repo and the files."""
     older, newer = (envelope.event_from({**frame(name), "knot": KNOT}).fields for name in pair)
@@ -124,6 +125,7 @@ def test_one_push_reads_the_same_in_both_generations(pair: tuple[str, str]) -> N
 
 
 @pytest.mark.parametrize("nothing", ["", None, "0" * 40, 7, "--upload-pack=x", "main"])
+@pytest.mark.acceptance("P-19")
 def test_a_ref_without_a_new_commit_is_deleted(nothing: Any) -> None:
     """Zeros, an empty text, nothing at all and what is no commit say that the ref is gone: no rule that builds may match."""
     record = {**record_of("knot_refupdate_v2"), "newSha": nothing}

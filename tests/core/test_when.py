@@ -55,6 +55,7 @@ def test_scalars_are_texts() -> None:
     assert runs(" [{event: push, branch: on}]", Occasion(kind="push", branch="on"))
 
 
+@pytest.mark.acceptance("P-19")
 def test_what_nobody_knows_is_built() -> None:
     """A knot that does not say what changed: a build too many is better than one that never comes."""
     assert runs(" [{event: push, branch: main, paths: ['docs/**']}]", Occasion(kind="push", branch="main"))

@@ -62,6 +62,7 @@ def test_a_push_becomes_a_build_and_its_status_comes_back(network: Network, rout
 
 
 @pytest.mark.parity(44)
+@pytest.mark.fault("T-01", "T-02", "T-03", "T-04", "T-05", "T-06")
 @pytest.mark.parametrize("step", STEPS)
 def test_a_kill_between_any_two_steps_leaves_one_build(network: Network, router: Router, step: str) -> None:
     """`kill -9` at a step, a restart, and there is exactly one build and one delivery, done."""
@@ -73,6 +74,7 @@ def test_a_kill_between_any_two_steps_leaves_one_build(network: Network, router:
     the_build(network)
 
 
+@pytest.mark.fault("T-05")
 def test_a_kill_while_the_ci_answers_leaves_one_build(network: Network, router: Router) -> None:
     """The CI has made the build and the router dies waiting for the answer: it is found, not made again."""
     network.ask("ci", hold=True)

@@ -9,6 +9,7 @@ import socket
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+import aiohttp
 import pytest
 
 from router.demo.ci import Ci
@@ -34,15 +35,19 @@ class Process:
     def __init__(self, world: World, ci: Ci) -> None:
         port = free_port()
         world.listen, world.url = f"127.0.0.1:{port}", f"http://127.0.0.1:{port}"
-        world.more = (
-            f"providers: {{buildkite: {{token: {{env: TEST_TOKEN}}, url: {ci.url}/v2, settle: 200ms,"
-            " per_org: 10000, per_token: 10000}}\n"
-            "delivery: {poll: 100ms}\n"
-        )
         self.world = world
-        self.file = world.write()
+        self.ci = ci
+        self.configure(poll="100ms")
         self.log = (world.folder / "log").open("ab")
         self.process: asyncio.subprocess.Process | None = None
+
+    def configure(self, poll: str) -> None:
+        """Written for the next start; `poll` is how often the CI is asked about builds."""
+        self.world.more = (
+            f"providers: {{buildkite: {{token: {{env: TEST_TOKEN}}, url: {self.ci.url}/v2, settle: 200ms, "
+            f"webhook_secrets: [{{env: TEST_TOKEN}}], per_org: 10000, per_token: 10000}}}}\ndelivery: {{poll: {poll}}}\n"
+        )
+        self.file = self.world.write()
 
     async def start(self, **environ: str) -> None:
         self.process = await asyncio.create_subprocess_exec(
@@ -64,6 +69,7 @@ pytestmark = pytest.mark.e2e
 
 @pytest.mark.parity(22, 76)
 @pytest.mark.parametrize("step", STEPS)
+@pytest.mark.acceptance("A-12")
 async def test_a_kill_at_any_step_leaves_one_build(tmp_path: Path, step: str) -> None:
     """Whatever was done before is known after the restart, and what was not is done."""
     async with (
@@ -87,6 +93,43 @@ async def test_a_kill_at_any_step_leaves_one_build(tmp_path: Path, step: str) ->
             ci.advance()
             await world.until(lambda: answers(world))
             assert await world.statuses() == [{"ci.yml": "success"}]
+            assert len(ci.builds) == 1
+        finally:
+            await router.end(signal.SIGKILL)
+            router.log.close()
+
+
+@pytest.mark.fault("T-07")
+async def test_a_kill_while_a_webhook_is_answered_loses_no_status(tmp_path: Path) -> None:
+    """The CI tells once, gets no answer, and never tells again: the end of the build is asked for after the restart."""
+    async with (
+        Ci("ci", token="bkua_test") as ci,
+        World(tmp_path, rules=BUILDKITE.replace("secrets: [DEPLOY_KEY]", "")) as world,
+    ):
+        router = Process(world, ci)
+        router.configure(poll="1h")
+        try:
+            await router.start(ROUTER_CRASH_AT="before_told")
+            await world.ours()
+            await world.until(lambda: answers(world))
+            world.push(files=FILES)
+            await world.until(lambda: ci.builds)
+            ci.advance()
+            ci.advance()
+            (build,) = ci.builds
+            body = {"event": "build.finished", "build": build.shape(ci.url), "pipeline": {"slug": "core"}}
+            with pytest.raises(aiohttp.ClientError):
+                await world.http.post(f"{world.url}/webhooks/buildkite", json=body, headers={"X-Buildkite-Token": "bkua_test"})
+            assert router.process is not None
+            assert await router.process.wait() == -signal.SIGKILL
+            router.configure(poll="100ms")
+            await router.start()
+            await world.until(lambda: answers(world))
+
+            async def ended() -> bool:
+                return bool(await world.statuses() == [{"ci.yml": "success"}])
+
+            await world.until(ended)
             assert len(ci.builds) == 1
         finally:
             await router.end(signal.SIGKILL)

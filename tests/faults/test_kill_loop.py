@@ -59,16 +59,20 @@ def one_life(world: World, events: int, seconds: float) -> None:
 
 
 def change_the_rules(world: World) -> None:
-    """Once without a difference and once with one, to which the events from then on matter: read anew by a router that stops
-    as it should, with work under way."""
-    world.write_rules("the same, written differently")
+    """Under a router that has work under way: once without a difference, and once with one to what is said from then on. It
+    stops as it should, and the next one reads the same."""
     world.start()
+    world.up()
     world.say(50)
-    time.sleep(0.3)
-    assert world.end() == 0, world.log_tail()
+    world.write_rules("the same, written differently")
+    world.reload()
+    world.say(50)
     world.rulesets = later(world.rulesets)
-    world.branches = BRANCHES
     world.write_rules("and one more")
+    world.reload()
+    world.branches = BRANCHES
+    world.say(50)
+    assert world.end() == 0, world.log_tail()
 
 
 def tell(world: World) -> None:
@@ -83,5 +87,5 @@ def tell(world: World) -> None:
     )
     # A run in which little went wrong proves little.
     assert looked > world.kills
-    assert len(seen.hooks) > len(set(seen.hooks))
+    assert KILLS < 100 or len(seen.hooks) > len(set(seen.hooks))
     assert world.frames > len(world.said)

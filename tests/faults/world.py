@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 #: Seconds for what takes a moment on a busy machine, and never comes where something is broken.
 PATIENCE = 60.0
+#: Seconds of quiet after which nothing more will come: longer than a source waits before it dials again.
+LOST_AFTER = 20.0
 #: Seconds. A look-up is believed so long after the failure; the CI needs this, at most, to show what it made.
 SETTLE, INDEX_LAG = 0.7, 0.25
 CONFIG = """\
@@ -37,7 +39,7 @@ providers:
   webhook: {{secrets: {{sink: {{env: SINK_SECRET}}}}}}
 identity: {{resolver: "{directory}"}}
 delivery: {{poll: 100ms, lease: 5s, loop: {{events: 0}}, circuit: {{wait: 100ms, longest: 400ms}}}}
-log: {{format: json, level: warning}}
+log: {{format: json, level: info}}
 rules: [./rules]
 """
 #: The log's levels that a router in good health never uses, but for what the faults bring about.
@@ -83,6 +85,7 @@ class World:
         self.failing: set[str] = set()
         self.frames = self.kills = 0
         self.alive = False
+        self._ups = 0
         self._recent: list[tuple[str, Any]] = []
         #: By knot: the time of its newest event in microseconds, well in the past.
         self._clocks = dict.fromkeys(KNOTS, time.time_ns() // 1000 - 86_400_000_000)
@@ -105,6 +108,7 @@ class World:
     # --- lives
 
     def start(self, crash_at: str = "") -> None:
+        self._ups = self._logged('"source up"')
         self.nursery.ask("start", folder=str(self.folder), crash_at=crash_at, CI_TOKEN=TOKEN, SINK_SECRET=SECRET)
         self.alive = True
 
@@ -125,6 +129,10 @@ class World:
         code: int = self.nursery.ask("end")["code"]
         self.alive = False
         return code
+
+    def up(self) -> None:
+        """Returns once this life's router hears somebody: it handles signals by then."""
+        until(lambda: self._logged('"source up"') > self._ups, "a source to be up")
 
     def first_life(self) -> None:
         """Until everything is listened to: a Jetstream is heard from then on."""
@@ -264,10 +272,13 @@ class World:
 
     def settle(self, patience: float = PATIENCE) -> list[str]:
         """What is wrong once all is quiet, with a router that lives and nobody who disturbs it."""
-        end = time.monotonic() + patience
+        end, quiet_since = time.monotonic() + patience, None
         while True:
-            found = self.wrong() if self.is_quiet() else ["it does not come to rest"]
-            if not found or time.monotonic() > end:
+            quiet, now = self.is_quiet(), time.monotonic()
+            found = self.wrong() if quiet else ["it does not come to rest"]
+            quiet_since = (quiet_since or now) if quiet else None
+            # What is not there after a while of quiet is lost.
+            if not found or now > end or (quiet_since is not None and now > quiet_since + LOST_AFTER):
                 return found
             time.sleep(0.2)
 
@@ -281,6 +292,17 @@ class World:
         lines = (self.folder / "log.jsonl").read_text().splitlines(keepends=True)
         whole = [line for line in lines if line.endswith("\n")]
         return [line for line in whole if not line.startswith("{") or any(word in line for word in _UNWELL)]
+
+    def reload(self) -> None:
+        """What is in the files now, by a signal, and once it is in force."""
+        self.up()
+        before = self._logged('"reloaded"')
+        self.nursery.ask("hup")
+        until(lambda: self._logged('"reloaded"') > before, "a reload")
+
+    def _logged(self, text: str) -> int:
+        file = self.folder / "log.jsonl"
+        return file.read_text().count(text) if file.exists() else 0
 
     def log_tail(self) -> str:
         file = self.folder / "log.jsonl"

@@ -195,6 +195,7 @@ def test_the_address_of_the_api_is_one(url: str) -> None:
 # What the answers mean
 
 
+@pytest.mark.fault("T-23")
 @pytest.mark.parametrize(
     ("reply", "kind"),
     [
@@ -244,6 +245,7 @@ async def test_what_a_stranger_wrote_moves_no_cursor(peer: Peer, lent: Host) -> 
     assert len(str(error)) < 400
 
 
+@pytest.mark.fault("T-23")
 @pytest.mark.parametrize(
     ("reply", "seconds"),
     [
@@ -313,6 +315,7 @@ async def test_builds_of_others_are_not_the_deliverys(peer: Peer, lent: Host, bu
     assert await find(lent, peer.url) is None
 
 
+@pytest.mark.fault("T-24")
 @pytest.mark.parametrize(
     "reply",
     [
@@ -370,8 +373,8 @@ JOB: dict[str, Any] = {"name": "Test", "state": "failed", "exit_status": 3}
         ({"state": ["passed"]}, None, ""),
         ({"state": "failed"}, Status.FAILED, ""),
         ({"state": "failed", "jobs": "none"}, Status.FAILED, ""),
-        ({"state": "failed", "jobs": [JOB]}, Status.FAILED, "Test: failed"),
-        ({"state": "failed", "jobs": [JOB | {"name": "a\x1b[1m"}]}, Status.FAILED, "a [1m: failed"),
+        ({"state": "failed", "jobs": [JOB]}, Status.FAILED, "Test: failed with exit status 3"),
+        ({"state": "failed", "jobs": [JOB | {"name": "a\x1b[1m"}]}, Status.FAILED, "a [1m: failed with exit status 3"),
         ({"state": "failed", "jobs": [JOB | {"state": "timed_out"}]}, Status.TIMEOUT, "Test: timed_out"),
         ({"state": "failed", "jobs": [JOB | {"state": "timed_out"}, JOB]}, Status.FAILED, "Test: timed_out"),
         (
@@ -382,6 +385,7 @@ JOB: dict[str, Any] = {"name": "Test", "state": "failed", "exit_status": 3}
         ({"state": "failed", "jobs": [JOB | {"soft_failed": True}, JOB | {"retried": True}]}, Status.FAILED, ""),
     ],
 )
+@pytest.mark.acceptance("A-06", "P-18")
 async def test_each_state_of_a_build(peer: Peer, lent: Host, state: dict[str, Any], status: Status | None, error: str) -> None:
     """A build that a block step holds up is never green; a state that nobody knows says nothing; jobs that were tried again,
     that may fail or that never ran are not why."""

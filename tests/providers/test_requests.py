@@ -85,6 +85,7 @@ async def test_what_is_no_url_never_will_be(lent: Host, url: str) -> None:
     assert type(await failure(lent, url)) is Permanent
 
 
+@pytest.mark.fault("T-24")
 @pytest.mark.parametrize(
     "reply", [Reply(cut="before"), Reply(200, "half", cut="within"), Reply(200, "no gzip", {"Content-Encoding": "gzip"})]
 )
@@ -97,6 +98,7 @@ async def test_a_lost_answer_leaves_it_open(peer: Peer, lent: Host, reply: Reply
     assert len(peer.requests) == 1
 
 
+@pytest.mark.fault("T-26")
 async def test_an_answer_that_does_not_come_leaves_it_open(peer: Peer, lent: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     """A read timeout is no proof of anything."""
     monkeypatch.setattr(_requests, "READ", 0.05)
@@ -112,6 +114,7 @@ async def test_a_kept_connection_that_was_closed_leaves_it_open(peer: Peer, lent
     assert len(peer.requests) == 2
 
 
+@pytest.mark.fault("T-26")
 async def test_a_redirect_is_an_answer(peer: Peer, lent: Host) -> None:
     """No server chooses whom we send our secrets to."""
     peer.replies.append(Reply(307, headers={"Location": peer.url + "/elsewhere"}))
@@ -119,6 +122,7 @@ async def test_a_redirect_is_an_answer(peer: Peer, lent: Host) -> None:
     assert [request.path for request in peer.requests] == ["/"]
 
 
+@pytest.mark.fault("T-26")
 async def test_a_long_answer_is_cut(peer: Peer, lent: Host) -> None:
     """No more is read than was asked for, and the answer says that it is not whole."""
     peer.replies.extend([Reply(200, "[" + "1," * 5000 + "1]"), Reply(200, "[1]")])

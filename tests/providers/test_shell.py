@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from providers import _process, shell
+from providers import _limits, _process, _strays, shell
 from providers._process import Output
 from router.core import rules
 from router.core.errors import Permanent, Transient
@@ -82,6 +82,7 @@ def output(receipt: Receipt) -> str:
 # What reaches a command
 
 
+@pytest.mark.threat("S-01")
 @pytest.mark.parametrize("text", HOSTILE)
 async def test_what_an_event_says_is_never_run(lent: Host, tmp_path: Path, text: str) -> None:
     """A hostile text arrives to the letter, by argument, environment and input, and nothing of it happens."""
@@ -100,7 +101,9 @@ async def test_a_command_sees_nothing_of_the_routers_environment(
     monkeypatch.setenv("BUILDKITE_TOKEN", "canary")
     monkeypatch.setenv("PATH", "/canary:" + os.environ["PATH"])
     told = output(await run(lent, tmp_path, argv=["/usr/bin/env"], env={"MINE": "1"}))
-    assert dict(line.split("=", 1) for line in told.splitlines()) == {
+    seen = dict(line.split("=", 1) for line in told.splitlines())
+    assert len(seen.pop("ROUTER_COMMAND")) == 32
+    assert seen == {
         "PATH": "/usr/local/bin:/usr/bin:/bin",
         "LANG": "C.UTF-8",
         "HOME": str(tmp_path),
@@ -248,6 +251,7 @@ async def test_a_folder_that_is_not_there_is_a_dead_letter(lent: Host, tmp_path:
         await run(lent, tmp_path, argv=["/bin/pwd"], cwd=str(tmp_path / "gone"))
 
 
+@pytest.mark.fault("T-32")
 @pytest.mark.parametrize("number", [errno.EAGAIN, errno.ENOMEM, errno.EMFILE])
 async def test_a_machine_that_is_full_is_tried_again(
     lent: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
@@ -262,6 +266,7 @@ async def test_a_machine_that_is_full_is_tried_again(
         await run(lent, tmp_path, argv=["/bin/true"])
 
 
+@pytest.mark.fault("T-33")
 async def test_a_flood_keeps_its_head_and_tail(lent: Host, tmp_path: Path) -> None:
     """Much output is drained, counted and cut; both streams are one."""
     script = "echo first >&2; yes | head -c 3000000; echo last"
@@ -272,6 +277,7 @@ async def test_a_flood_keeps_its_head_and_tail(lent: Host, tmp_path: Path) -> No
     assert len(told) < 1100
 
 
+@pytest.mark.fault("T-33")
 async def test_an_endless_flood_is_ended(lent: Host, tmp_path: Path) -> None:
     """Who never stops talking is stopped at the timeout, and fills neither memory nor the store."""
     receipt = await run(lent, tmp_path, argv=["/usr/bin/yes"], timeout=0.4, output_limit=100)
@@ -318,6 +324,7 @@ def late(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return file
 
 
+@pytest.mark.fault("T-32")
 async def test_a_command_that_takes_too_long_is_ended_with_its_children(lent: Host, tmp_path: Path, late: Path) -> None:
     """The whole process group goes, those that ignore SIGTERM too, and the result is `timeout`."""
     script = "echo started; sh -c 'trap \"\" TERM; echo $$ > child; while :; do sleep 0.01; done' & wait"
@@ -344,6 +351,7 @@ def test_a_command_is_ended_before_the_router_gives_up(timeout: float, grace: fl
     assert limit + leave < timeout
 
 
+@pytest.mark.fault("T-32")
 async def test_a_cancelled_delivery_leaves_no_process(lent: Host, tmp_path: Path) -> None:
     """When the router stops, so does what it started, grandchildren too."""
     task = asyncio.create_task(run(lent, tmp_path, script="sleep 300 & echo $! > child; wait"))
@@ -396,31 +404,91 @@ async def test_a_child_that_outlives_its_parent_holds_nothing_up(lent: Host, tmp
     await gone(int((tmp_path / "child").read_text()))
 
 
-async def test_a_daemon_that_left_the_group_holds_nothing_up(lent: Host, tmp_path: Path) -> None:
-    """It keeps its pipe and its life, and nobody listens to it any more."""
+@pytest.mark.fault("T-32")
+async def test_a_daemon_that_left_the_group_is_ended(lent: Host, tmp_path: Path) -> None:
+    """Nobody listens to it any more, and it is found by what it inherited."""
     script = "setsid sh -c 'echo $$ > child; exec sleep 300' & while ! [ -s child ]; do :; done; echo done"
     receipt = await run(lent, tmp_path, script=script, timeout=3000.0)
-    daemon = int((tmp_path / "child").read_text())
-    try:
-        assert (receipt.status, output(receipt)) == (Status.SUCCESS, "done\n")
-        assert _alive(daemon)
-    finally:
-        os.kill(daemon, signal.SIGKILL)
+    assert (receipt.status, output(receipt)) == (Status.SUCCESS, "done\n")
+    await gone(int((tmp_path / "child").read_text()))
 
 
-async def test_a_daemon_that_holds_the_input_holds_nothing_up(lent: Host, tmp_path: Path) -> None:
-    """Input that nobody reads any more is dropped with the command, and our end of its pipe is closed."""
+@pytest.mark.fault("T-32")
+async def test_a_daemon_that_hides_holds_nothing_up(lent: Host, tmp_path: Path) -> None:
+    """Without its group and its environment it keeps its life (a known limit), and not our pipes."""
     before = _pipes()
-    script = "exec 3<&0; setsid sh -c 'echo $$ > child; exec sleep 300' <&3 & while ! [ -s child ]; do :; done; echo done"
-    receipt = await run(lent, tmp_path, script=script, stdin="x" * 1_000_000, timeout=3000.0)
+    hidden = "setsid env -i sh -c 'echo $$ > child; exec sleep 300' <&3 & while ! [ -s child ]; do :; done; echo done"
+    receipt = await run(lent, tmp_path, script="exec 3<&0; " + hidden, stdin="x" * 1_000_000, timeout=3000.0)
     daemon = await written(tmp_path / "child")
     try:
         assert (receipt.status, output(receipt)) == (Status.SUCCESS, "done\n")
+        assert _alive(daemon)
         async with asyncio.timeout(10):
             while _pipes() - before:
                 await asyncio.sleep(0)
     finally:
         os.kill(daemon, signal.SIGKILL)
+
+
+@pytest.mark.fault("T-32")
+async def test_limits_bind_a_command_from_its_first_instruction(lent: Host, tmp_path: Path) -> None:
+    """And all that it starts: it cannot ask for more."""
+    limits = {"processes": 400, "open_files": 64, "memory": 2**32, "cpu": 7, "file_size": 1024 * 1024}
+    kinds = "Max (processes|open files|address space|cpu time|file size|core file)"
+    settings = {"limits": _limits.Limits(**limits)}
+    said = output(await run(lent, tmp_path, script=f"exec grep -E '{kinds}' /proc/self/limits", settings=settings))
+    found = {tuple(line.split()[1:3]): line.split()[-3:-1] for line in said.splitlines()}
+    assert {name[0]: values for name, values in found.items()} == {
+        "processes": ["400", "400"],
+        "open": ["64", "64"],
+        "address": [str(2**32)] * 2,
+        "cpu": ["7", "7"],
+        "file": [str(1024 * 1024)] * 2,
+        "core": ["0", "0"],
+    }
+
+
+@pytest.mark.fault("T-32")
+async def test_a_file_that_grows_too_large_ends_its_command(lent: Host, tmp_path: Path) -> None:
+    settings = {"limits": _limits.Limits(file_size=4096)}
+    receipt = await run(lent, tmp_path, argv=["/bin/dd", "if=/dev/zero", "of=large", "bs=1024", "count=100"], settings=settings)
+    assert receipt.status is Status.FAILED
+    assert (tmp_path / "large").stat().st_size <= 4096
+
+
+@pytest.mark.fault("T-32")
+async def test_without_the_program_limits_are_set_a_moment_later(
+    lent: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where there is no util-linux: what the kernel is asked for comes after the start."""
+    monkeypatch.setattr(_limits.shutil, "which", lambda *_args, **_kwargs: None)
+    script = "while ! grep -q 'Max cpu time  *7 ' /proc/$$/limits; do :; done; echo limited"
+    receipt = await run(lent, tmp_path, script=script, settings={"limits": _limits.Limits(cpu=7)}, timeout=30.0)
+    assert output(receipt) == "limited\n"
+
+
+@pytest.mark.fault("T-32")
+async def test_a_tree_of_processes_that_breeds_is_ended(lent: Host, tmp_path: Path) -> None:
+    """A fork bomb with a fuse: within its time it starts what it can, and after it nothing of it is left."""
+    script = (
+        "breed() { if [ $1 -gt 0 ]; then breed $(($1 - 1)) & breed $(($1 - 1)) & fi; echo x >> born; sleep 300; }\n"
+        "breed 5 & setsid sh -c 'sleep 300 & sleep 300' & sleep 300"
+    )
+    receipt = await run(lent, tmp_path, script=script, timeout=3.0)
+    assert receipt.status is Status.TIMEOUT
+    assert (tmp_path / "born").exists()
+    assert _strays.end(_process.MARK, "") == 0
+    assert await asyncio.to_thread(_in, tmp_path) == []
+
+
+def _in(folder: Path) -> list[Path]:
+    """Processes whose working folder this is."""
+    found = []
+    for process in Path("/proc").iterdir():
+        with suppress(OSError):
+            if process.name.isdecimal() and (process / "cwd").readlink() == folder:
+                found.append(process)
+    return found
 
 
 async def test_commands_run_beside_each_other(lent: Host, tmp_path: Path) -> None:
@@ -499,3 +567,8 @@ def test_a_secret_cannot_be_a_variable_that_decides_what_runs() -> None:
     (found,) = problems.found
     assert (found.code, found.place.column) == ("R011", text.index("LD_PRELOAD") + 1)
     assert "LD_PRELOAD decides what runs" in found.message
+
+
+def test_a_command_is_idempotent_only_where_its_step_says_so() -> None:
+    """What was cut off may have happened: the dispatcher asks the provider's word, and the step's."""
+    assert shell.plugin.idempotent is False

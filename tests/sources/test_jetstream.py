@@ -64,7 +64,9 @@ async def test_first_contact_is_live(
     assert peer.cursors() == [None, str(NOW)]
 
 
+@pytest.mark.fault("T-18")
 @pytest.mark.parity(14)
+@pytest.mark.acceptance("A-11")
 async def test_a_reconnect_goes_back_a_little(
     host: Host, seen: Remembering, peer: Peer, visit: type[Visit], take: Take
 ) -> None:
@@ -75,6 +77,7 @@ async def test_a_reconnect_goes_back_a_little(
     assert [one.cursor for one in heard] == [NOW, NOW, NOW, NOW + 1]
 
 
+@pytest.mark.fault("T-22")
 async def test_another_host_takes_over_with_an_overlap(
     host: Host,
     seen: Remembering,
@@ -91,6 +94,7 @@ async def test_another_host_takes_over_with_an_overlap(
     assert second.cursors() == [str(NOW - 60 * SECOND), str(NOW + 1 - 5 * SECOND)]
 
 
+@pytest.mark.fault("T-22")
 async def test_hosts_are_tried_around(
     host: Host, seen: Remembering, peers: Callable[[], Awaitable[Peer]], visit: type[Visit], take: Take
 ) -> None:
@@ -102,6 +106,7 @@ async def test_hosts_are_tried_around(
     assert (len(first.requests), len(second.requests)) == (2, 1)
 
 
+@pytest.mark.acceptance("A-11")
 async def test_identity_and_account_events_are_heard(
     host: Host, seen: Remembering, peer: Peer, visit: type[Visit], take: Take
 ) -> None:
@@ -123,6 +128,7 @@ async def test_a_time_in_the_future_moves_no_cursor(
 
 
 @pytest.mark.parity(14)
+@pytest.mark.acceptance("A-11")
 async def test_a_bad_frame_is_passed_over(host: Host, seen: Remembering, peer: Peer, visit: type[Visit], take: Take) -> None:
     """It is handed on with its reason, and the cursor passes it where its time can be read."""
     peer.visits = [visit([{**frame(NOW + 1), "kind": "news"}, "{", frame(NOW + 2)])]

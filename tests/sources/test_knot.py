@@ -62,6 +62,7 @@ async def test_it_begins_after_the_cursor(host: Host, seen: Remembering, peer: P
 
 @pytest.mark.parity(21)
 @pytest.mark.parametrize(("since", "first"), [("now", NOW * 1000), ("beginning", 1), (77, 77)])
+@pytest.mark.acceptance("P-02")
 async def test_first_contact(
     host: Host, seen: Remembering, peer: Peer, visit: type[Visit], take: Take, since: Any, first: int
 ) -> None:

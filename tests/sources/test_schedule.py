@@ -72,6 +72,7 @@ async def test_an_interval_is_kept_across_restarts(host: Host, seen: Remembering
     assert again.cursor == start + 3 * HOUR
 
 
+@pytest.mark.fault("T-40")
 @pytest.mark.parametrize(
     ("missed", "expected"), [("once", ["2026-09-14T09:00:00Z", "2026-09-14T10:00:00Z"]), ("skip", ["2026-09-14T10:00:00Z"])]
 )
@@ -93,6 +94,7 @@ async def test_a_moment_late_is_not_missed(host: Host, seen: Remembering, take: 
     assert fired(heard) == ["2026-09-14T09:00:00Z"]
 
 
+@pytest.mark.fault("T-40")
 async def test_a_clock_that_jumps_ahead_fires_once(host: Host, seen: Remembering, take: Take, clock: FakeClock) -> None:
     """A machine that slept for a day hears of the last of the times it slept through, not of all."""
     start = clock.now()

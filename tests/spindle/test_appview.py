@@ -23,6 +23,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
 
 
 @pytest.mark.parity(1, 57, 68)
+@pytest.mark.acceptance("P-12")
 async def test_the_older_appview_keeps_everything(world: World) -> None:
     """Pushes, a run that the knot announced under a name of its own, what waits and what nobody builds; across a restart."""
     view = Appview(world.http, world.url)

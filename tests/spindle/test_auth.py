@@ -74,6 +74,7 @@ async def authority() -> AsyncIterator[Authority]:
 
 @pytest.mark.parametrize("algorithm", ["ES256K", "ES256"])
 @pytest.mark.parity(71)
+@pytest.mark.acceptance("A-08", "P-13")
 async def test_both_curves_are_known(authority: Authority, algorithm: str) -> None:
     """secp256k1 as stock servers sign, and P-256; with or without the word Bearer; a token counts once."""
     authority.documents = People(KEYS[algorithm])  # type: ignore[assignment]
@@ -114,6 +115,7 @@ BAD: dict[str, tuple[Any, str]] = {
 
 @pytest.mark.parametrize("case", BAD)
 @pytest.mark.parity(72)
+@pytest.mark.acceptance("A-08", "P-14")
 async def test_what_is_not_quite_a_token_is_refused(authority: Authority, case: str) -> None:
     """And the good one that came before or after it counts all the same."""
     made, said = BAD[case]

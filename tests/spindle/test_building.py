@@ -91,6 +91,7 @@ async def of(world: World, status: str) -> Any:
 
 
 @pytest.mark.parity(41, 43, 49, 70)
+@pytest.mark.acceptance("A-05")
 async def test_a_push_is_built_by_buildkite(world: World, ci: Ci) -> None:
     """Once, with the commit, what the rule says, and the secrets that it names; its end is found by asking."""
     await world.ours()
@@ -111,6 +112,7 @@ async def test_a_push_is_built_by_buildkite(world: World, ci: Ci) -> None:
 
 
 @pytest.mark.parity(65)
+@pytest.mark.acceptance("A-07")
 async def test_cancelling_in_tangled_cancels_in_buildkite(world: World, ci: Ci) -> None:
     """By who may push, and nobody else; what is over stays as it is."""
     await world.ours()
@@ -128,6 +130,7 @@ async def test_cancelling_in_tangled_cancels_in_buildkite(world: World, ci: Ci) 
 
 
 @pytest.mark.parity(45, 51, 68)
+@pytest.mark.acceptance("A-05")
 async def test_webhooks_tell_faster(world: World, ci: Ci) -> None:
     """A build that is cancelled there, told by its webhook; a late one changes nothing; without the token none counts."""
     await world.ours()
@@ -162,6 +165,7 @@ async def test_webhooks_tell_faster(world: World, ci: Ci) -> None:
 
 
 @pytest.mark.parity(47, 48)
+@pytest.mark.acceptance("A-05")
 async def test_a_webhook_may_come_before_our_receipt(world: World, ci: Ci) -> None:
     """Buildkite tells of the build while it still answers who asked for it; builds of others bear no delivery of ours, or one
     that is nobody's; and what comes twice is the same."""
@@ -181,6 +185,7 @@ async def test_a_webhook_may_come_before_our_receipt(world: World, ci: Ci) -> No
 
     await told(meta_data={}, state="failed")
     await told(meta_data={"router:delivery": "f" * 32}, state="failed")
+    await told(id="forged", url=body["build"]["url"].replace("/core/", "/other/"), state="failed")
     await told()
     await told()
     await of(world, "running")
@@ -193,6 +198,7 @@ async def test_a_webhook_may_come_before_our_receipt(world: World, ci: Ci) -> No
 
 
 @pytest.mark.parity(42, 59, 60, 63)
+@pytest.mark.acceptance("A-10")
 async def test_a_command_is_seen_while_it_runs(machine: World) -> None:
     """Without any CI: its lines are streamed as they come, without its secrets, and the stream ends with the workflow."""
     await machine.ours()
@@ -241,6 +247,7 @@ async def test_a_command_is_cancelled(machine: World) -> None:
 
 
 @pytest.mark.parity(57, 58, 69)
+@pytest.mark.acceptance("A-09", "P-12")
 async def test_the_older_stream_tells_a_run_before_its_statuses(machine: World) -> None:
     """Pipeline first, statuses in order, cursors that grow; from a cursor on, nothing that was before it; again after a while,
     for an appview that knew the run too late."""

@@ -32,6 +32,7 @@ def line(body: dict[str, Any]) -> LogLine:
 
 @pytest.mark.parametrize("recorded", [one for one in RECORDED if one["header"]["op"] == 1])
 @pytest.mark.parity(63)
+@pytest.mark.acceptance("A-10")
 def test_frames_are_the_recorded_ones(recorded: dict[str, Any]) -> None:
     """Both maps, in canonical order."""
     assert frames.frame(recorded["body"]["workflow"], line(recorded["body"])).hex() == recorded["hex"]
@@ -60,6 +61,7 @@ def test_older_lines_are_the_recorded_ones() -> None:
 
 
 @pytest.mark.parity(59)
+@pytest.mark.acceptance("A-10")
 def test_a_failure_without_a_log_is_the_recorded_one() -> None:
     recorded = (WIRE / "both" / "logs_stream_failed_without_log.ndjson").read_text().splitlines()
     assert [json.loads(one) for one in frames.failure('unknown engine "nope"')] == [json.loads(one) for one in recorded]

@@ -58,7 +58,7 @@ async def test_a_member_who_claims_anothers_repo_gets_nothing_of_it(world: World
 
 
 @pytest.mark.parity(17, 39)
-@pytest.mark.acceptance(4)
+@pytest.mark.acceptance("A-04")
 async def test_a_knot_that_speaks_of_anothers_repo_is_not_shown(
     world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -73,6 +73,7 @@ async def test_a_knot_that_speaks_of_anothers_repo_is_not_shown(
     world.push(world.other, NEW, oldSha=OTHER)
     world.push(world.knot, OTHER)
     await world.statuses(2)
+    await world.until(lambda: [plan for _, plan, _ in world.told.plans if "is no repo of" in str(plan.troubles)])
     assert [one for one in await world.pipelines() if one["commit"] == NEW] == before
     await world.stop()
     monkeypatch.chdir(world.folder)
@@ -84,7 +85,7 @@ async def test_a_knot_that_speaks_of_anothers_repo_is_not_shown(
 
 
 @pytest.mark.parity(31)
-@pytest.mark.acceptance(3)
+@pytest.mark.acceptance("A-03")
 async def test_what_workflow_files_are_not_for_makes_no_run(world: World) -> None:
     """Another branch, other paths: whoever wrote the file said so, and looks for no check."""
     await world.ours()
@@ -161,11 +162,13 @@ async def test_who_may_push_by_the_knots_word_is_trusted_at_once(world: World) -
 async def test_a_deactivated_owner_builds_nothing_until_they_are_back(world: World) -> None:
     """Their knot is left, and heard again when they return; what their server says counts where the network told nothing."""
     await world.ours()
+    world.pds.accounts[ALICE].away = "RepoDeactivated"
     account(world.jetstream, ALICE, active=False, status="deactivated")
     await world.until(lambda: not world.knot.log.attended.is_set())
     assert (await world.call(ALICE, f"{CI}.cancelPipeline", {"repo": CORE, "pipeline": "3mvhu2kwuyh22"}))[1][
         "error"
     ] == "RepoNotFound"
+    world.pds.accounts[ALICE].away = ""
     account(world.jetstream, ALICE, active=True)
     await world.until(world.knot.log.attended.is_set)
     world.push()
@@ -191,3 +194,39 @@ async def test_workflows_that_cannot_be_read_cancel_nothing(world: World) -> Non
         400,
         json.dumps({"error": "Generic", "message": "workflows must be a list of names"}),
     )
+
+
+@pytest.mark.parity(61)
+async def test_names_and_numbers_stay_within_the_lexicons(world: World) -> None:
+    """A file whose name Tangled does not show is told of under a part of it, with the reason; the others run."""
+    await world.ours()
+    long = f".tangled/workflows/{'x' * 60}.yml"
+    world.push(files={long: WORKFLOW, FILE: WORKFLOW})
+    (statuses,) = await world.statuses()
+    assert statuses == {"ci.yml": "success", f"{'x' * 39}…": "failed"}
+
+
+@pytest.mark.parity(66, 74)
+async def test_nobody_makes_us_read_any_number_of_commits(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever asks for too many at once is told so; nothing of it is a fault of ours, which would be asked again."""
+    monkeypatch.setattr("router.spindle.xrpc.DESCRIBING", 0)
+    await world.ours()
+    status, answer = await world.get(f"{CI}.describeWorkflowDefinition", repo=CORE, sha=OTHER)
+    assert (status, answer["error"]) == (429, "RateLimitExceeded")
+
+
+@pytest.mark.parity(65)
+@pytest.mark.acceptance("A-07")
+async def test_what_is_no_run_of_the_repo_is_not_cancelled(world: World) -> None:
+    """Of another repo, whoever may push to both; unknown; no TID."""
+    await world.ours()
+    world.push()
+    await world.statuses()
+    (pipeline,) = await world.pipelines()
+    world.other.repos = (KnotRepo(FORK, ALICE, "fork"),)
+    world.choose(world.other, rkey="fork", repoDid=FORK)
+    await world.until(world.other.log.attended.is_set)
+    for name, error in ((pipeline["id"], "AccessControl"), ("3mvhu2kwuyh22", "Generic"), ("nonsense", "Generic")):
+        status, answer = await world.call(ALICE, f"{CI}.cancelPipeline", {"repo": FORK, "pipeline": name})
+        assert (status, answer["error"]) == (400, error)
+    assert await world.pipelines() == [pipeline]

@@ -54,6 +54,7 @@ def test_members_are_whom_the_owner_names() -> None:
 
 
 @pytest.mark.parity(6, 7, 8, 19)
+@pytest.mark.acceptance("A-01")
 def test_knots_are_those_of_repos_that_count() -> None:
     """They come and go with the repos that name us."""
     ours = member(ALICE), repo()

@@ -47,6 +47,7 @@ async def test_an_appview_can_verify_who_runs_it(world: World) -> None:
 
 
 @pytest.mark.parity(5, 6, 9, 18, 30, 61)
+@pytest.mark.acceptance("P-06", "P-15")
 async def test_a_push_is_built_and_shown(world: World) -> None:
     """A member chooses us by an update of their repo's record, pushes, and sees the workflow succeed."""
     world.choose(spindle=None)
@@ -62,6 +63,7 @@ async def test_a_push_is_built_and_shown(world: World) -> None:
 
 
 @pytest.mark.parity(15)
+@pytest.mark.acceptance("P-08")
 async def test_what_was_chosen_before_we_ran_is_found(tmp_path: Path) -> None:
     """Jetstream has forgotten it; the servers of the owner and of members list it."""
     async with World(tmp_path) as world:
@@ -75,6 +77,7 @@ async def test_what_was_chosen_before_we_ran_is_found(tmp_path: Path) -> None:
 
 
 @pytest.mark.parity(7, 8, 19)
+@pytest.mark.acceptance("A-01", "P-07")
 async def test_a_knot_is_left_with_its_last_repo(world: World) -> None:
     """The repo moves to another knot: the first line is closed, the second opened, and what the first says does not count."""
     await world.ours()
@@ -88,6 +91,7 @@ async def test_a_knot_is_left_with_its_last_repo(world: World) -> None:
 
 
 @pytest.mark.parity(39)
+@pytest.mark.acceptance("A-01")
 async def test_a_stranger_gets_nothing(world: World) -> None:
     """Whoever names us and is no member opens no line, and a knot speaks only of the repos that name it."""
     world.choose(world.other, owner=EVE)
@@ -98,6 +102,7 @@ async def test_a_stranger_gets_nothing(world: World) -> None:
 
 
 @pytest.mark.parity(10)
+@pytest.mark.acceptance("P-07")
 async def test_a_member_who_is_removed_builds_no_more(world: World) -> None:
     """What was begun goes on to be shown; the next push sets nothing off, because the knot is left."""
     rkey = world.add_member(ALICE)
@@ -112,6 +117,7 @@ async def test_a_member_who_is_removed_builds_no_more(world: World) -> None:
 
 
 @pytest.mark.parity(22, 76)
+@pytest.mark.acceptance("A-02")
 async def test_pushes_of_two_days_are_built_when_we_are_back(tmp_path: Path) -> None:
     """The knot's stream is followed from where we left it; nothing is built twice."""
     async with World(tmp_path) as world:
@@ -126,6 +132,7 @@ async def test_pushes_of_two_days_are_built_when_we_are_back(tmp_path: Path) -> 
 
 
 @pytest.mark.parity(19, 21)
+@pytest.mark.acceptance("P-02")
 async def test_a_knot_that_is_heard_again_is_heard_from_now_on(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """The repo leaves, and comes back after a month of pushes: none of them is built, the next one is."""
     monkeypatch.setattr("router.spindle.knots.A_LITTLE_BEFORE", 0)
@@ -180,6 +187,7 @@ async def test_a_member_who_was_removed_while_we_were_away_builds_nothing(
 
 
 @pytest.mark.parity(32, 33)
+@pytest.mark.acceptance("A-03")
 async def test_what_asks_for_no_build_gets_none(world: World) -> None:
     """skip-ci, a ref that is deleted, a branch that no workflow is for; then one that is."""
     await world.ours()
@@ -239,6 +247,7 @@ async def events(world: World, cursor: int = 0) -> list[Any]:
 
 
 @pytest.mark.parity(23, 57)
+@pytest.mark.acceptance("A-02", "P-03")
 async def test_a_knot_of_both_generations_makes_one_run(world: World) -> None:
     """Shown once in today's appview, and announced to older ones under the knot's own name too."""
     await world.ours()
@@ -351,6 +360,7 @@ async def test_a_run_by_hand(world: World) -> None:
 
 
 @pytest.mark.parity(71, 72)
+@pytest.mark.acceptance("A-08", "P-14")
 async def test_only_fresh_tokens_of_the_right_key_count(world: World) -> None:
     """Once, for this method, for this spindle, in time; a key that was exchanged is looked up again."""
     await world.ours()

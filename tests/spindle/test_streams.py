@@ -49,6 +49,7 @@ async def emptied(crowd: Crowd, left: int = 0) -> None:
 
 
 @pytest.mark.parity(58)
+@pytest.mark.acceptance("A-09")
 async def test_a_reader_that_does_not_read_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     """Once its buffers are full, and after the time that a message may take; one that reads is told on."""
     monkeypatch.setattr(streams, "WRITE_WITHIN", 0.3)

@@ -132,6 +132,7 @@ async def test_a_trigger_is_stored_before_it_is_complete(parts: Parts) -> None:
     assert await parts.engine.store.cursor("listed") == 1
 
 
+@pytest.mark.acceptance("A-02")
 async def test_a_complete_trigger_is_planned_once(parts: Parts) -> None:
     """As the same event, in a run of its own; hearing it again changes nothing."""
     async with parts.running():

@@ -26,6 +26,9 @@ PLAIN, COLOURED = ".txt", ".colour.txt"
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 #: A file of events is known by where it is and when it was written.
 _REPLAY = re.compile(r"replay-[0-9a-f]{8}")
+#: A time in a file's name, and a file's size.
+_STAMP = re.compile(r"\b\d{8}T\d{6}Z\b")
+_SIZE = re.compile(r"\b[\d,]+ bytes\b")
 _VERSION = re.compile(r"(tangled-router )\d+\.\d+\.\d+( \(Python \d+\.\d+\.\d+\))?")
 
 
@@ -50,6 +53,7 @@ def _typed(command: str, folder: Path, *, coloured: bool) -> list[str]:
     text = _MOMENT.sub("2026-11-23T12:00:00Z", shown.replace("\r\n", "\n"))
     text = _VERSION.sub(r"\g<1>0.1.0", text)
     text = _REPLAY.sub("replay-0123abcd", text)
+    text = _SIZE.sub("196,608 bytes", _STAMP.sub("20261123T120000Z", text))
     pictures = {number: chr(0x2400 + number) for number in range(32) if number != 10}
     return [*text.translate(pictures).splitlines(), *([f"[exit {code}]"] if code else [])]
 

@@ -15,16 +15,18 @@ from router.core import rules
 from router.core.model import State
 from router.core.problems import Problems
 from router.observe import Silent
-from router.web import admin
+from router.web import admin, unix
+from router.web.shapes import MOST, NAMED
+from tests.web.parts import desk
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
-    from router.engine.bell import Bell
     from router.engine.store.base import Store
-    from router.host import Clock
 
 NOW = 1_795_435_201_000_000
+RETRY, DISCARD = "/api/v1/deliveries/retry", "/api/v1/deliveries/discard"
+JSON = {"Content-Type": "application/json"}
 RULES = "rules: [{name: build, when: {trigger: push}, do: []}]  # caf\u00e9\n"
 BOOK = rules.load([rules.RuleText("ci", "rules/ci.yaml", RULES)], {}, Problems())
 
@@ -46,7 +48,7 @@ class Outbox:
     async def chosen(
         self, state: State, *, rule: str = "", provider: str = "", repo: str = "", since: int = 0, limit: int
     ) -> Sequence[str]:
-        assert (state, provider, repo, limit) == (State.DEAD, "", "", admin.MOST)
+        assert (state, provider, repo, limit) == (State.DEAD, "", "", MOST)
         return [one for one in ("dead-1", "dead-2") if (rule or one) == one and not (since and one == "dead-1")]
 
 
@@ -71,7 +73,7 @@ class Served:
     """A server, what it works on, and a client."""
 
     def __init__(self, store: Path) -> None:
-        self.path = admin.socket_path(store)
+        self.path = unix.socket_path(store)
         self.outbox = Outbox()
         self.bell = Rings()
         self.store = store
@@ -80,7 +82,7 @@ class Served:
         return await self.ask("POST", path, **sent)
 
     async def ask(self, method: str, path: str, **sent: Any) -> tuple[int, Any]:
-        with admin.address(self.path) as name:
+        with unix.address(self.path) as name:
             async with (
                 aiohttp.ClientSession(connector=aiohttp.UnixConnector(name)) as http,
                 http.request(method, f"http://router{path}", **sent) as answer,
@@ -91,9 +93,8 @@ class Served:
 @asynccontextmanager
 async def serving(store: Path) -> AsyncIterator[Served]:
     made = Served(store)
-    serve = admin.serve(
-        cast("Store", made.outbox), cast("Bell", made.bell), store, cast("Clock", Stopped()), Silent(), lambda: BOOK
-    )
+    given = desk(cast("Store", made.outbox), BOOK, bell=made.bell, clock=Stopped())
+    serve = admin.serve(given, store)
     async with asyncio.TaskGroup() as group:
         task = group.create_task(serve)
         while not (made.path.exists() and await _answers(made)):
@@ -113,7 +114,7 @@ async def _answers(served: Served) -> bool:
 async def test_retrying_changes_the_store_and_wakes_the_router(tmp_path: Path) -> None:
     """The ids that changed are answered, and the bell rings so that they are claimed at once."""
     async with serving(tmp_path / "router.db") as served:
-        assert await served.post(admin.RETRY, json={"ids": ["a", "done"]}) == (200, {"changed": ["a"]})
+        assert await served.post(RETRY, json={"ids": ["a", "done"]}) == (200, {"changed": ["a"]})
         assert served.outbox.calls == [("retry", "a", "done", NOW)]
         assert served.bell.count == 1
 
@@ -121,41 +122,46 @@ async def test_retrying_changes_the_store_and_wakes_the_router(tmp_path: Path) -
 async def test_all_dead_ones_can_be_meant(tmp_path: Path) -> None:
     """A state stands for every delivery in it, and a discarded one says who did it."""
     async with serving(tmp_path / "router.db") as served:
-        assert await served.post(admin.DISCARD, json={"state": "dead"}) == (200, {"changed": ["dead-1", "dead-2"]})
+        assert await served.post(DISCARD, json={"state": "dead"}) == (200, {"changed": ["dead-1", "dead-2"]})
         assert served.outbox.calls == [("discard", "dead-1", "dead-2", "discarded by the operator", NOW)]
 
 
 async def test_some_dead_ones_can_be_meant(tmp_path: Path) -> None:
     """Those of a rule, a provider, a repo, or since a moment; what is none of these is refused."""
     async with serving(tmp_path / "router.db") as served:
-        assert await served.post(admin.RETRY, json={"state": "dead", "rule": "dead-1"}) == (200, {"changed": ["dead-1"]})
-        assert await served.post(admin.RETRY, json={"state": "dead", "since": NOW}) == (200, {"changed": ["dead-2"]})
+        assert await served.post(RETRY, json={"state": "dead", "rule": "dead-1"}) == (200, {"changed": ["dead-1"]})
+        assert await served.post(RETRY, json={"state": "dead", "since": NOW}) == (200, {"changed": ["dead-2"]})
         for wrong in ({"rule": 7}, {"since": "yesterday"}, {"since": 10**30}):
-            assert (await served.post(admin.RETRY, json={"state": "dead", **wrong}))[0] == 400
+            assert (await served.post(RETRY, json={"state": "dead", **wrong}))[0] == 400
 
 
 @pytest.mark.parametrize(
-    "body", [{}, [], {"ids": "a"}, {"ids": [1]}, {"state": "done"}, {"ids": ["x"] * (admin.MOST + 1)}, {"ids": None}]
+    "body",
+    [
+        *({}, [], {"ids": "a"}, {"ids": [1]}, {"state": "done"}, {"ids": ["x"] * (NAMED + 1)}, {"ids": None}),
+        *({"ids": ["a"], "state": "dead"}, {"ids": ["a"], "rule": "ci/build"}, {"rule": "ci/build"}, {"all": True}),
+    ],
 )
 async def test_a_request_that_means_nothing_changes_nothing(tmp_path: Path, body: Any) -> None:
     """Anything but ids or the state dead is refused with what to send."""
     async with serving(tmp_path / "router.db") as served:
-        status, text = await served.post(admin.RETRY, json=body)
-        assert (status, text[:17]) == (400, 'Send {"ids": [...')
+        status, told = await served.post(RETRY, json=body)
+        assert (status, list(told)) == (400, ["error"])
         assert served.outbox.calls == []
 
 
 async def test_a_body_that_is_no_json_is_refused(tmp_path: Path) -> None:
     """A broken client gets a sentence."""
     async with serving(tmp_path / "router.db") as served:
-        assert await served.post(admin.RETRY, data=b"ids=a") == (400, "The body is not JSON.")
+        assert await served.post(RETRY, data=b"ids=a", headers=JSON) == (400, {"error": "The body is not JSON."})
+        assert (await served.post(RETRY, data=b'{"ids": []}'))[0] == 415
 
 
 async def test_the_loaded_rules_are_told(tmp_path: Path) -> None:
     """The files that decide now, each with its name and its text as it was when it was loaded."""
     async with serving(tmp_path / "router.db") as served:
-        told = {"rules": [{"name": "ci", "file": "rules/ci.yaml", "text": RULES}]}
-        assert await served.ask("GET", admin.RULES) == (200, told)
+        told = {"rulesets": [{"name": "ci", "file": "rules/ci.yaml", "text": RULES}]}
+        assert await served.ask("GET", "/api/v1/rulesets") == (200, told)
 
 
 async def test_only_the_owner_can_connect(tmp_path: Path) -> None:
@@ -167,10 +173,10 @@ async def test_only_the_owner_can_connect(tmp_path: Path) -> None:
 async def test_a_dead_routers_socket_is_replaced_and_ours_removed(tmp_path: Path) -> None:
     """What a killed router left does not stop the next one, and a clean stop leaves nothing."""
     store = tmp_path / "router.db"
-    admin.socket_path(store).touch()
+    unix.socket_path(store).touch()
     async with serving(store) as served:
-        assert (await served.post(admin.RETRY, json={"ids": []}))[0] == 200
-    assert not admin.socket_path(store).exists()
+        assert (await served.post(RETRY, json={"ids": []}))[0] == 200
+    assert not unix.socket_path(store).exists()
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="the way around needs /proc")
@@ -179,19 +185,18 @@ async def test_a_long_path_is_no_obstacle(tmp_path: Path) -> None:
     deep = tmp_path / ("d" * 100)
     deep.mkdir()
     async with serving(deep / "router.db") as served:
-        assert (await served.post(admin.RETRY, json={"ids": []}))[0] == 200
+        assert (await served.post(RETRY, json={"ids": []}))[0] == 200
 
 
 async def test_a_socket_that_cannot_be_made_is_told_and_ends_nothing(tmp_path: Path) -> None:
     """A folder stands where it should be, or the file system has no sockets: events are heard and delivered all the same."""
     store = tmp_path / "router.db"
-    admin.socket_path(store).mkdir()
+    unix.socket_path(store).mkdir()
     told: list[str] = []
 
     class Observer(Silent):
         def fault(self, what: str, sentence: str, error: BaseException | None = None) -> None:
             told.append(sentence)
 
-    bell, clock = cast("Bell", Rings()), cast("Clock", Stopped())
-    await admin.serve(cast("Store", Outbox()), bell, store, clock, Observer(), lambda: BOOK)
-    assert told[0].startswith(f"Nobody can change deliveries while the router runs: {admin.socket_path(store)}: ")
+    await admin.serve(desk(cast("Store", Outbox()), observer=Observer()), store)
+    assert told[0].startswith(f"Nobody can change deliveries while the router runs: {unix.socket_path(store)}: ")

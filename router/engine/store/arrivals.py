@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from router.core.model import Delivery, Entry, Event, Micros, Pipeline, Plan, State, Tree
 from router.engine.crash import crash_point
-from router.engine.store import gates, journal, mirror, pipelines, quotas, sql
+from router.engine.store import gates, journal, mirror, pipelines, quotas, restores, sql
 from router.engine.store.base import Accepted, Arrival
 from router.engine.store.rows import LARGEST, as_json, delivery_columns, event_columns, integer, text
 
@@ -127,10 +127,11 @@ class _Entrance:
         told: list[Entry] = []
         skipped: list[tuple[Delivery[Tree], str]] = []
         ready = False
+        doubted = restores.doubted(db, self.event, now) if plan.deliveries else 0
         for delivery in plan.deliveries:
             if db.execute("SELECT 1 FROM deliveries WHERE id = ?", (delivery.id,)).fetchone():
                 continue
-            admission = self._deliver(delivery, pipeline.id if pipeline is not None else None)
+            admission = self._deliver(delivery, pipeline.id if pipeline is not None else None, doubted)
             told += admission.told
             ready = ready or admission.state is State.READY
             if admission.state in (State.READY, State.DEAD):
@@ -145,13 +146,16 @@ class _Entrance:
                 pipelines.skip(db, pipeline.id, delivery.subject.workflow, why, now)
         return Accepted(fresh=True, ready=ready, entries=tuple(told))
 
-    def _deliver(self, delivery: Delivery[Tree], pipeline: str | None) -> gates.Admission:
+    def _deliver(self, delivery: Delivery[Tree], pipeline: str | None, doubted: Micros) -> gates.Admission:
+        """`doubted` is a moment before which it may have been made already, in a life that is not in the store; 0: it was not."""
         db, now = self.db, self.now
         admission = gates.admit(db, delivery, self.event, self.at, now)
         if admission.state is State.READY:
             self._hold_back(delivery, admission)
         columns = delivery_columns(delivery) | {"pipeline": pipeline if delivery.subject.workflow else None}
         columns |= {"event": self.event, "state": admission.state, "reason": text(admission.reason), "due": admission.due}
+        if doubted and admission.state is State.READY:
+            columns |= {"state": State.VERIFY, "reason": restores.WHY, "failed_at": doubted}
         columns |= {"queue": self._queue(columns["repo"], text(delivery.destination or delivery.provider)), "at": self.at}
         quotas.store(db, self.policy, self.owner.account, self.owner.knot, len(columns["options"]), now)
         _insert(db, "deliveries", {**columns, "created": now, "updated": now})

@@ -2,6 +2,9 @@
 
 All times are microseconds since 1970 and all clock comparisons use the `now` that is passed in, one clock for everything.
 Every method that writes is one transaction; concurrent calls may share one commit, and none returns before its commit.
+
+On a full disk `accept` and `mirror` wait until there is room. `settle`, `tell` and what else must not be lost use the room of
+the ballast, and wait where that is used up. Other methods that write raise StoreFull.
 """
 
 from __future__ import annotations
@@ -94,12 +97,14 @@ class Told:
 
     Of a verdict (success, failed or timeout), `previous` is the last one that the same step of the same rule came to for the
     same repo, ref and workflow; `outdated` says that a later delivery's was told before it, and then there is no `previous`.
+    `run` counts the delivery's rebuilds and retries; each tells a status once.
     """
 
     number: int
     entry: Entry
     rule: str
     event: Event
+    run: int = 0
     previous: Status | None = None
     outdated: bool = False
 
@@ -196,6 +201,24 @@ class SourceRow:
     last_bad: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hits:
+    """How many events a rule matched, whether or not they are kept, and when the last of them was heard."""
+
+    count: int
+    last: Micros
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backlog:
+    """How many events are undecided; since when the delivery has been due that waits the longest, None where none is; and how
+    many deliveries a gate held back, ever."""
+
+    undecided: int
+    due: Micros | None
+    skipped: int
+
+
 class Store(Protocol):
     """Used from the event loop. Closed by `close()`, which finishes what was asked before."""
 
@@ -233,7 +256,9 @@ class Store(Protocol):
     async def recover(self, now: Micros, held: Collection[str] = ()) -> int:
         """Every claimed delivery whose process is gone, or whose lease is over, to verify. Called at start with the store's
         lock held, when nothing else can hold a lease, and then as time passes for leases that ran out. `held` are the ids of
-        those that this process is still at: their leases hold, whatever the clock says. Returns how many."""
+        those that this process is still at: their leases hold, whatever the clock says. In a store that is a copy, everything
+        else that waits, too, once (see `restores`). Where the clock was put back, nothing waits longer for that. Returns how
+        many."""
 
     async def next_due(self, now: Micros) -> Micros | None:
         """The first moment after `now` at which a delivery that is waiting will be due or a lease ends; None if there is none.
@@ -287,9 +312,9 @@ class Store(Protocol):
         that changed."""
 
     async def deliveries(
-        self, *, state: State | None = None, rule: str = "", repo: str = "", limit: int = 50
+        self, *, state: State | None = None, rule: str = "", repo: str = "", event: int = 0, limit: int = 50
     ) -> Sequence[DeliveryRow]:
-        """Newest first, without options, attempts and statuses."""
+        """Newest first, without options, attempts and statuses. `event` is a number."""
 
     async def delivery(self, delivery_id: str) -> DeliveryRow | None:
         """One, whole; an unambiguous prefix of at least 6 characters will do."""
@@ -297,8 +322,10 @@ class Store(Protocol):
     async def event_of(self, delivery_id: str) -> Event | None:
         """The event that a delivery came from."""
 
-    async def events(self, *, nsid: str = "", repo: str = "", matched: bool = False, limit: int = 50) -> Sequence[EventRow]:
-        """Newest first."""
+    async def events(
+        self, *, nsid: str = "", repo: str = "", rule: str = "", matched: bool = False, before: int = 0, limit: int = 50
+    ) -> Sequence[EventRow]:
+        """Newest first; with `before`, those whose number is smaller."""
 
     async def events_since(self, since: Micros, after: int = 0, limit: int = 500) -> Sequence[EventRow]:
         """Events that were heard at `since` or later and whose number is greater than `after`, oldest first."""
@@ -307,6 +334,10 @@ class Store(Protocol):
         """How many events were heard at `since` or later."""
 
     async def event(self, number_or_id: str) -> EventRow | None: ...
+
+    async def waiting(self, mark: str, limit: int = 200) -> Sequence[EventRow]:
+        """Events that wait for approval, newest first: there is none of the same id with `mark` at its end, and no fact of the
+        kind `approval` about its number. Looks through all events: for a connection that nobody waits for."""
 
     # --- the spindle's
 
@@ -403,5 +434,34 @@ class Store(Protocol):
 
     async def counts(self) -> Mapping[str, int]:
         """Deliveries by state."""
+
+    async def pause(self, kind: str, name: str, now: Micros) -> bool:
+        """A `source` is not to be heard, or a `rule` not to be acted on: its deliveries are not claimed. False where that is so
+        already."""
+
+    async def resume(self, kind: str, name: str) -> bool:
+        """False where it is not paused."""
+
+    async def paused(self, kind: str) -> Mapping[str, Micros]:
+        """Names, and since when."""
+
+    async def hits(self) -> Mapping[str, Hits]:
+        """By rule id, of rules that ever matched."""
+
+    async def backlog(self, now: Micros) -> Backlog:
+        """What has to be done and is not. Deliveries of paused rules do not count."""
+
+    @property
+    def full(self) -> bool:
+        """Whether the disk is full: nothing new is heard until it is not."""
+
+    async def filled(self) -> None:
+        """Waits until the disk becomes full, or until the next call where it did since the last."""
+
+    async def regain(self) -> bool:
+        """Look whether there is room again, and let whoever waits for it try. True once everything is as it was."""
+
+    async def failed(self) -> None:
+        """Waits until nothing can be stored any more, and raises why: StoreBroken or StoreCorrupt. For ever, as a rule."""
 
     async def close(self) -> None: ...

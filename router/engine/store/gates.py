@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from router.engine.store.policy import Policy
 
 
+#: What nobody has tried to make, in this life of the store; the second only where there was one before (see `restores`).
+_WAITING = ("state = 'ready'", "state = 'verify' AND attempt = 0")
+
+
 @dataclass(slots=True)
 class Admission:
     """How a delivery enters the outbox. `told` are the statuses of those that had to give way to it."""
@@ -50,11 +54,11 @@ def admit(db: sqlite3.Connection, delivery: Delivery[Tree], event: int, at: Micr
         admission.due = now + _micros(gates.debounce_for)
     admission.due = _throttle(db, gates, rule, event, admission.due)
     if gates.group is not None and gates.busy is Busy.CANCEL_RUNNING:
-        group = text(gates.group)
-        waiting = "busy_group = ? AND state = 'ready' AND event <> ?"
         why = "superseded: a newer delivery of its concurrency group came"
-        admission.told += _supersede(db, waiting, (group, event), why, now)
-        _stop(db, group, event, why, now)
+        for state in _WAITING:
+            waiting = f"busy_group = ? AND {state} AND event <> ?"
+            admission.told += _supersede(db, waiting, (text(gates.group), event), why, now)
+        _stop(db, text(gates.group), event, why, now)
     return admission
 
 
@@ -100,6 +104,12 @@ def _outrun(db: sqlite3.Connection, gates: Gates, rule: str, event: int, at: Mic
     return f"superseded: {found['id']} of its concurrency group is of a newer event, and came before it" if found else ""
 
 
+def turn_back(db: sqlite3.Connection, now: Micros, leeway: Micros) -> None:
+    """The clock was put back: a window of dedupe that began in the future begins now."""
+    back = "UPDATE gates SET until = until - (at - :now), at = :now WHERE kind = 'dedupe' AND at > :now + :leeway"
+    db.execute(back, {"now": now, "leeway": leeway})
+
+
 def _busy(db: sqlite3.Connection, gates: Gates, event: int) -> str:
     if gates.group is None or gates.busy is not Busy.SKIP:
         return ""
@@ -124,9 +134,12 @@ def _dedupe(db: sqlite3.Connection, gates: Gates, rule: str, event: int, now: Mi
 def _debounce(db: sqlite3.Connection, gates: Gates, rule: str, event: int, now: Micros) -> list[Entry]:
     if gates.debounce_key is None:
         return []
-    waiting = "rule = ? AND debounce_key = ? AND state = 'ready' AND event <> ?"
     why = "superseded: another event of its debounce key came"
-    return _supersede(db, waiting, (rule, text(gates.debounce_key), event), why, now)
+    told: list[Entry] = []
+    for state in _WAITING:
+        waiting = f"rule = ? AND debounce_key = ? AND {state} AND event <> ?"
+        told += _supersede(db, waiting, (rule, text(gates.debounce_key), event), why, now)
+    return told
 
 
 def _throttle(db: sqlite3.Connection, gates: Gates, rule: str, event: int, due: Micros) -> Micros:

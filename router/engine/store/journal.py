@@ -69,6 +69,7 @@ def _told(row: sqlite3.Row) -> Told:
         entry=entry_of(row),
         rule=row["rule"],
         event=event_of(row),
+        run=row["journal_run"],
         previous=Status(before) if before and not outdated else None,
         outdated=outdated,
     )

@@ -34,10 +34,11 @@ _SOURCES = "SELECT name, cursor, updated, events, bad_frames, last_bad FROM sour
 _BAD_FRAMES = "SELECT number, at, why, frame FROM bad_frames WHERE source = ? ORDER BY number DESC LIMIT ?"
 
 
-def deliveries(db: sqlite3.Connection, state: State | None, rule: str, repo: str, limit: int) -> list[DeliveryRow]:
+def deliveries(db: sqlite3.Connection, state: State | None, rule: str, repo: str, event: int, limit: int) -> list[DeliveryRow]:
     """See Store.deliveries."""
-    values = {"state": state or "", "rule": text(rule), "repo": text(repo), "limit": limit}
-    return [rows.delivery_row(row) for row in db.execute(sql.text("deliveries"), values)]
+    values = {"state": state or "", "rule": text(rule), "repo": text(repo), "event": event, "limit": limit}
+    wanted = "deliveries_of_event" if event else "deliveries"
+    return [rows.delivery_row(row) for row in db.execute(sql.text(wanted), values)]
 
 
 def chosen(db: sqlite3.Connection, state: State, rule: str, provider: str, repo: str, since: Micros, limit: int) -> list[str]:
@@ -70,9 +71,23 @@ def event_of(db: sqlite3.Connection, delivery_id: str) -> Event | None:
     return None if found is None else rows.event_of(found)
 
 
-def events(db: sqlite3.Connection, nsid: str, repo: str, matched: bool, limit: int) -> list[EventRow]:  # noqa: FBT001
+def waiting(db: sqlite3.Connection, mark: str, limit: int) -> list[EventRow]:
+    """See Store.waiting."""
+    return [rows.event_row(row) for row in db.execute(sql.text("waiting"), {"mark": mark, "limit": limit})]
+
+
+def events(
+    db: sqlite3.Connection,
+    nsid: str,
+    repo: str,
+    rule: str,
+    matched: bool,  # noqa: FBT001 - Store.events names it
+    before: int,
+    limit: int,
+) -> list[EventRow]:
     """See Store.events."""
-    values: dict[str, Any] = {"nsid": text(nsid), "repo": text(repo), "matched": matched, "limit": limit}
+    values: dict[str, Any] = {"nsid": text(nsid), "repo": text(repo), "rule": text(rule), "matched": matched}
+    values |= {"before": before, "limit": limit}
     return [rows.event_row(row) for row in db.execute(sql.text("events"), values)]
 
 

@@ -1,4 +1,7 @@
-"""The schema's history. A migration that was ever released is never changed: add another."""
+"""The schema's history. A migration that was ever released is never changed: add another.
+
+Before one is added, `python -m scripts.released_store COMMIT` keeps a store of the last version without it, for the tests.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,15 @@ def m0004_queues(db: Database) -> None:
     _run(db, "0004.sql")
 
 
-STEPS = (m0001_first, m0002_verdicts_before, m0003_spindle, m0004_queues)
+def m0005_restores(db: Database) -> None:
+    _run(db, "0005.sql")
+
+
+def m0006_operator(db: Database) -> None:
+    _run(db, "0006.sql")
+
+
+STEPS = (m0001_first, m0002_verdicts_before, m0003_spindle, m0004_queues, m0005_restores, m0006_operator)
 migrations = Migrations("router")
 for step in STEPS:
     migrations()(step)
@@ -67,8 +78,8 @@ def _run(db: Database, name: str) -> None:
     lines = (line.partition("--")[0] for line in text.splitlines())
     statement = ""
     for part in "\n".join(lines).split(";"):
-        statement += f"{part};"
         # A trigger has semicolons of its own.
+        statement += part + ";"
         if sqlite3.complete_statement(statement):
             if statement.strip(" \n;"):
                 db.conn.execute(statement)

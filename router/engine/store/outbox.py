@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from router.core.model import Micros, Outcome, State
 from router.engine.crash import crash_point
-from router.engine.store import journal, quotas, runs, sql
+from router.engine.store import gates, journal, quotas, restores, runs, sql
 from router.engine.store.base import Claim
 from router.engine.store.rows import delivery_of, integer, receipt_json, text
 
@@ -143,6 +143,7 @@ def _failed_at(held: Claim, outcome: Outcome, now: Micros) -> Micros:
 
 def recover(db: sqlite3.Connection, session: str, now: Micros, held: Collection[str] = ()) -> int:
     """See Store.recover. A claim of another session is a dead process's: the lock says that nobody else lives."""
+    _turn_back(db, now)
     wanted = "SELECT id, attempt, session FROM deliveries WHERE state = 'claimed' AND (session <> ? OR lease_until <= ?)"
     found = db.execute(wanted, (session, now)).fetchall()
     lost = [row for row in found if row["session"] != session or row["id"] not in held]
@@ -152,7 +153,19 @@ def recover(db: sqlite3.Connection, session: str, now: Micros, held: Collection[
         " owner = '', session = '', lease_until = 0 WHERE id = ?",
         [(_LOST, now, now, now, row["id"]) for row in lost],
     )
-    return len(lost)
+    return restores.begin(db, now) or len(lost)
+
+
+def _turn_back(db: sqlite3.Connection, now: Micros) -> None:
+    """A row that was changed in the future shows that the clock was put back since. What waits waits no longer for that."""
+    back = """
+        UPDATE deliveries
+        SET due = due - (updated - :now), failed_at = min(failed_at, :now),
+            lease_until = max(0, lease_until - (updated - :now)), updated = :now
+        WHERE state IN ('ready', 'verify', 'claimed') AND updated > :now + :leeway
+    """
+    db.execute(back, {"now": now, "leeway": restores.LEEWAY})
+    gates.turn_back(db, now, restores.LEEWAY)
 
 
 def next_due(db: sqlite3.Connection, now: Micros) -> Micros | None:

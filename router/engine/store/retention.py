@@ -29,10 +29,11 @@ _FORGET = (
     "DELETE FROM deliveries WHERE event IN (SELECT value FROM json_each(?))",
     "DELETE FROM events WHERE number IN (SELECT value FROM json_each(?))",
 )
-#: What belongs to no event. What a knot said of a repo is asked again where it matters.
+#: What belongs to no event. What a knot said of a repo is asked again where it matters; what was decided of an event goes
+#: after it.
 _ASIDE = (
     "DELETE FROM records WHERE collection = 'sh.tangled.repo.pull' AND heard < :before",
-    "DELETE FROM facts WHERE kind = 'repo' AND updated < :before",
+    "DELETE FROM facts WHERE kind IN ('repo', 'approval') AND updated < :before",
     "DELETE FROM queues WHERE NOT EXISTS (SELECT 1 FROM deliveries WHERE queue = queues.number)",
     "DELETE FROM bad_frames WHERE at < :before",
     "DELETE FROM gates WHERE until < :before",

@@ -2,31 +2,52 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets as chance
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from router.core.errors import StoreError
+from router.core.errors import StoreError, StoreFull
 from router.engine.crash import crash_point
-from router.engine.store import connection, journal, lists, logs, mirror, once, outbox, pipelines, retention, runs, sealed
+from router.engine.store import (
+    connection,
+    journal,
+    lists,
+    logs,
+    mirror,
+    once,
+    operator,
+    outbox,
+    pipelines,
+    retention,
+    runs,
+    sealed,
+)
 from router.engine.store.arrivals import accept
+from router.engine.store.backup import refuse_half_restored
+from router.engine.store.ballast import Ballast
 from router.engine.store.facts import facts, remember
 from router.engine.store.lock import Lock
 from router.engine.store.policy import Policy
+from router.engine.store.space import Space
 from router.engine.store.writer import PATIENCE, Work, Writer
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    import sqlite3
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from router.core.model import Entry, Event, LogLine, Micros, Outcome, Pipeline, Receipt, RecordChange, State, Tree
     from router.engine.store.base import (
         Accepted,
         Announcement,
         Arrival,
+        Backlog,
         Claim,
         DeliveryRow,
         EventRow,
+        Hits,
         OpenReceipt,
         Run,
         SealedSecret,
@@ -45,28 +66,63 @@ async def open_store(
     busy: float = connection.BUSY,
     patience: float = PATIENCE,
     policy: Policy | None = None,
+    ballast: int = 0,
 ) -> SqliteStore:
     """Open the store, and make it where there is none. Raises StoreError.
 
     `read_only` is for the command line, beside a running router or without one: it needs no lock, upgrades nothing, and every
     method that writes raises StoreError. A store that another program locks is waited for `busy` seconds at a time, and
-    `patience` seconds in all. `policy` is what is held back whatever rules say; by default nothing.
+    `patience` seconds in all. `ballast` bytes are kept beside it for a full disk. `policy` is what is held back whatever rules
+    say; by default nothing.
     """
-    name = str(path)
-    lock = None if read_only or name == connection.MEMORY else _locked(Path(path))
-    opening = connection.open_reading if read_only else connection.open_writing
-    writer = Writer(partial(opening, name, busy), partial(connection.explain, path=name), patience)
+    name, explain = str(path), partial(connection.explain, path=str(path))
+    if read_only or name == connection.MEMORY:
+        opening = connection.open_reading if read_only else connection.open_writing
+        writer = Writer(partial(opening, name, busy), explain, patience)
+        await writer.start()
+        return SqliteStore(writer, read_only=read_only, policy=policy)
+    lock, filled, loop = _locked(Path(path)), asyncio.Event(), asyncio.get_running_loop()
+
+    def tell() -> None:
+        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            loop.call_soon_threadsafe(filled.set)
+
+    space = Space(Ballast(Path(path), ballast), tell)
+    writer = Writer(
+        partial(_open, name, busy, space),
+        explain,
+        patience,
+        committed=connection.Checkpoints().after_commit,
+        spend=space.spend,
+    )
     try:
+        refuse_half_restored(Path(path))
         await writer.start()
     except BaseException:
-        if lock is not None:
-            lock.release()
+        lock.release()
         raise
-    return SqliteStore(writer, lock, policy or Policy(), read_only=read_only)
+    return SqliteStore(writer, lock=lock, space=space, filled=filled, policy=policy)
+
+
+def _open(path: str, busy: float, space: Space) -> sqlite3.Connection:
+    """On a disk that has no room even for opening it, the ballast's."""
+    try:
+        opened = connection.open_writing(path, busy)
+    except StoreFull:
+        if not space.ballast.take():
+            raise
+        opened = connection.open_writing(path, busy)
+    try:
+        space.open()
+    except OSError as error:
+        opened.close()
+        raise StoreError(f"The ballast of the store {path} cannot be made: {error.strerror}: {error.filename}.") from None
+    return opened
 
 
 def _locked(path: Path) -> Lock:
     lock = Lock(path.with_name(path.name + ".lock"))
+    connection.refuse_folder(path)
     try:
         lock.take(f"The store {path}")
     except OSError as error:
@@ -77,12 +133,45 @@ def _locked(path: Path) -> Lock:
 class SqliteStore:
     """What each method promises is said in `base.Store`; how, in the module that it calls."""
 
-    def __init__(self, writer: Writer, lock: Lock | None, policy: Policy, *, read_only: bool) -> None:
-        self._policy = policy
+    def __init__(
+        self,
+        writer: Writer,
+        *,
+        lock: Lock | None = None,
+        space: Space | None = None,
+        filled: asyncio.Event | None = None,
+        read_only: bool = False,
+        policy: Policy | None = None,
+    ) -> None:
+        self._policy = policy or Policy()
         self._writer = writer
         self._lock = lock
+        self._space = space
+        self._filled = filled or asyncio.Event()
+        self._looked = asyncio.Event()
         self._read_only = read_only
         self._session = chance.token_hex(8)
+
+    def committed(self, told: Callable[[float], object]) -> None:
+        """Have `told` called with the seconds that each commit took, on another thread."""
+        self._writer.committed = told
+
+    @property
+    def full(self) -> bool:
+        return self._space is not None and self._space.full
+
+    async def filled(self) -> None:
+        await self._filled.wait()
+        self._filled.clear()
+
+    async def regain(self) -> bool:
+        room = self._space is None or await self._read(self._space.regain)
+        self._looked.set()
+        self._looked = asyncio.Event()
+        return room
+
+    async def failed(self) -> None:
+        await self._writer.failed()
 
     async def close(self) -> None:
         try:
@@ -96,7 +185,9 @@ class SqliteStore:
 
     async def accept(self, arrivals: Sequence[Arrival], now: Micros) -> Sequence[Accepted]:
         crash_point("before_accept")
-        return await self._write(partial(accept, arrivals=arrivals, policy=self._policy, now=now), "after_accept")
+        return await self._patiently(
+            partial(accept, arrivals=arrivals, policy=self._policy, now=now), "after_accept", lasting=True
+        )
 
     async def claim(
         self,
@@ -116,7 +207,7 @@ class SqliteStore:
     async def settle(self, claim: Claim, outcome: Outcome, now: Micros) -> bool:
         crash_point("before_settle")
         work = partial(outbox.settle, held=claim, outcome=outcome, policy=self._policy, now=now)
-        return await self._write(work, "after_settle")
+        return await self._patiently(work, "after_settle")
 
     async def recover(self, now: Micros, held: Collection[str] = ()) -> int:
         return await self._write(partial(outbox.recover, session=self._session, now=now, held=tuple(held)))
@@ -125,7 +216,7 @@ class SqliteStore:
         return await self._read(partial(outbox.next_due, now=now))
 
     async def tell(self, entries: Sequence[Entry], now: Micros) -> Sequence[Entry]:
-        return await self._write(partial(journal.tell, entries=entries, now=now))
+        return await self._patiently(partial(journal.tell, entries=entries, now=now))
 
     async def journal(self, after: int, limit: int = 200) -> Sequence[Told]:
         return await self._read(partial(journal.journal, after=after, limit=limit))
@@ -146,7 +237,7 @@ class SqliteStore:
         return await self._read(partial(lists.cursor, source=source))
 
     async def forget_cursor(self, source: str) -> None:
-        await self._write(partial(lists.forget_cursor, source=source))
+        await self._patiently(partial(lists.forget_cursor, source=source))
 
     async def undecided(self, after: int = 0, limit: int = 500) -> Sequence[EventRow]:
         return await self._read(partial(lists.undecided, after=after, limit=limit))
@@ -155,7 +246,7 @@ class SqliteStore:
         return await self._read(partial(facts, kind=kind))
 
     async def remember(self, kind: str, facts: Mapping[str, Tree | None], now: Micros) -> None:
-        await self._write(partial(remember, kind=kind, facts=facts, now=now))
+        await self._patiently(partial(remember, kind=kind, facts=facts, now=now))
 
     async def chosen(
         self, state: State, *, rule: str = "", provider: str = "", repo: str = "", since: Micros = 0, limit: int = 10_000
@@ -170,9 +261,9 @@ class SqliteStore:
         return await self._write(partial(outbox.discard, ids=ids, reason=reason, now=now))
 
     async def deliveries(
-        self, *, state: State | None = None, rule: str = "", repo: str = "", limit: int = 50
+        self, *, state: State | None = None, rule: str = "", repo: str = "", event: int = 0, limit: int = 50
     ) -> Sequence[DeliveryRow]:
-        return await self._read(partial(lists.deliveries, state=state, rule=rule, repo=repo, limit=limit))
+        return await self._read(partial(lists.deliveries, state=state, rule=rule, repo=repo, event=event, limit=limit))
 
     async def delivery(self, delivery_id: str) -> DeliveryRow | None:
         return await self._read(partial(lists.delivery, beginning=delivery_id))
@@ -180,14 +271,20 @@ class SqliteStore:
     async def event_of(self, delivery_id: str) -> Event | None:
         return await self._read(partial(lists.event_of, delivery_id=delivery_id))
 
-    async def events(self, *, nsid: str = "", repo: str = "", matched: bool = False, limit: int = 50) -> Sequence[EventRow]:
-        return await self._read(partial(lists.events, nsid=nsid, repo=repo, matched=matched, limit=limit))
+    async def events(
+        self, *, nsid: str = "", repo: str = "", rule: str = "", matched: bool = False, before: int = 0, limit: int = 50
+    ) -> Sequence[EventRow]:
+        wanted = partial(lists.events, nsid=nsid, repo=repo, rule=rule, matched=matched, before=before, limit=limit)
+        return await self._read(wanted)
 
     async def events_since(self, since: Micros, after: int = 0, limit: int = 500) -> Sequence[EventRow]:
         return await self._read(partial(lists.events_since, since=since, after=after, limit=limit))
 
     async def count_since(self, since: Micros) -> int:
         return await self._read(partial(lists.count_since, since=since))
+
+    async def waiting(self, mark: str, limit: int = 200) -> Sequence[EventRow]:
+        return await self._read(partial(lists.waiting, mark=mark, limit=limit))
 
     async def event(self, number_or_id: str) -> EventRow | None:
         return await self._read(partial(lists.event, number_or_id=number_or_id))
@@ -196,7 +293,7 @@ class SqliteStore:
         return await self._read(partial(mirror.records, collection=collection))
 
     async def mirror(self, changes: Sequence[RecordChange], now: Micros) -> None:
-        await self._write(partial(mirror.write, changes=changes, now=now))
+        await self._patiently(partial(mirror.write, changes=changes, now=now), lasting=True)
 
     async def pipeline(self, name: str, knot: str = "") -> Pipeline | None:
         return await self._read(partial(pipelines.pipeline, name=name, knot=knot))
@@ -217,7 +314,8 @@ class SqliteStore:
         return await self._read(wanted)
 
     async def name_pipeline(self, pipeline: str, knot: str, rkey: str, now: Micros) -> bool:
-        return await self._write(partial(pipelines.name_pipeline, pipeline=pipeline, knot=knot, rkey=rkey, now=now))
+        work = partial(pipelines.name_pipeline, pipeline=pipeline, knot=knot, rkey=rkey, now=now)
+        return await self._patiently(work)
 
     async def announcements(self, after: int, limit: int = 100) -> Sequence[Announcement]:
         return await self._read(partial(pipelines.announcements, after=after, limit=limit))
@@ -226,7 +324,7 @@ class SqliteStore:
         return await self._read(pipelines.last_announced)
 
     async def announce_again(self, pipeline: str, now: Micros) -> int:
-        return await self._write(partial(pipelines.announce_again, pipeline=pipeline, now=now))
+        return await self._patiently(partial(pipelines.announce_again, pipeline=pipeline, now=now))
 
     async def runs(self, pipeline: str) -> Sequence[Run]:
         return await self._read(partial(runs.runs, pipeline=pipeline))
@@ -248,7 +346,7 @@ class SqliteStore:
 
     async def write_log(self, delivery: str, run: int, first: int, lines: Sequence[LogLine], now: Micros) -> None:
         work = partial(logs.write_log, delivery=delivery, run=run, first=first, lines=lines, policy=self._policy, now=now)
-        await self._write(work)
+        await self._write(work, lasting=True)
 
     async def log(self, delivery: str, run: int, after: int = 0, limit: int = 1000) -> Sequence[LogLine]:
         return await self._read(partial(logs.log, delivery=delivery, run=run, after=after, limit=limit))
@@ -283,13 +381,39 @@ class SqliteStore:
     async def counts(self) -> Mapping[str, int]:
         return await self._read(lists.counts)
 
+    async def pause(self, kind: str, name: str, now: Micros) -> bool:
+        return await self._write(partial(operator.pause, kind=kind, name=name, now=now))
+
+    async def resume(self, kind: str, name: str) -> bool:
+        return await self._write(partial(operator.resume, kind=kind, name=name))
+
+    async def paused(self, kind: str) -> Mapping[str, Micros]:
+        return await self._read(partial(operator.paused, kind=kind))
+
+    async def hits(self) -> Mapping[str, Hits]:
+        return await self._read(operator.hits)
+
+    async def backlog(self, now: Micros) -> Backlog:
+        return await self._read(partial(operator.backlog, now=now))
+
     async def _read(self, work: Work[T]) -> T:
         return await self._writer.do(work, writes=False)
 
-    async def _write(self, work: Work[T], committed: str = "") -> T:
+    async def _write(self, work: Work[T], committed: str = "", *, lasting: bool = False) -> T:
         if self._read_only:
             raise StoreError("The store is open for reading only.")
-        return await self._writer.do(work, writes=True, committed=committed)
+        return await self._writer.do(work, writes=True, committed=committed, lasting=lasting)
+
+    async def _patiently(self, work: Work[T], committed: str = "", *, lasting: bool = False) -> T:
+        """Again whenever somebody looked for room, for as long as there is none."""
+        while True:
+            looked = self._looked
+            if not (lasting and self.full):
+                try:
+                    return await self._write(work, committed, lasting=lasting)
+                except StoreFull:
+                    pass
+            await looked.wait()
 
 
 if TYPE_CHECKING:

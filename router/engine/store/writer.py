@@ -16,12 +16,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
 
-from router.core.errors import StoreBroken, StoreError
+from router.core.errors import StoreBroken, StoreCorrupt, StoreError, StoreFull
 from router.engine.crash import crash_point
 from router.engine.store.connection import code
 
 T = TypeVar("T")
 Work: TypeAlias = Callable[[sqlite3.Connection], T]
+#: After these nothing is tried again: a second fsync may lie about the first, and what is damaged is not to be written on.
+Fatal: TypeAlias = StoreBroken | StoreCorrupt
 
 #: Requests in one commit: enough to share an fsync among everybody, few enough that none waits long for the others' work.
 MOST = 256
@@ -37,6 +39,7 @@ class _Request:
     answer: asyncio.Future[Any]
     writes: bool
     committed: str
+    lasting: bool
     result: Any = None
     error: Exception | None = None
 
@@ -44,7 +47,8 @@ class _Request:
 class Writer:
     """Does each piece of work in a savepoint of a shared transaction, and answers after the commit.
 
-    `opening` is called on the thread. `explain` turns SQLite's errors into ours.
+    `opening`, `committed` and `spend` are called on the thread: `committed` after each commit, and `spend` where the disk is
+    full, to find some room; whether it did. `explain` turns SQLite's errors into ours.
     """
 
     def __init__(
@@ -52,17 +56,24 @@ class Writer:
         opening: Callable[[], sqlite3.Connection],
         explain: Callable[[sqlite3.Error], StoreError],
         patience: float = PATIENCE,
+        committed: Callable[[sqlite3.Connection], None] | None = None,
+        spend: Callable[[sqlite3.Connection], bool] | None = None,
     ) -> None:
         self._opening = opening
         self._explain = explain
         self._patience = patience
+        self._committed = committed
+        self._spend = spend
         self._queue: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()
         self._loop = asyncio.get_running_loop()
         self._opened: asyncio.Future[Any] = self._loop.create_future()
         self._ended: asyncio.Future[Any] = self._loop.create_future()
+        #: Told how many seconds each commit that wrote took, on the writer's thread.
+        self.committed: Callable[[float], object] | None = None
         self._closing = False
         self._last = False
-        self._broken: StoreBroken | None = None
+        self._broken: Fatal | None = None
+        self._failed: asyncio.Future[Any] = self._loop.create_future()
         # A daemon: what is not committed when the interpreter exits was never promised to anybody.
         self._thread = threading.Thread(target=self._main, name="store", daemon=True)
 
@@ -71,16 +82,22 @@ class Writer:
         self._thread.start()
         await self._opened
 
-    async def do(self, work: Work[T], *, writes: bool, committed: str = "") -> T:
+    async def do(self, work: Work[T], *, writes: bool, committed: str = "", lasting: bool = False) -> T:
         """The work's result, once it is committed. Its error, if it raised one: then nothing of it is in the store.
 
-        `committed` names the crash point between the commit and the answer. Cancelling gives up the answer, not the work.
+        `committed` names the crash point between the commit and the answer. What is `lasting` may not use up the room that is
+        found on a full disk. Cancelling gives up the answer, not the work.
         """
         if self._closing:
             raise StoreError("The store is closed.")
         answer: asyncio.Future[T] = self._loop.create_future()
-        self._queue.put(_Request(work, answer, writes, committed))
+        self._queue.put(_Request(work, answer, writes, committed, lasting))
         return await answer
+
+    async def failed(self) -> None:
+        """Waits until nothing can be stored any more, and raises why: StoreBroken or StoreCorrupt."""
+        error: Fatal = await asyncio.shield(self._failed)
+        raise error
 
     async def close(self) -> None:
         """Finish what was asked before, then close the connection."""
@@ -97,10 +114,17 @@ class Writer:
             return
         self._tell(self._opened, None, None)
         while batch := self._take():
+            begun = time.monotonic()
             self._commit(connection, batch)
+            if self.committed is not None and any(one.writes for one in batch):
+                self.committed(time.monotonic() - begun)
             answers = [(one.answer, one.result, one.error) for one in batch]
             self._call(_answer, answers)
             del batch, answers
+        if self._broken is not None:
+            # Closing would move the WAL into the file: the process ends with the connection open, as if it had been killed.
+            self._tell(self._ended, None, None)
+            threading.Event().wait()
         try:
             connection.close()
         except sqlite3.Error as error:
@@ -130,12 +154,21 @@ class Writer:
             for request in batch:
                 _run(connection, request)
             connection.execute("COMMIT")
-        except (sqlite3.Error, StoreBroken) as error:
+        except (sqlite3.Error, StoreBroken, StoreCorrupt) as error:
             self._fail(connection, batch, error)
             return
         for request in batch:
             if request.error is None:
                 crash_point(request.committed)
+        self._tend(connection)
+
+    def _tend(self, connection: sqlite3.Connection) -> None:
+        """What is committed stays so, whatever happens here; but a disk that fails now is not written to any more."""
+        try:
+            if self._committed is not None:
+                self._committed(connection)
+        except sqlite3.Error as error:
+            self._give_up(self._explain(error))
 
     def _begin(self, connection: sqlite3.Connection, *, writes: bool) -> None:
         """Waits while another program keeps the store locked. Reading needs no lock in a WAL database."""
@@ -149,16 +182,26 @@ class Writer:
             else:
                 return
 
-    def _fail(self, connection: sqlite3.Connection, batch: Sequence[_Request], error: sqlite3.Error | StoreBroken) -> None:
-        """Nobody's work is in the store. After the disk failed, none will be: a second fsync may lie about the first."""
+    def _fail(self, connection: sqlite3.Connection, batch: Sequence[_Request], error: sqlite3.Error | Fatal) -> None:
+        """Nobody's work is in the store. After the disk failed, none will be; what may use a full disk's last room does."""
         told = self._explain(error) if isinstance(error, sqlite3.Error) else error
-        if isinstance(told, StoreBroken):
-            self._broken = told
+        self._give_up(told)
         for request in batch:
-            request.error = told
+            request.result, request.error = None, told
         with suppress(sqlite3.Error):
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
+        if isinstance(told, StoreFull) and self._spend is not None and self._spend(connection):
+            again = [request for request in batch if not request.lasting]
+            for request in again:
+                request.error = None
+            if again:
+                self._commit(connection, again)
+
+    def _give_up(self, error: StoreError) -> None:
+        if isinstance(error, StoreBroken | StoreCorrupt) and self._broken is None:
+            self._broken = error
+            self._tell(self._failed, error, None)
 
     def _tell(self, answer: asyncio.Future[Any], result: Any, error: Exception | None) -> None:
         self._call(_answer, [(answer, result, error)])

@@ -15,7 +15,7 @@ import pytest
 from router.core.errors import StoreError
 from router.core.model import State
 from router.engine.store.connection import open_writing
-from router.engine.store.migrations import migrations
+from router.engine.store.migrations import STEPS, migrations
 from router.engine.store.sqlite import open_store
 from tests.engine.store.parts import NOW, accept, claim, done, row, state
 
@@ -212,4 +212,4 @@ def test_migrations_are_recorded(path: Path) -> None:
         connection = open_writing(str(path))
         applied = [migration.name for migration in migrations.applied(Database(connection))]
         connection.close()
-        assert applied == ["m0001_first", "m0002_verdicts_before", "m0003_spindle", "m0004_queues"]
+        assert applied == [step.__name__ for step in STEPS]

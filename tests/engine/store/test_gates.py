@@ -144,6 +144,7 @@ async def test_what_is_skipped_uses_no_slot(store: Store) -> None:
     assert (await row(store, "d9")).due == NOW + SECOND
 
 
+@pytest.mark.fault("T-08")
 async def test_gates_survive_a_restart(path: Path) -> None:
     """Keys, slots, groups and waits are rows."""
     first = await open_store(path)

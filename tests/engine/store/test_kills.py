@@ -55,6 +55,7 @@ def live_until(point: str, path: Path) -> None:
     assert died.returncode == -signal.SIGKILL
 
 
+@pytest.mark.fault("T-02")
 @pytest.mark.parametrize(
     ("point", "left"),
     [

@@ -134,6 +134,14 @@ async def test_what_may_have_happened_is_claimed_to_be_looked_up(store: Store) -
     assert (sure.verify, sure.failed_at) == (False, 0)
 
 
+async def test_a_lease_outlasts_its_attempt(store: Store) -> None:
+    """What takes as long as it may is still its own, and for so long after that as was asked."""
+    await accept(store, "e1", "d1")
+    [got] = await store.claim("me", 1, 30.0, NOW, {})
+    assert got.delivery.timeout > 0
+    assert got.lease_until == NOW + int((got.delivery.timeout + 30.0) * SECOND)
+
+
 async def test_a_lease_that_ran_out_is_looked_up(store: Store) -> None:
     """And not a moment earlier; the attempt is on record as lost."""
     await accept(store, "e1", "d1")

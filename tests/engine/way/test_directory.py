@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from aiohttp import web
 
+from router.core.model import changed
 from router.demo.directory import Directory as DemoDirectory
 from router.demo.directory import Identity
 from router.demo.knot import Knot, KnotRepo
@@ -112,7 +113,7 @@ async def test_a_knot_cannot_give_an_event_another_owner(store: Store, time: Fak
 async def test_a_knot_that_does_not_say_is_not_asked_each_time(store: Store, time: FakeClock, told: Told) -> None:
     """A repo that it does not know is asked about again after ten minutes, and not before."""
     async with directory(store, time, told) as (made, _, knot):
-        unknown = replace(push(), fields={**push().fields, "repo": {"did": "did:plc:unknownunknownunknown22"}})
+        unknown = changed(push(), fields={**push().fields, "repo": {"did": "did:plc:unknownunknownunknown22"}})
         for _ in range(3):
             assert "name" not in (await made.complete(unknown)).fields["repo"]
         assert len(knot.requests) == 1

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from router.core.errors import Transient
-from router.core.model import Receipt, Report, Status
+from router.core.model import Receipt, Report, Status, changed
 from router.engine import follow as module
 from router.engine.echo import Echo
 from router.engine.follow import Follow
@@ -159,7 +159,7 @@ async def test_a_status_tells_whether_it_is_of_the_default_branch(
 ) -> None:
     """By the default branch's name where the event has it, else by the knot's word; nothing is said that is not known."""
     engine = assemble(store, time, told, LookingToy(), RULES.replace(", branch: main", ""))
-    await engine.hear(replace(push(), fields={**fields, "trigger": "push", "sha": SHA}, record=record, kind=kind))
+    await engine.hear(changed(push(), fields={**fields, "trigger": "push", "sha": SHA}, record=record, kind=kind))
     await _echo(engine, until=1)
     (status,) = [event for event, *_ in told.plans if event.kind == "spindle"]
     assert status.record.get("defaultBranch") is expected

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from dataclasses import replace
 from typing import Any, TypeAlias
 
 import pytest
 
 from router.core.errors import RouterError, StoreError
-from router.core.model import Event, Heard
+from router.core.model import Event, Heard, changed
 from router.engine import intake
 from router.engine.store.base import Arrival, Store
 from router.testing import FakeClock
@@ -31,7 +30,7 @@ async def test_an_event_its_deliveries_and_its_cursor_are_stored_together(engine
 async def test_what_is_heard_twice_is_acted_on_once(engine: Engine) -> None:
     """The same event from two sources, or after a reconnect, adds no delivery and is told as known."""
     await engine.hear(push())
-    await engine.hear(replace(push(), source="other"), first=9)
+    await engine.hear(changed(push(), source="other"), first=9)
     assert len(await engine.store.deliveries()) == 1
     assert [fresh for *_, fresh in engine.told.plans] == [True, False]
 
@@ -53,6 +52,21 @@ async def test_a_source_is_asked_to_go_on_where_it_was(engine: Engine) -> None:
     await engine.intake.listen(first)
     await engine.intake.listen(second)
     assert (first.asked, second.asked) == ([None], [42])
+
+
+async def test_the_bell_rings_for_what_is_committed(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever wakes by it finds the delivery: it rings after the commit, once, and not before."""
+    accept, rung = engine.store.accept, list[int]()
+
+    async def watched(arrivals: Any, now: int) -> Any:
+        accepted = await accept(arrivals, now)
+        rung.append(engine.bell.count)
+        return accepted
+
+    monkeypatch.setattr(engine.store, "accept", watched)
+    await engine.hear(push())
+    assert rung == [0]
+    assert engine.bell.count == 1
 
 
 async def test_batches_form_while_a_commit_is_under_way(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -91,6 +105,7 @@ async def test_a_source_that_breaks_starts_again_and_loses_nothing(engine: Engin
     assert len(await engine.store.deliveries()) == 2
 
 
+@pytest.mark.acceptance("A-11")
 async def test_a_store_that_fails_ends_the_router(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     """No source goes on, and no cursor moves, over a store that does not remember."""
 
@@ -107,7 +122,7 @@ async def test_what_is_recorded_is_as_configured(store: Store, time: FakeClock, 
     """`all`; what some rule is about (`wanted`); what matched. Deliveries are the same."""
     engine = assemble(store, time, told, LookingToy())
     engine.intake.record = record
-    other = replace(push(3), nsid="sh.tangled.graph.follow", fields={})
+    other = changed(push(3), nsid="sh.tangled.graph.follow", fields={})
     await engine.hear(push(1), push(2, branch="feature"), other)
     assert len(await store.events()) == kept
     assert len(await store.deliveries()) == 1
@@ -116,7 +131,7 @@ async def test_what_is_recorded_is_as_configured(store: Store, time: FakeClock, 
 
 async def test_a_rule_that_feeds_itself_stops(engine: Engine) -> None:
     """An event that too many of our own statuses led to is stored as heard, and no rule sees it."""
-    await engine.hear(replace(push(), depth=intake.DEEPEST + 1))
+    await engine.hear(changed(push(), depth=intake.DEEPEST + 1))
     assert not await engine.store.deliveries()
     assert await engine.store.cursor("listed") == 1
     assert "feeds itself" in engine.told.faults[0]

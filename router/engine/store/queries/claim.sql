@@ -48,6 +48,7 @@ heads AS (
             AND w.queue = q.number
             AND w.state = q.state
             AND w.due <= :now
+            AND w.rule NOT IN (SELECT name FROM paused WHERE kind = 'rule')
             -- None of its group is under way. Of several that may have happened, the oldest is looked up first.
             AND NOT EXISTS (
                 SELECT 1

@@ -1,6 +1,6 @@
 -- `before` is of the newest verdict that was told before this one by the same step of the same rule, about the same repo, ref and
 -- workflow: what it was, or `later` where it is a later delivery's. A workflow that was cancelled has no verdict.
-SELECT s.number AS journal, s.delivery, s.workflow, s.status, s.at, s.error, s.exit_code, s.url, d.rule, e.*, (
+SELECT s.number AS journal, s.run AS journal_run, s.delivery, s.workflow, s.status, s.at, s.error, s.exit_code, s.url, d.rule, e.*, (
     SELECT CASE WHEN o.number > d.number THEN 'later' ELSE o.status END
     FROM deliveries AS o
     JOIN statuses AS v ON v.delivery = o.id AND v.workflow = o.workflow AND v.status = o.status
