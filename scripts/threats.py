@@ -10,7 +10,16 @@ from __future__ import annotations
 from scripts.catalogue import ROOT, Catalogue
 
 #: Id, what happens, and what the router does.
-ROWS: list[tuple[int | str, str, str]] = []
+ROWS: list[tuple[int | str, str, str]] = [
+    (
+        "S-21",
+        "One owner, repo or knot asks for more than its share",
+        (
+            "Repos take turns, and heads of queues alone are looked at; actions, bytes and what is in flight have quotas for each "
+            "owner and knot and in all, kept by the store. What is over one waits, and says so."
+        ),
+    ),
+]
 _HEAD = """\
 <!-- Made by `make reference`; changes belong into scripts/threats.py. -->
 
