@@ -61,7 +61,11 @@ def push(number: int, **changed: Any) -> bytes:
         "newSha": SHA,
         "oldSha": OLD,
         "changedFiles": ["src/app.py", "docs/index.md", "src/lib/a.py"],
-        "meta": {"isDefaultRef": True, "commitCount": {"byEmail": [{"email": "a@example.com", "count": 2}]}, "langBreakdown": {}},
+        "meta": {
+            "isDefaultRef": True,
+            "commitCount": {"byEmail": [{"email": "a@example.com", "count": 2}]},
+            "langBreakdown": {},
+        },
     }
     frame = {"rkey": f"3n2y3{number % 10**8:08}", "nsid": record["$type"], "event": record | changed, "created": NOW * 1000}
     return json.dumps(frame, separators=(",", ":")).encode()

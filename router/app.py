@@ -12,6 +12,7 @@ from contextlib import AsyncExitStack, suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
+from router import limits
 from router.draining import drained
 from router.egress import Egress
 from router.engine.approvals import Approvals
@@ -23,6 +24,7 @@ from router.engine.directory import Directory
 from router.engine.dispatch import Dispatch
 from router.engine.echo import Echo
 from router.engine.follow import Follow
+from router.engine.hushed import Hushed
 from router.engine.intake import Intake
 from router.engine.limits import Limits
 from router.engine.overdue import Overdue
@@ -43,6 +45,7 @@ from router.provider import Follows
 from router.reload import Reload
 from router.scrape import Scrape
 from router.sections import PLC
+from router.systemd import Systemd, stuck
 from router.terms import destinations_of, policy_of, trip_of
 from router.watch import Watch
 from router.web import admin
@@ -63,6 +66,8 @@ if TYPE_CHECKING:
 
 #: Seconds after which events that could not be decided are planned again even if nothing new is known to be known.
 PLAN_AGAIN = 600.0
+#: Seconds that the store, and deliveries while there is a free place, may stand still before systemd hears no sign of life.
+PATIENCE = 20.0
 #: Seconds for which a start waits for the handles that rules name.
 RESOLVE_WITHIN = 10.0
 
@@ -83,6 +88,8 @@ async def run(
     `asked` is set, and on demand. Raises BadInput where a rule's provider is not configured, and StoreError where the store
     cannot be used.
     """
+    if short := limits.open_files(_files(config)):
+        observer.fault("limits", short)
     async with AsyncExitStack() as opened:
         store = await open_store(config.store_path, ballast=config.store.ballast, policy=policy_of(config))
         opened.push_async_callback(store.close)
@@ -116,7 +123,7 @@ class Router:
         self.host = host
         self.metrics = Metrics(host.clock)
         self.sources = Sources(host.clock)
-        self.observer = observer = several(observer, self.metrics, self.sources)
+        self.observer = observer = several(Hushed(observer, host.clock), self.metrics, self.sources)
         self.egress = egress or Egress()
         self.bell = Bell()
         self.guests = {guest.name: guest for guest in open_guests(config, rulebook, host)}
@@ -168,6 +175,7 @@ class Router:
         self.learned = asyncio.Event()
         self.spindle = self._spindle()
         self.group = asyncio.TaskGroup()
+        self.systemd = Systemd()
         #: What goes on until the last delivery is told of.
         self._telling: list[asyncio.Task[None]] = []
         self._keeping: asyncio.Task[None] | None = None
@@ -207,7 +215,8 @@ class Router:
         )
 
     async def run(self, stop: asyncio.Event, *, drain: bool) -> None:
-        await self.store.recover(self.host.clock.now())
+        if lost := await self.store.recover(self.host.clock.now()):
+            self.observer.recovered(lost)
         await self.directory.load()
         await self.intake.pauses.load()
         if self.spindle is not None:
@@ -235,10 +244,12 @@ class Router:
             echo = group.create_task(self.intake.listen(Echo(self.store, self.bell)), name="source spindle")
             delivering = group.create_task(self.dispatch.run(stop), name="dispatch")
             reloading = [group.create_task(job, name="reload") for job in self._reloading()]
+            self.systemd.ready(self._said())
             if drain:
                 await drained(stop, hearing, self.store, self.bell)
                 stop.set()
             await stop.wait()
+            self.systemd.stopping()
             self.listening.stop()
             for task in (*reloading, *hearing, echo):
                 task.cancel()
@@ -271,6 +282,7 @@ class Router:
         if isinstance(self.host.scribe, StoreScribe):
             yield self.host.scribe.run(self.store)
         yield self.pulse.run()
+        yield self.systemd.watch(self._stuck)
         yield from self._answering()
         yield self.retention.run()
         yield Relief(self.store, self.retention, self.bell, self.host.clock, self.observer).run()
@@ -315,7 +327,20 @@ class Router:
         while True:
             await self.asked.wait()
             self.asked.clear()
+            self.systemd.reloading()
             await reload.again()
+            self.systemd.ready(self._said())
+
+    def _said(self) -> str:
+        return f"{len(self.intake.rulebook.rules)} rules, {len(self.config.sources)} sources."
+
+    async def _stuck(self) -> str:
+        if self.dispatch.stands(PATIENCE):
+            return f"Nothing was looked for that is due, for {PATIENCE:g} s."
+        return await stuck({"The store": self._store_answers}, PATIENCE)
+
+    async def _store_answers(self) -> None:
+        await self.store.cursor("")
 
     def keep_handles(self, *, at_once: bool = False) -> None:
         """Keep the handles of the rules as they are now; `at_once` asks for those that nobody asked for yet."""
@@ -356,6 +381,16 @@ class Router:
                     await self.learned.wait()
             except TimeoutError:
                 continue
+
+
+def _files(config: Config) -> int:
+    """Sockets and files that may be open at once."""
+    if config.spindle is None:
+        return limits.OWN + len(config.sources)
+    from router.spindle.knots import MOST  # noqa: PLC0415 - a router that is no spindle pays nothing for it
+    from router.web.door import Bounds  # noqa: PLC0415 - as above
+
+    return limits.OWN + len(config.sources) + MOST + Bounds().in_all
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:

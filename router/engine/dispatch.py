@@ -8,9 +8,10 @@ gets it again only where doing it twice does no harm.
 from __future__ import annotations
 
 import asyncio
-import time
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from math import inf
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol
 
 from router.core import options
@@ -91,10 +92,12 @@ class Dispatch:
         #: Why those were cancelled that are being ended.
         self._unwanted: dict[str, str] = {}
         self._swept = host.clock.now()
+        self._turned = monotonic()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Deliver until `stop`. What is under way then goes on: see `finish`."""
         while not stop.is_set():
+            self._turned = monotonic()
             rung = self.bell.count
             now = self.host.clock.now()
             if now - self._swept >= SWEEP * 1_000_000:
@@ -106,6 +109,11 @@ class Dispatch:
                 task.add_done_callback(self._done)
             if not claims:
                 await self._rest(rung, now)
+        self._turned = inf
+
+    def stands(self, seconds: float) -> bool:
+        """Whether it has not looked for so long for what is due, although it has a place for it."""
+        return len(self._running) < self.concurrency and monotonic() - self._turned > seconds
 
     def cancel(self, delivery: str, why: str) -> bool:
         """End an attempt that is under way, where its provider acts on this machine: whether there was one."""
@@ -154,7 +162,9 @@ class Dispatch:
         """Take back what was claimed and never settled. What is under way here is not that, however far a clock leapt."""
         self._swept = self.host.clock.now()
         with suppress(StoreFull):
-            await self.store.recover(self._swept, [delivery.id for delivery in self._running.values()])
+            held = [delivery.id for delivery in self._running.values()]
+            if lost := await self.store.recover(self._swept, held):
+                self.observer.recovered(lost)
 
     def _done(self, task: asyncio.Task[None]) -> None:
         del self._running[task]
@@ -163,7 +173,8 @@ class Dispatch:
             self.observer.fault("dispatch", "A delivery could not be settled; its lease will run out.", error)
 
     async def deliver(self, claim: Claim) -> None:
-        begun = time.monotonic()
+        self.observer.claimed(claim.delivery)
+        begun = monotonic()
         try:
             outcome = await self._outcome(claim)
         except asyncio.CancelledError:
@@ -172,7 +183,7 @@ class Dispatch:
                 raise
             receipt = Receipt(id=claim.delivery.id, status=Status.CANCELLED, error=why)
             outcome = replace(_made(receipt), entries=_entries(claim.delivery, _made(receipt), self.host.clock.now()))
-        self.observer.took(claim.delivery, time.monotonic() - begun)
+        self.observer.took(claim.delivery, monotonic() - begun)
         if await self.store.settle(claim, outcome, self.host.clock.now()):
             self.observer.attempted(claim.delivery, outcome)
             for entry in outcome.entries:

@@ -31,6 +31,8 @@ def _project(call: Call, folder: Path) -> None:
 def test_without_a_router_there_is_nobody_to_ask(call: Call, verb: str) -> None:
     """The exit code says so, and a program gets JSON all the same."""
     assert call(verb) == (3, "", "No router runs on this store. (router.db)\n")
+    if verb == "status":
+        assert call(verb, "--alive").code == 3
     told = call(verb, "--output", "json")
     assert (told.code, json.loads(told.out)) == (3, {"running": False})
 

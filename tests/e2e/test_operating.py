@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import urllib.error
 import urllib.request
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.e2e.processes import RULES, push, until
+from tests.e2e.processes import ROUTER, RULES, push, until
 
 if TYPE_CHECKING:
     from tests.e2e.processes import Network, Router
@@ -54,6 +55,8 @@ def test_an_operators_night(network: Network, router: Router) -> None:
     assert listener.ask("/livez", token="")[0] == 200
     assert listener.ask("/metrics", token="")[0] == 401
     assert router.cli("status")["ready"]
+    alive = subprocess.run([ROUTER, "status", "--alive"], cwd=router.folder, capture_output=True, check=False, text=True)
+    assert (alive.returncode, alive.stdout) == (0, "")
 
     assert router.cli("rules", "pause", "build/build") == {"changed": ["build/build"]}
     network.ask("emit", on="knot-a", frame=push(sha(1)))

@@ -19,9 +19,10 @@ if TYPE_CHECKING:
 
     from router.engine.store.policy import Policy
 
-#: Bad frames that are kept of each source, and bytes of each.
-RING = 100
+#: Bad frames that are kept of each source, and of all together, and bytes of each.
+RING, RINGS = 100, 2000
 FRAME = 16384
+_TRIM_ALL = "DELETE FROM bad_frames WHERE number <= (SELECT number FROM bad_frames ORDER BY number DESC LIMIT 1 OFFSET :keep)"
 
 
 def accept(db: sqlite3.Connection, arrivals: Sequence[Arrival], policy: Policy, now: Micros) -> list[Accepted]:
@@ -144,10 +145,10 @@ class _Entrance:
         for delivery, why in skipped:
             if pipeline is not None and delivery.subject.workflow:
                 pipelines.skip(db, pipeline.id, delivery.subject.workflow, why, now)
-        return Accepted(fresh=True, ready=ready, entries=tuple(told))
+        return Accepted(fresh=True, ready=ready, entries=tuple(told), held=tuple(skipped))
 
     def _deliver(self, delivery: Delivery[Tree], pipeline: str | None, doubted: Micros) -> gates.Admission:
-        """`doubted` is a moment before which it may have been made already, in a life that is not in the store; 0: it was not."""
+        """`doubted` is a moment before which it may have been made already, in a life that is not in the store; 0: none is."""
         db, now = self.db, self.now
         admission = gates.admit(db, delivery, self.event, self.at, now)
         if admission.state is State.READY:
@@ -216,3 +217,4 @@ def _remember_source(db: sqlite3.Connection, name: str, heard: Iterable[tuple[Ar
         frames = [(source, now, text(one.bad or ""), one.frame[:FRAME]) for one in bad[-RING:]]
         db.executemany("INSERT INTO bad_frames (source, at, why, frame) VALUES (?, ?, ?, ?)", frames)
         db.execute(sql.text("trim_bad_frames"), {"source": source, "keep": RING})
+        db.execute(_TRIM_ALL, {"keep": RINGS})

@@ -47,6 +47,7 @@ class Told(Silent):
         self.faults: list[str] = []
         self.circuits: list[tuple[str, str]] = []
         self.bad: list[str] = []
+        self.gaps: list[tuple[str, str]] = []
         self.states: list[tuple[str, str]] = []
         self.news = asyncio.Event()
 
@@ -56,6 +57,10 @@ class Told(Silent):
 
     def bad_frame(self, source: str, sentence: str) -> None:
         self.bad.append(sentence)
+        self.news.set()
+
+    def gap(self, source: str, sentence: str) -> None:
+        self.gaps.append((source, sentence))
         self.news.set()
 
     def planned(self, event: Event, plan: Plan, fresh: bool) -> None:  # noqa: FBT001 - the observer's signature

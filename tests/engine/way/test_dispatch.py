@@ -379,3 +379,22 @@ async def test_without_its_secrets_a_delivery_is_not_made(engine: Engine, vault:
     assert await engine.states() == ["dead"]
     assert engine.toy.made == []
     assert said in engine.told.outcomes[-1].reason
+
+
+async def test_whether_it_stands(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It stands while it has places and does not look for what is due; not where all are taken, nor when it has ended."""
+    now = [100.0]
+    monkeypatch.setattr("router.engine.dispatch.monotonic", lambda: now[0])
+    stop = asyncio.Event()
+    running = asyncio.create_task(engine.dispatch.run(stop))
+    await asyncio.sleep(0)
+    assert not engine.dispatch.stands(20)
+    now[0] += 21
+    assert engine.dispatch.stands(20)
+    engine.dispatch.concurrency = 0
+    assert not engine.dispatch.stands(20)
+    engine.dispatch.concurrency = 16
+    stop.set()
+    engine.bell.ring()
+    await running
+    assert not engine.dispatch.stands(20)
