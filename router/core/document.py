@@ -148,12 +148,12 @@ class Node:
         return node
 
 
-def read(text: str, file: str, problems: Problems, *, aliases: int = MAX_ALIASES) -> Node | None:
+def read(text: str, file: str, problems: Problems, *, aliases: int = MAX_ALIASES, values: int | None = None) -> Node | None:
     """The document, or None where it is empty or too broken to have a tree. Every problem found goes to `problems`.
 
-    `aliases` is how many of them it may have.
+    `aliases` and `values` are how many of them it may have.
     """
-    builder = Builder(Source(file, text), problems, aliases)
+    builder = Builder(Source(file, text), problems, aliases, values)
     try:
         for event in yaml.parse(text, Loader=LOADER):
             if not builder.take(event):
@@ -222,12 +222,13 @@ def mapping(node: Node, problems: Problems, what: str, known: Iterable[str] = ()
 class Builder:
     """Takes parser events, keeps a stack of open collections."""
 
-    def __init__(self, source: Source, problems: Problems, aliases: int) -> None:
+    def __init__(self, source: Source, problems: Problems, aliases: int, values: int | None = None) -> None:
         self.source = source
         self.problems = problems
         self.root: Node | None = None
         self.documents = 0
         self.aliases_left = aliases
+        self.values_left = values
         self.anchors: dict[str, Node] = {}
         self.texts: dict[str, str] = {}
         #: Every node with an alias in it. None may be an alias's target: nothing is read twice over, or within itself.
@@ -236,6 +237,8 @@ class Builder:
 
     def take(self, event: yaml.Event) -> bool:
         """One parser event; False to stop reading."""
+        if self.values_left is not None and not self._count(event):
+            return False
         if isinstance(event, yaml.ScalarEvent):
             self._add(self._scalar(event), event.anchor)
         elif isinstance(event, (yaml.MappingStartEvent, yaml.SequenceStartEvent)):
@@ -250,6 +253,12 @@ class Builder:
                 self._refuse(event, "A second document starts here.", "Put it in a file of its own.")
                 return False
         return True
+
+    def _count(self, event: yaml.Event) -> bool:
+        self.values_left = (self.values_left or 0) - isinstance(event, yaml.NodeEvent)
+        if self.values_left < 0:
+            self._refuse(event, "This has more values than are read.", "Leave some out.")
+        return self.values_left >= 0
 
     def _node(self, event: Any, kind: Kind, value: Any, raw: str = "", width: int = 1) -> Node:
         mark = event.start_mark

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from router.core import envelope, frame
 from router.core.errors import BadFrame
+from router.core.frame import MOST, tree
 from router.core.model import Event, Heard
 
 WIRE = Path(__file__).parent.parent / "wire"
@@ -45,6 +46,18 @@ def read(name: str) -> dict[str, Any]:
 def event(heard: Heard) -> Event:
     assert heard.event is not None
     return heard.event
+
+
+@pytest.mark.fault("T-12", "T-15")
+@pytest.mark.parametrize("value", ["[0]", '{"a":0}', '["a,b"]'])
+def test_no_frame_has_more_values_than_are_worth_looking_at(value: str) -> None:
+    """A megabyte may hold half a million: what is too much is no event, however it is written, and what is not is one."""
+    few, many = (f'{{"a":[{",".join([value] * count)}]}}' for count in (MOST // 4, MOST // 2 + 1))
+    assert tree(few)["a"]
+    for text in (many, many.encode()):
+        with pytest.raises(BadFrame, match="has more than 50000 values"):
+            tree(text)
+    assert tree(json.dumps({"a": "," * 200_000}))["a"]
 
 
 @pytest.mark.acceptance("P-16")
