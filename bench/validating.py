@@ -42,7 +42,7 @@ def rows() -> Iterator[Row]:
         "python -c pass": [sys.executable, "-c", "pass"],
         "import pydantic, yaml, click": [sys.executable, "-c", "import pydantic, yaml, click; pydantic.create_model('A')"],
     }
-    taken = in_turns(small, rounds=7)
+    taken = in_turns(small, rounds=5)
     yield Row(
         "router validate of one small file, against python -c pass",
         ratio(taken["router validate"], taken["python -c pass"]),
