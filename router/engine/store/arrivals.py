@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import asdict, dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from router.core.model import Delivery, Entry, Event, Micros, Pipeline, Plan, State, Tree
 from router.engine.crash import crash_point
-from router.engine.store import gates, journal, mirror, pipelines, restores, sql
+from router.engine.store import gates, journal, mirror, operator, pipelines, restores, sql
 from router.engine.store.base import Accepted, Arrival
 from router.engine.store.rows import LARGEST, as_json, delivery_columns, event_columns, text
 
@@ -24,7 +25,9 @@ FRAME = 16384
 def accept(db: sqlite3.Connection, arrivals: Sequence[Arrival], now: Micros) -> list[Accepted]:
     """See Store.accept."""
     gates.forget(db, now)
-    accepted = [_one(db, arrival, now) for arrival in arrivals]
+    hits: Counter[str] = Counter()
+    accepted = [_one(db, arrival, now, hits) for arrival in arrivals]
+    operator.count_hits(db, hits, now)
     for source in dict.fromkeys(arrival.source for arrival in arrivals):
         heard = [pair for pair in zip(arrivals, accepted, strict=True) if pair[0].source == source]
         _remember_source(db, source, heard, now)
@@ -38,7 +41,8 @@ class _Known:
     undecided: bool
 
 
-def _one(db: sqlite3.Connection, arrival: Arrival, now: Micros) -> Accepted:
+def _one(db: sqlite3.Connection, arrival: Arrival, now: Micros, hits: Counter[str]) -> Accepted:
+    """`hits` counts the rules that new events matched; of known ones that are planned again, a trigger does."""
     mirror.write(db, arrival.records, now)
     event, plan = arrival.event, arrival.plan
     if event is None or plan is None:
@@ -48,6 +52,7 @@ def _one(db: sqlite3.Connection, arrival: Arrival, now: Micros) -> Accepted:
     if known is None:
         if not (arrival.keep or plan.deliveries):
             return Accepted(fresh=True)
+        hits.update(plan.matched)
         return _enter(db, plan, _insert(db, "events", {**columns, "heard": now}), now, arrival.pipeline)
     if not known.undecided:
         return Accepted(fresh=False)
