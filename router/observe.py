@@ -16,10 +16,14 @@ class Observer(Protocol):
     """Called synchronously, on the event loop, after the fact is committed where it is one of the store's. Must not raise."""
 
     def source(self, name: str, state: str, sentence: str = "") -> None:
-        """A source is `connecting`, `up`, `down` (sentence: why, and when it tries again), `paused` or `ended`."""
+        """A source is `connecting`, `up`, `down` (sentence: why, and when it tries again), `quarantined` (it failed for so long
+        that it is tried once an hour), `paused` or `ended`."""
 
     def bad_frame(self, source: str, sentence: str) -> None:
         """A frame was no event; it is in the ring of bad frames."""
+
+    def gap(self, source: str, sentence: str) -> None:
+        """Something of this source was missed, and it does not have it any more."""
 
     def planned(self, event: Event, plan: Plan, fresh: bool) -> None:  # noqa: FBT001
         """An event is stored with its plan. `fresh` is false for one that was there already."""
@@ -63,6 +67,8 @@ class Silent:
     def source(self, name: str, state: str, sentence: str = "") -> None: ...
 
     def bad_frame(self, source: str, sentence: str) -> None: ...
+
+    def gap(self, source: str, sentence: str) -> None: ...
 
     def planned(self, event: Event, plan: Plan, fresh: bool) -> None: ...  # noqa: FBT001
 

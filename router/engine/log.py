@@ -78,16 +78,22 @@ class LogObserver(Silent):
         self._of: OrderedDict[str, dict[str, str]] = OrderedDict()
 
     def source(self, name: str, state: str, sentence: str = "") -> None:
-        level = "warning" if state == "down" else "info"
+        level = "warning" if state == "down" else "error" if state == "quarantined" else "info"
         getattr(self.log, level)("source " + state, source=name, **({"reason": sentence} if sentence else {}))
 
     def bad_frame(self, source: str, sentence: str) -> None:
         self.log.warning("bad frame", source=source, reason=sentence)
 
+    def gap(self, source: str, sentence: str) -> None:
+        self.log.error("gap", source=source, reason=sentence)
+
     def planned(self, event: Event, plan: Plan, fresh: bool) -> None:  # noqa: FBT001
         bound = self.log.bind(source=event.source, event_id=event.id, nsid=event.nsid)
         for trouble in plan.troubles:
-            bound.warning("rule not decided", rule=trouble.rule, reason=trouble.sentence, undecided=trouble.undecided)
+            # Without a rule it is of the event: what is held until it is complete, or was refused, is nobody's mistake.
+            level, word = (logging.WARNING, "rule not decided") if trouble.rule else (logging.INFO, "event waits")
+            word = word if trouble.rule or trouble.undecided else "event refused"
+            bound.log(level, word, rule=trouble.rule, reason=trouble.sentence, undecided=trouble.undecided)
         if not fresh:
             bound.debug("event known already")
             return

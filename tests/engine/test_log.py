@@ -91,6 +91,7 @@ def test_an_outcome_has_the_level_that_it_deserves(out: io.StringIO, state: Stat
 
 
 @pytest.mark.parametrize("kind", ["json", "console"])
+@pytest.mark.threat("S-19")
 def test_strangers_write_no_lines_of_their_own(out: io.StringIO, kind: str) -> None:
     """Line ends, terminal controls, bidirectional marks and lone surrogates in names and reasons are escaped."""
     configure(kind, "info", out)

@@ -17,9 +17,10 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable, Sequence
 
-#: Bad frames that are kept of each source, and bytes of each.
-RING = 100
+#: Bad frames that are kept of each source, and of all together, and bytes of each.
+RING, RINGS = 100, 2000
 FRAME = 16384
+_TRIM_ALL = "DELETE FROM bad_frames WHERE number <= (SELECT number FROM bad_frames ORDER BY number DESC LIMIT 1 OFFSET :keep)"
 
 
 def accept(db: sqlite3.Connection, arrivals: Sequence[Arrival], now: Micros) -> list[Accepted]:
@@ -160,3 +161,4 @@ def _remember_source(db: sqlite3.Connection, name: str, heard: Iterable[tuple[Ar
         frames = [(source, now, text(one.bad or ""), one.frame[:FRAME]) for one in bad[-RING:]]
         db.executemany("INSERT INTO bad_frames (source, at, why, frame) VALUES (?, ?, ?, ?)", frames)
         db.execute(sql.text("trim_bad_frames"), {"source": source, "keep": RING})
+        db.execute(_TRIM_ALL, {"keep": RINGS})
