@@ -196,7 +196,8 @@ class Router:
         )
 
     async def run(self, stop: asyncio.Event, *, drain: bool) -> None:
-        await self.store.recover(self.host.clock.now())
+        if lost := await self.store.recover(self.host.clock.now()):
+            self.observer.recovered(lost)
         await self.directory.load()
         await self.intake.pauses.load()
         if self.spindle is not None:

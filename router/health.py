@@ -21,6 +21,7 @@ BELIEVED: Micros = 10_000_000
 #: Seconds that the store may take.
 WITHIN = 5.0
 FINE = "ok"
+FULL = "The disk is full: nothing new is heard until there is room again."
 #: Sources that are remembered.
 MOST = 4096
 
@@ -97,7 +98,10 @@ class Health:
         return FINE if fine or not states else f"None of {len(states)} sources is up."
 
     async def _store(self) -> str:
-        """Written, and not only read: a disk that is full can be read all day."""
+        """Written, and not only read: a disk that is full can be read all day. What is written then is written in the room of
+        the ballast, and nothing new is heard."""
+        if self.store.full:
+            return FULL
         now = self.clock.now()
         if self._written is not None and self._written + BELIEVED > now:
             return FINE

@@ -28,6 +28,12 @@ class Observer(Protocol):
     def planned(self, event: Event, plan: Plan, fresh: bool) -> None:  # noqa: FBT001
         """An event is stored with its plan. `fresh` is false for one that was there already."""
 
+    def held(self, delivery: Delivery[Tree], reason: str) -> None:
+        """A gate of its rule held a delivery back that was just planned: it is not made."""
+
+    def claimed(self, delivery: Delivery[Tree]) -> None:
+        """It is in its provider's hands. Called in the task that everything happens in until `attempted`."""
+
     def attempted(self, delivery: Delivery[Tree], outcome: Outcome) -> None:
         """An attempt, or a look-up of one, is settled."""
 
@@ -36,6 +42,13 @@ class Observer(Protocol):
 
     def reported(self, entry: Entry) -> None:
         """A status is in the journal."""
+
+    def operated(self, verb: str, kind: str, names: Sequence[str], who: str) -> None:
+        """An operator did something to these sources, rules, deliveries or events: `pause`, `resume`, `retry`, `discard`,
+        `approve`, `deny`."""
+
+    def recovered(self, count: int) -> None:
+        """So many deliveries were in the hands of a process that is gone; each is looked up."""
 
     def disk(self, state: str, sentence: str) -> None:
         """The disk under the store is `full` (nothing new is heard meanwhile), or `well` again."""
@@ -59,7 +72,15 @@ class Silent:
 
     def planned(self, event: Event, plan: Plan, fresh: bool) -> None: ...  # noqa: FBT001
 
+    def held(self, delivery: Delivery[Tree], reason: str) -> None: ...
+
+    def claimed(self, delivery: Delivery[Tree]) -> None: ...
+
     def attempted(self, delivery: Delivery[Tree], outcome: Outcome) -> None: ...
+
+    def operated(self, verb: str, kind: str, names: Sequence[str], who: str) -> None: ...
+
+    def recovered(self, count: int) -> None: ...
 
     def took(self, delivery: Delivery[Tree], seconds: float) -> None: ...
 

@@ -213,13 +213,16 @@ ROWS: list[tuple[int | str, str, str]] = [
     ),
     (
         "T-32",
-        "A command that forks without end, or does not end",
-        "It has a process group and limits; when its time is over the group is asked to end, then made to.",
+        "A command breeds processes, runs for ever, or leaves some behind",
+        (
+            "It has limits of the kernel from its first instruction, and a group that is asked to end, then made to; what "
+            "left it is found by what it inherited. One that hides from both is a matter for control groups."
+        ),
     ),
     (
         "T-33",
-        "A command that says without end",
-        "Its output is read on and kept to a limit, its head and its tail.",
+        "A command says more than anybody can read",
+        "Head and tail are kept, within a mebibyte; the rest is read and counted.",
     ),
     (
         "T-34",
@@ -231,10 +234,10 @@ ROWS: list[tuple[int | str, str, str]] = [
     ),
     (
         "T-35",
-        "A template that fails, asks for what is not there, or loops",
+        "A template fails, or is too much work",
         (
-            "That delivery is a dead letter that says why, and the others are made; work, time and size of a template are "
-            "bounded."
+            "Its delivery is dead, with the reason, and the others of the event are made. Work is counted, so that every "
+            "machine says the same."
         ),
     ),
     (

@@ -221,6 +221,7 @@ def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
     assert [line.split()[0] for line in found] == ["1:1", "2:14", "3:13"]
 
 
+@pytest.mark.threat("S-18")
 def test_a_secret_in_the_file_is_refused_and_not_repeated(tmp_path: Path) -> None:
     """A plain token is refused with the sentence that says how to name one, and is quoted nowhere."""
     (found,) = mistakes(tmp_path, "providers:\n  pager: {token: hunter2}\n")
@@ -278,3 +279,23 @@ def test_sources_and_providers_can_be_left_out(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(plugins, "installed", never)
     made = config.load(tmp_path / "router.yaml", {}, with_plugins=False)
     assert (made.sources, made.providers, made.store.record) == ((), {}, "all")
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"), [("8MiB", 8 << 20), ("500 kB", 500_000), ("0", 0), ("1GiB", 1 << 30), (4096, 4096)]
+)
+def test_sizes_have_units(written: str | int, meant: int, tmp_path: Path) -> None:
+    """Of a thousand or of 1024; a bare number is bytes."""
+    file = tmp_path / "router.yaml"
+    file.write_text(f"store: {{ballast: {written}}}\n")
+    assert config.load(file, {}).store.ballast == meant
+
+
+@pytest.mark.parametrize("written", ["8 megabytes", "-1", "1.5MiB", "9TiB"])
+def test_a_size_that_is_none_is_refused(written: str, tmp_path: Path) -> None:
+    """With its place."""
+    file = tmp_path / "router.yaml"
+    file.write_text(f"store: {{ballast: {written}}}\n")
+    with pytest.raises(BadInput) as refused:
+        config.load(file, {})
+    assert "store.ballast" in str(refused.value.problems[0]) or "ballast" in str(refused.value.problems[0])

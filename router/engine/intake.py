@@ -166,9 +166,10 @@ class Intake:
                     if len(waiting) >= BATCH:
                         await commit
             except asyncio.CancelledError:
-                # What is being stored will be, so it is told as well: a source may be stopped while the router goes on.
-                if commit is not None:
-                    await asyncio.wait([commit])
+                # What is being stored will be, so it is told as well: a source may be stopped while the router goes on. On a
+                # full disk it is not, and is heard again.
+                while commit is not None and not commit.done() and not self.store.full:
+                    await asyncio.wait([commit], timeout=0.1)
                 raise
             except Exception as error:  # noqa: BLE001 - raised below: what the source said before it broke is stored first
                 broken = error
@@ -229,6 +230,8 @@ class Intake:
                 self.observer.bad_frame(arrival.source, arrival.bad)
             if arrival.event is not None and arrival.plan is not None:
                 self.observer.planned(arrival.event, arrival.plan, result.fresh)
+            for delivery, why in result.held:
+                self.observer.held(delivery, why)
             for entry in result.entries:
                 self.observer.reported(entry)
         # A status that was heard rings too: a router that drains waits until all are, and they may lead to no delivery.

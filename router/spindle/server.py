@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from router.core.errors import StoreError, StoreFull
+from router.health import FULL
 from router.spindle import events, logs
 from router.spindle.streams import Crowd
 from router.spindle.xrpc import Methods, answered, refused
@@ -34,8 +35,6 @@ if TYPE_CHECKING:
 LARGEST = 1 << 20
 #: Seconds that the store may take to answer.
 HEALTHY_WITHIN = 5.0
-#: What is said on a full disk.
-FULL = "The disk is full: nothing new is heard until there is room again."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

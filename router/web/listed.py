@@ -9,7 +9,7 @@ from router.engine.echo import Echo
 from router.engine.pauses import RULE, SOURCE
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Collection, Sequence
+    from collections.abc import Collection, Sequence
 
     from router.core.model import Micros
     from router.core.rulebook import Rule
@@ -99,30 +99,31 @@ async def rulesets(desk: Desk, _ask: Ask) -> tuple[int, Any]:
 
 
 async def pause_sources(desk: Desk, ask: Ask) -> tuple[int, Any]:
-    known = {row["name"] for row in await source_rows(desk)} - {OWN}
-    return await _pause(desk, SOURCE, ask.given.names, known)
+    return await _pause(desk, ask, SOURCE, {row["name"] for row in await source_rows(desk)} - {OWN})
 
 
 async def resume_sources(desk: Desk, ask: Ask) -> tuple[int, Any]:
-    return await _change(desk, ask.given.names, lambda name: desk.pauses.resume(SOURCE, name))
+    return await _change(desk, ask, SOURCE, "resume")
 
 
 async def pause_rules(desk: Desk, ask: Ask) -> tuple[int, Any]:
-    return await _pause(desk, RULE, ask.given.names, desk.rulebook().by_id)
+    return await _pause(desk, ask, RULE, desk.rulebook().by_id)
 
 
 async def resume_rules(desk: Desk, ask: Ask) -> tuple[int, Any]:
-    return await _change(desk, ask.given.names, lambda name: desk.pauses.resume(RULE, name))
+    return await _change(desk, ask, RULE, "resume")
 
 
-async def _pause(desk: Desk, kind: str, names: Sequence[str], known: Collection[str]) -> tuple[int, Any]:
-    for name in names:
+async def _pause(desk: Desk, ask: Ask, kind: str, known: Collection[str]) -> tuple[int, Any]:
+    for name in ask.given.names:
         if name not in known:
             return 404, {"error": f"There is no {kind} `{name}`. {nearest(name, known)}".rstrip()}
-    return await _change(desk, names, lambda name: desk.pauses.pause(kind, name))
+    return await _change(desk, ask, kind, "pause")
 
 
-async def _change(desk: Desk, names: Sequence[str], change: Callable[[str], Awaitable[bool]]) -> tuple[int, Any]:
-    changed = [name for name in dict.fromkeys(names) if await change(name)]
+async def _change(desk: Desk, ask: Ask, kind: str, verb: str) -> tuple[int, Any]:
+    change = desk.pauses.pause if verb == "pause" else desk.pauses.resume
+    changed = [name for name in dict.fromkeys(ask.given.names) if await change(kind, name)]
+    desk.observer.operated(verb, kind, changed, ask.who)
     desk.bell.ring()
     return 200, {"changed": changed}

@@ -139,6 +139,18 @@ def test_events_are_listed_and_shown(call: Call) -> None:
     assert "ref: refs/heads/main" in call("events", "show", "1").out
 
 
+def test_a_delivery_leads_to_its_event_and_the_event_to_its_deliveries(call: Call) -> None:
+    """Any id in the log is enough to find everything."""
+    whole = the_refused_one(call)
+    shown = json.loads(call("events", "show", whole, "--output", "json").out)
+    assert shown["number"] == 1
+    assert {(one["rule"], one["state"]) for one in shown["led_to"]} == {
+        *(("first/good", "ready"), ("first/refused", "dead"), ("first/broken", "dead"))
+    }
+    assert [one["reason"] for one in shown["led_to"] if one["id"] == whole] == ["refused"]
+    assert json.loads(call("deliveries", "show", whole, "--output", "json").out)["event"] == 1
+
+
 def test_events_can_be_filtered(call: Call) -> None:
     """A filter that nothing passes lists nothing, and exits with 0."""
     assert json.loads(call("events", "list", "--nsid", "x.y.z", "--output", "json").out) == []

@@ -108,7 +108,8 @@ def _enter(db: sqlite3.Connection, plan: Plan, event: int, now: Micros, pipeline
     for delivery, why in skipped:
         if pipeline is not None and delivery.subject.workflow:
             pipelines.skip(db, pipeline.id, delivery.subject.workflow, why, now)
-    return Accepted(fresh=True, ready=ready, entries=tuple(told))
+    held = tuple((delivery, why) for delivery, why in skipped)
+    return Accepted(fresh=True, ready=ready, entries=tuple(told), held=held)
 
 
 def _deliver(
