@@ -18,7 +18,7 @@ from providers import _environment
 from providers._requests import REFUSED, Answer, ask, bearer, line
 from router.core.errors import Ambiguous, DeliveryError, Permanent, Transient
 from router.core.model import Delivery, LogLine, Receipt, Report, Status
-from router.provider import Check, Closed, Duration, Exposes, Plugin, Secret, ill, well
+from router.provider import Check, Closed, Duration, Exposes, Plugin, Secret, ill, well, yaml_trouble
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -241,6 +241,8 @@ def _manifest(text: str, env: Mapping[str, str]) -> str:
     import yaml  # noqa: PLC0415 - validate reads only the options
 
     try:
+        if why := yaml_trouble(text):
+            raise Permanent(f"The manifest is not read: {why}.")
         tree = yaml.safe_load(text)
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         raise Permanent(f"The manifest is no YAML: {line(str(error), 200)}") from None

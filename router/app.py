@@ -12,6 +12,7 @@ from contextlib import AsyncExitStack, suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
+from router import limits
 from router.draining import drained
 from router.egress import Egress
 from router.engine.approvals import Approvals
@@ -21,6 +22,7 @@ from router.engine.directory import Directory
 from router.engine.dispatch import Dispatch
 from router.engine.echo import Echo
 from router.engine.follow import Follow
+from router.engine.hushed import Hushed
 from router.engine.intake import Intake
 from router.engine.pulse import Pulse
 from router.engine.relief import Relief
@@ -81,6 +83,8 @@ async def run(
     `asked` is set, and on demand. Raises BadInput where a rule's provider is not configured, and StoreError where the store
     cannot be used.
     """
+    if short := limits.open_files(_files(config)):
+        observer.fault("limits", short)
     async with AsyncExitStack() as opened:
         store = await open_store(config.store_path, ballast=config.store.ballast)
         opened.push_async_callback(store.close)
@@ -114,7 +118,7 @@ class Router:
         self.host = host
         self.metrics = Metrics(host.clock)
         self.sources = Sources(host.clock)
-        self.observer = observer = several(observer, self.metrics, self.sources)
+        self.observer = observer = several(Hushed(observer, host.clock), self.metrics, self.sources)
         self.egress = egress or Egress()
         self.bell = Bell()
         self.guests = {guest.name: guest for guest in open_guests(config, rulebook, host)}
@@ -192,7 +196,8 @@ class Router:
         )
 
     async def run(self, stop: asyncio.Event, *, drain: bool) -> None:
-        await self.store.recover(self.host.clock.now())
+        if lost := await self.store.recover(self.host.clock.now()):
+            self.observer.recovered(lost)
         await self.directory.load()
         await self.intake.pauses.load()
         if self.spindle is not None:
@@ -354,6 +359,16 @@ class Router:
                     await self.learned.wait()
             except TimeoutError:
                 continue
+
+
+def _files(config: Config) -> int:
+    """Sockets and files that may be open at once."""
+    if config.spindle is None:
+        return limits.OWN + len(config.sources)
+    from router.spindle.knots import MOST  # noqa: PLC0415 - a router that is no spindle pays nothing for it
+    from router.web.door import Bounds  # noqa: PLC0415 - as above
+
+    return limits.OWN + len(config.sources) + MOST + Bounds().in_all
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -9,6 +9,8 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
+from router.core.bucket import Bucket
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Sequence
 
@@ -70,6 +72,8 @@ class Host:
     scribe: Scribe = field(default_factory=Deaf)
     #: For what strangers name: it connects to public addresses alone. The same as `http` where nobody is a stranger: in tests.
     guarded: aiohttp.ClientSession | None = None
+    #: Turns of all who dial peers: after a start, or when the network is back, a thousand dials come one by one.
+    dials: Bucket = field(default_factory=lambda: Bucket(rate=50, burst=50))
 
     @property
     def outside(self) -> aiohttp.ClientSession:

@@ -6,6 +6,8 @@ one ruleset, with its tests, events and page, has a file `rules.yaml`, which has
 
 from __future__ import annotations
 
+import os
+import stat
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
@@ -63,6 +65,7 @@ def rule_texts(entries: Sequence[Entry], problems: Problems) -> list[RuleText]:
         for path in found:
             if path.resolve() not in seen:
                 seen.add(path.resolve())
+                _look_who_may_write(path, problems)
                 text = read(path, problems)
                 texts += [RuleText(_name(path, root, entry), str(path), text)] if text is not None else []
     return texts
@@ -123,6 +126,18 @@ def read(path: Path, problems: Problems) -> str | None:
     except OSError as error:
         problems.error("R041", Place(str(path)), f"This file cannot be read: {error.strerror or error}.")
     return None
+
+
+def _look_who_may_write(path: Path, problems: Problems) -> None:
+    """Rules are code that runs with the router's tokens. A folder like /tmp lets nobody write others' files."""
+    for one, what in ((path, "this file"), (path.parent, "the folder of this file")):
+        try:
+            mode = one.stat().st_mode
+        except OSError:
+            continue
+        if os.name == "posix" and mode & stat.S_IWOTH and not (stat.S_ISDIR(mode) and mode & stat.S_ISVTX):
+            problems.warning("R043", Place(str(path)), f"Anybody on this machine may write {what}.", f"`chmod o-w {one}`.")
+            return
 
 
 def _root(entry: Entry, problems: Problems) -> Path | None:

@@ -49,6 +49,7 @@ __all__ = [
     "doubtful",
     "ill",
     "well",
+    "yaml_trouble",
 ]
 
 OptionsT = TypeVar("OptionsT", bound=BaseModel)
@@ -135,6 +136,14 @@ class Hears(Protocol):
     async def receive(self, headers: Mapping[str, str], body: bytes, /) -> Sequence[News]:
         """What the webhook tells of deliveries of ours; nothing, where it speaks of something else. Header names are in lower
         case. Raises Refused for one that the other side did not send, and BadInput for one that cannot be read."""
+
+
+def yaml_trouble(text: str) -> str:
+    """Why YAML that strangers had a hand in is not to be loaded (depth, values, aliases, merge keys), as the end of a sentence;
+    empty where it may be. Raises YAMLError where it is none."""
+    from router.core import scan  # noqa: PLC0415 - only who reads YAML pays for it
+
+    return scan.trouble(text)
 
 
 @runtime_checkable

@@ -17,6 +17,7 @@ from router.core.problems import Place
 from router.library import Entry
 from router.secret import Secret
 from router.settings import Closed, Duration, Size
+from router.sources.pace import Pace
 
 DEFAULT_FILE = "router.yaml"
 DEFAULT_RULES = ("./rules",)
@@ -107,6 +108,7 @@ class SpindleSection(Closed):
         default_factory=list, description="DIDs of repos, or owner/name, for which nothing unmatched is told."
     )
     secrets_key: Secret | None = Field(None, description="32 bytes in base64, which the repos' secrets are encrypted with.")
+    pace: Pace = Field(default_factory=Pace, description="How fast each knot may talk: what is faster waits.")
     motd: str = Field("This is a Tangled spindle.\n", max_length=4096, description="What `/` says.")
 
 

@@ -8,9 +8,27 @@ from __future__ import annotations
 
 import os
 
+import pytest
 from hypothesis import HealthCheck, settings
+
+from tests import canaries
 
 settings.register_profile("default", deadline=None, print_blob=True)
 settings.register_profile("ci", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("explore", deadline=None, print_blob=True, max_examples=2000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "default"))
+
+
+def pytest_configure() -> None:
+    """Canaries in the environment: nothing that runs here has a reason to write them anywhere."""
+    os.environ.update(canaries.ENVIRONMENT)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """No secret that a test gave to anything is in any file that was written."""
+    factory = getattr(session.config, "_tmp_path_factory", None)
+    folder = getattr(factory, "_basetemp", None)
+    found = canaries.seen_in([folder]) if folder is not None else []
+    if found:
+        print("\nSecrets were written:", *found, sep="\n  ")
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED

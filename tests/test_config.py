@@ -221,6 +221,7 @@ def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
     assert [line.split()[0] for line in found] == ["1:1", "2:14", "3:13"]
 
 
+@pytest.mark.threat("S-18")
 def test_a_secret_in_the_file_is_refused_and_not_repeated(tmp_path: Path) -> None:
     """A plain token is refused with the sentence that says how to name one, and is quoted nowhere."""
     (found,) = mistakes(tmp_path, "providers:\n  pager: {token: hunter2}\n")

@@ -40,6 +40,11 @@ def problems_of(kind: str, text: str, folder: Path) -> list[Problem]:
             problems.found.extend(error.problems)
     elif kind == "test":
         cases.read(text, folder / "a.test.yaml", plugins.OptionModels(), problems)
+    elif kind == "writable":
+        file = folder / "a.yaml"
+        file.write_text(text)
+        file.chmod(0o666)
+        library.rule_texts(library.on_command_line([str(file)]), problems)
     else:
         analyse(rules.load([rules.RuleText("page", "page.yaml", text)], plugins.OptionModels(), problems), problems)
     return problems.found

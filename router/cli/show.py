@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def plain(text: str) -> str:
     """The text without characters that move a cursor, colour, or turn the reading direction; as long as it was."""
-    return "".join("\ufffd" if unicodedata.category(char) in ("Cc", "Cf", "Zl", "Zp") else char for char in text)
+    return "".join("\ufffd" if unicodedata.category(char) in ("Cc", "Cf", "Cs", "Zl", "Zp") else char for char in text)
 
 
 def line(text: str = "", *, err: bool = False, **style: Any) -> None:

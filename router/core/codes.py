@@ -36,6 +36,7 @@ CODES: dict[str, str] = {
     "R040": "wrong settings",
     SECRET_WRITTEN: "a secret written in a file",
     "R041": "rules that cannot be read",
+    "R043": "rules that others may write",
     "R050": "wrong test",
     "R060": "a rule that can never match",
     "R061": "a rule that an earlier one leaves nothing",

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from router.core.model import Tree
 
 _PART = re.compile(r"""\.([A-Za-z_$][\w$-]*)|\['([^'\\]+)'\]|\["([^"\\]+)"\]|\[([0-9]{1,9})\]|(\[\*\])""")
+#: Values that a path which is not plain may look at.
+MAX_LOOKED = 8_000
 _SUB = re.compile(r"`sub\(")
 
 
@@ -106,13 +108,33 @@ def _general(path: str) -> Callable[[Tree], list[Tree]]:
             if getattr(condition, "op", None) == "=~":
                 _compile(str(condition.value))
 
+    descents = path.count("..")
+
     def find(record: Tree) -> list[Tree]:
+        if not _is_small(record, descents):
+            raise Unevaluable(f"{path} is not looked for in a record that has so much in it")
         try:
             return [found.value for found in parsed.find(record)]
         except Exception as error:  # noqa: BLE001 - whatever jsonpath-ng stumbles over, strangers chose the record
             raise Unevaluable(f"{path} cannot be found in this record: {printable(str(error)[:200])}") from None
 
     return find
+
+
+def _is_small(record: Tree, descents: int) -> bool:
+    """Whether a path with so many `..` looks at no more than MAX_LOOKED values: each `..` within another one looks at a value
+    once for each level above it. jsonpath-ng needs some 20 microseconds for one."""
+    values, depth, level = 0, 0, [record]
+    while level:
+        values, depth = values + len(level), depth + 1
+        if values * depth ** max(0, descents - 1) > MAX_LOOKED:
+            return False
+        inner: list[Tree] = []
+        for one in level:
+            if isinstance(one, (dict, list)):
+                inner.extend(one.values() if isinstance(one, dict) else one)
+        level = inner
+    return True
 
 
 def _filters(node: Any, kind: type[Any]) -> Iterator[Any]:

@@ -85,13 +85,15 @@ class Heard(Struct, frozen=True, kw_only=True):
     """What a source hands on: an event, or a frame that was none, and the cursor that is safe once this is stored.
 
     Exactly one of `event` and `bad` may be set; neither, where a frame only moves the cursor (an nsid nobody asked for).
-    `frame` is the raw text of a bad frame, cut to 16 kB, for the ring of bad frames.
+    `frame` is the raw text of a bad frame, cut to 16 kB, for the ring of bad frames. `gap` says that something before it was
+    missed and will never come, and why.
     """
 
     event: Event | None = None
     cursor: int | None = None
     bad: str | None = None
     frame: bytes = b""
+    gap: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

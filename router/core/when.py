@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from router.core import scan
 from router.core.globs import GlobError, compiled
 from router.core.problems import printable
 
@@ -23,9 +24,15 @@ if TYPE_CHECKING:
 
 #: Characters of a file that are read.
 MAX_TEXT = 32_768
+#: Constraints of a file, and globs of each; paths that are tried with globs, beyond which `paths` holds.
+MAX_LISTED, MAX_TRIED = 100, 100_000
 #: What a pull request that says nothing of it runs for.
 TYPES = ("opened", "reopened", "synchronize")
 _LOADER = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
+
+
+class TooMuch(Exception):
+    """The file asks for more than is looked at; a sentence."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +63,8 @@ def compile_file(name: str, text: str, occasion: Occasion) -> Compiled:
     if len(text) > MAX_TEXT:
         return Compiled(name=name, runs=False, fault=f"The file is longer than {MAX_TEXT} characters.")
     try:
+        if why := scan.trouble(text):
+            return Compiled(name=name, runs=False, fault=f"The file is not read: {why}.")
         root = yaml.load(text, Loader=_LOADER)  # noqa: S506 - texts, lists and mappings are all that this loader makes
         if not isinstance(root, Mapping):
             return Compiled(name=name, runs=False, fault="The file is no mapping.")
@@ -66,6 +75,8 @@ def compile_file(name: str, text: str, occasion: Occasion) -> Compiled:
         return Compiled(name=name, runs=False, fault=printable(f"The file is no YAML{line}: {error.problem}.")[:300])
     except (yaml.YAMLError, RecursionError, ValueError):
         return Compiled(name=name, runs=False, fault="The file is no YAML.")
+    except TooMuch as error:
+        return Compiled(name=name, runs=False, fault=f"In `when`: {error}")
     except GlobError as error:
         return Compiled(name=name, runs=False, fault=printable(f"In `when`: {error}")[:300])
     engine = root.get("engine")
@@ -75,6 +86,8 @@ def compile_file(name: str, text: str, occasion: Occasion) -> Compiled:
 def _constraints(when: Any) -> list[Mapping[str, Any]]:
     """Those that are mappings; one that stands alone is a list of one."""
     listed = when if isinstance(when, list) else [when] if isinstance(when, Mapping) else []
+    if len(listed) > MAX_LISTED:
+        raise TooMuch(f"It lists more than {MAX_LISTED} constraints.")
     return [one for one in listed if isinstance(one, Mapping)]
 
 
@@ -98,7 +111,10 @@ def _paths_hold(globs: Sequence[str], occasion: Occasion) -> bool:
         return True
     if occasion.kind == "pull_request":
         return False
-    return occasion.paths is None or any(_matches(globs, path) for path in occasion.paths)
+    if occasion.paths is None or len(occasion.paths) * len(globs) > MAX_TRIED:
+        return True
+    tests = [compiled(glob) for glob in globs]
+    return any(test(path) for path in occasion.paths for test in tests)
 
 
 def _matches(globs: Iterable[str], text: str) -> bool:
@@ -109,6 +125,8 @@ def _matches(globs: Iterable[str], text: str) -> bool:
 def _texts(constraint: Mapping[str, Any], name: str) -> list[str]:
     value = constraint.get(name)
     listed = value if isinstance(value, list) else [value]
+    if len(listed) > MAX_LISTED:
+        raise TooMuch(f"`{name}` lists more than {MAX_LISTED} texts.")
     return [one for one in listed if isinstance(one, str) and one]
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from router.core import document
+from router.core import document, scan
 from router.core.problems import Problems, printable
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def asked(raw: str, room: int = MAX_ALL) -> dict[str, Tree]:
     if len(raw) > room:
         return _fault(f"The workflow files of this event are longer than {MAX_ALL} characters together.")
     problems = Problems()
-    root = document.read(raw, "workflow", problems, aliases=0)
+    root = document.read(raw, "workflow", problems, aliases=0, values=scan.NODES)
     if problems.errors:
         return _told(problems)
     block = _block(root)

@@ -156,7 +156,9 @@ class Dispatch:
         """Take back what was claimed and never settled. What is under way here is not that, however far a clock leapt."""
         self._swept = self.host.clock.now()
         with suppress(StoreFull):
-            await self.store.recover(self._swept, [delivery.id for delivery in self._running.values()])
+            held = [delivery.id for delivery in self._running.values()]
+            if lost := await self.store.recover(self._swept, held):
+                self.observer.recovered(lost)
 
     def _done(self, task: asyncio.Task[None]) -> None:
         del self._running[task]
@@ -165,6 +167,7 @@ class Dispatch:
             self.observer.fault("dispatch", "A delivery could not be settled; its lease will run out.", error)
 
     async def deliver(self, claim: Claim) -> None:
+        self.observer.claimed(claim.delivery)
         begun = monotonic()
         try:
             outcome = await self._outcome(claim)

@@ -19,7 +19,7 @@ from router.engine.pauses import SOURCE, Pauses
 from router.engine.store.base import Arrival
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from router.core.model import Event, Heard, Pipeline, RecordChange
     from router.core.rulebook import Rulebook
@@ -95,6 +95,8 @@ class Intake:
         record: str = "wanted",
     ) -> None:
         self.spindle: Spindle = Plain()
+        #: Called when a source missed something that it will not send again.
+        self.missed: list[Callable[[], object]] = []
         self.store = store
         self.rulebook = rulebook
         self.directory = directory
@@ -144,6 +146,7 @@ class Intake:
         if not again and isinstance(error, RouterError):
             raise error
         sentence = f"The source {source.name} broke" + (f" and starts again in {RESTART:g} s." if again else ".")
+        self.observer.source(source.name, "down", sentence)
         self.observer.fault(f"source {source.name}", sentence, error)
         if not again:
             raise RouterError(f"{sentence} The log says how.")
@@ -174,6 +177,10 @@ class Intake:
             raise broken
 
     async def _decide(self, source: str, heard: Heard) -> Arrival:
+        if heard.gap:
+            self.observer.gap(source, heard.gap)
+            for look in self.missed:
+                look()
         if heard.event is None:
             return Arrival(source=source, cursor=heard.cursor, bad=heard.bad, frame=heard.frame)
         return await self._arrival(source, heard.event, heard.cursor)
@@ -223,6 +230,8 @@ class Intake:
                 self.observer.bad_frame(arrival.source, arrival.bad)
             if arrival.event is not None and arrival.plan is not None:
                 self.observer.planned(arrival.event, arrival.plan, result.fresh)
+            for delivery, why in result.held:
+                self.observer.held(delivery, why)
             for entry in result.entries:
                 self.observer.reported(entry)
         # A status that was heard rings too: a router that drains waits until all are, and they may lead to no delivery.

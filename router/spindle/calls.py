@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 import aiohttp
 
-from router.core.errors import RouterError
+from router.core import frame
+from router.core.errors import BadFrame, RouterError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,9 +41,9 @@ async def ask(host: Host, base: str, method: str, params: Mapping[str, str], *, 
 
 
 async def tree(host: Host, base: str, method: str, params: Mapping[str, str], *, limit: int = LIMIT) -> tuple[int, Tree]:
-    """The same, as JSON; None where it is none."""
+    """The same, as an object of JSON; None where it is none, or has what no answer needs (see `core.frame`)."""
     status, body = await ask(host, base, method, params, limit=limit)
     try:
-        return status, json.loads(body)
-    except (ValueError, RecursionError):
+        return status, frame.tree(body)
+    except BadFrame:
         return status, None

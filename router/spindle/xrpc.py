@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from router.core import members, tid
+from router.core import frame, members, tid
 from router.core.definition import definition_hash
-from router.core.errors import RouterError
+from router.core.errors import BadFrame, RouterError
 from router.spindle import shapes
 from router.spindle.auth import AuthError
 from router.spindle.vault import BadKey, KeyNotFound, KeyPresent, NoVault
@@ -275,12 +275,9 @@ def _denied(actor: str) -> str:
 
 async def _body(request: web.Request) -> dict[str, Tree]:
     try:
-        body = json.loads(await request.read())
-    except (ValueError, RecursionError):
-        raise Refusal("Generic", "the body is not JSON") from None
-    if not isinstance(body, dict):
-        raise Refusal("Generic", "the body is no object")
-    return body
+        return frame.tree(await request.read())
+    except BadFrame as error:
+        raise Refusal("Generic", f"the body cannot be read: {error}") from None
 
 
 def _names(said: Tree) -> list[str]:

@@ -30,14 +30,15 @@ async def one(desk: Desk, ask: Ask) -> tuple[int, Any]:
 
 
 async def retry(desk: Desk, ask: Ask) -> tuple[int, Any]:
-    return _changed(desk, await desk.store.retry(await _ids(desk, ask.given), desk.clock.now()))
+    return _changed(desk, ask, "retry", await desk.store.retry(await _ids(desk, ask.given), desk.clock.now()))
 
 
 async def discard(desk: Desk, ask: Ask) -> tuple[int, Any]:
-    return _changed(desk, await desk.store.discard(await _ids(desk, ask.given), BY_WHOM, desk.clock.now()))
+    return _changed(desk, ask, "discard", await desk.store.discard(await _ids(desk, ask.given), BY_WHOM, desk.clock.now()))
 
 
-def _changed(desk: Desk, changed: Sequence[str]) -> tuple[int, Any]:
+def _changed(desk: Desk, ask: Ask, verb: str, changed: Sequence[str]) -> tuple[int, Any]:
+    desk.observer.operated(verb, "delivery", changed, ask.who)
     desk.bell.ring()
     return 200, {"changed": list(changed)}
 

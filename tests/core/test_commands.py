@@ -31,6 +31,7 @@ def told(**options: Any) -> list[str]:
 @pytest.mark.parametrize(
     "program", ["{{ branch }}", "/opt/{{ repo.name }}", "{{ vars.x }}/{{ sha }}", "{% if tag %}a{% endif %}"]
 )
+@pytest.mark.threat("S-01")
 def test_an_event_chooses_no_program(program: str) -> None:
     """The first of `argv` is what runs: nothing of it comes from an event, however firm its grammar."""
     assert told(argv=[program, "{{ branch }}"]) == ["An event chooses the program that `shell` runs."]
@@ -66,6 +67,7 @@ CODE = [
 
 
 @pytest.mark.parametrize(("argv", "program"), CODE)
+@pytest.mark.threat("S-01")
 def test_code_is_written_out(argv: list[str], program: str) -> None:
     """What an interpreter runs is no template, also where `env` or `sudo` starts it."""
     assert told(argv=argv) == [f"`{program}` would run what the event says here as code."]
@@ -91,6 +93,7 @@ OPTIONS = [
 
 
 @pytest.mark.parametrize("argv", OPTIONS, ids=str)
+@pytest.mark.threat("S-02")
 def test_an_argument_may_be_an_option(argv: list[str]) -> None:
     """A branch called `--upload-pack=…` is an option of git, if it comes as an argument of its own."""
     (message,) = told(argv=argv)
@@ -119,6 +122,7 @@ SAFE = [
 
 
 @pytest.mark.parametrize("argv", SAFE, ids=str)
+@pytest.mark.threat("S-02")
 def test_what_cannot_be_an_option_is_not_told(argv: list[str]) -> None:
     """A sha, a DID and a host begin with no hyphen; nor does what stands behind text, or behind `--`."""
     assert told(argv=argv) == []
@@ -216,6 +220,7 @@ def test_a_variable_that_is_not_quoted_is_told(script: str) -> None:
 
 
 @pytest.mark.parametrize("script", RUNS)
+@pytest.mark.threat("S-01")
 def test_a_variable_that_is_run_is_an_error(script: str) -> None:
     """Quoted or not: what `eval`, an interpreter or a command's place runs is what the event says."""
     (problem,) = found(script=script, env=ENV)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jinja2 import TemplateSyntaxError, meta
 
-from router.core import render
+from router.core import filters, render
 from router.core.errors import RenderError
 
 CONTEXT: dict[str, Any] = {
@@ -165,6 +165,7 @@ def test_what_does_not_compile(template: str, said: str) -> None:
         ("{{ deep }}", "its value is no plain data"),
     ],
 )
+@pytest.mark.threat("S-04")
 def test_what_cannot_be_rendered(template: str, said: str) -> None:
     """What is undefined, grows without bound or reaches for Python is a RenderError that names the template."""
     deep: Any = []
@@ -196,7 +197,7 @@ HOSTILE: st.SearchStrategy[Any] = st.recursive(
     max_leaves=6,
 )
 TEMPLATES = [
-    f"{{{{ record.x | {name} }}}}" for name in sorted(render.FILTERS - {"replace", "batch", "slice", "groupby", "map"})
+    f"{{{{ record.x | {name} }}}}" for name in sorted(filters.FILTERS - {"replace", "batch", "slice", "groupby", "map"})
 ] + [
     "{{ record.x }}",
     "{{ record.x.y.z }}",
@@ -229,6 +230,7 @@ TEMPLATES = [
 
 
 @given(st.sampled_from(TEMPLATES), HOSTILE)
+@pytest.mark.threat("S-04")
 def test_rendering_raises_render_errors_only(template: str, value: Any) -> None:
     """Whatever a stranger puts into a record, a template gives plain data or a RenderError."""
     said = ""

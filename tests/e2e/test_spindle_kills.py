@@ -13,6 +13,7 @@ import aiohttp
 import pytest
 
 from router.demo.ci import Ci
+from tests import canaries
 from tests.e2e.processes import ROUTER
 from tests.e2e.test_main_job import STEPS
 from tests.spindle.test_building import BUILDKITE, FILES
@@ -52,7 +53,7 @@ class Process:
     async def start(self, **environ: str) -> None:
         self.process = await asyncio.create_subprocess_exec(
             *(str(ROUTER), "run", "--config", str(self.file)),
-            env={**os.environ, "TEST_TOKEN": "bkua_test", **environ},
+            env={**os.environ, "TEST_TOKEN": canaries.TOKEN, **environ},
             stdout=self.log,
             stderr=self.log,
         )
@@ -73,7 +74,7 @@ pytestmark = pytest.mark.e2e
 async def test_a_kill_at_any_step_leaves_one_build(tmp_path: Path, step: str) -> None:
     """Whatever was done before is known after the restart, and what was not is done."""
     async with (
-        Ci("ci", token="bkua_test") as ci,
+        Ci("ci", token=canaries.TOKEN) as ci,
         World(tmp_path, rules=BUILDKITE.replace("secrets: [DEPLOY_KEY]", "")) as world,
     ):
         router = Process(world, ci)
@@ -103,7 +104,7 @@ async def test_a_kill_at_any_step_leaves_one_build(tmp_path: Path, step: str) ->
 async def test_a_kill_while_a_webhook_is_answered_loses_no_status(tmp_path: Path) -> None:
     """The CI tells once, gets no answer, and never tells again: the end of the build is asked for after the restart."""
     async with (
-        Ci("ci", token="bkua_test") as ci,
+        Ci("ci", token=canaries.TOKEN) as ci,
         World(tmp_path, rules=BUILDKITE.replace("secrets: [DEPLOY_KEY]", "")) as world,
     ):
         router = Process(world, ci)
@@ -119,7 +120,9 @@ async def test_a_kill_while_a_webhook_is_answered_loses_no_status(tmp_path: Path
             (build,) = ci.builds
             body = {"event": "build.finished", "build": build.shape(ci.url), "pipeline": {"slug": "core"}}
             with pytest.raises(aiohttp.ClientError):
-                await world.http.post(f"{world.url}/webhooks/buildkite", json=body, headers={"X-Buildkite-Token": "bkua_test"})
+                await world.http.post(
+                    f"{world.url}/webhooks/buildkite", json=body, headers={"X-Buildkite-Token": canaries.TOKEN}
+                )
             assert router.process is not None
             assert await router.process.wait() == -signal.SIGKILL
             router.configure(poll="100ms")

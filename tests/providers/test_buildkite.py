@@ -124,6 +124,7 @@ async def test_every_option_reaches_the_build(ci: Ci, lent: Host) -> None:
     assert {key: asked[key] for key in said} == said
 
 
+@pytest.mark.threat("S-03")
 async def test_a_message_is_one_printable_line(ci: Ci, lent: Host) -> None:
     """What a stranger wrote moves no cursor and begins no line, and is cut."""
     await build(lent, ci.url, message="hi\x1b[2J\nthere\u202e " + "x" * 5000)

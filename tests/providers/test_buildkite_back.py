@@ -40,6 +40,7 @@ def low(headers: dict[str, str]) -> dict[str, str]:
 @pytest.mark.parametrize("name", SIGNED)
 @pytest.mark.parity(45, 46, 75)
 @pytest.mark.acceptance("P-11")
+@pytest.mark.threat("S-09")
 def test_recorded_webhooks_prove_themselves(name: str) -> None:
     """By either scheme, over the bytes as they came; and by the second of two secrets while one is exchanged."""
     raw = (WIRE / name).read_bytes()
@@ -63,6 +64,7 @@ def test_recorded_webhooks_prove_themselves(name: str) -> None:
 )
 @pytest.mark.parity(46)
 @pytest.mark.acceptance("A-05", "P-11")
+@pytest.mark.threat("S-09")
 def test_whatever_is_not_buildkites_is_refused(change: dict[str, Any], mode: str, now: int, said: str) -> None:
     """An altered byte, a stale or future signature, a wrong token, the other scheme, no secret at all."""
     name = SIGNED[0]
@@ -289,6 +291,7 @@ class Once:
 
 
 @pytest.mark.acceptance("A-05")
+@pytest.mark.threat("S-09")
 async def test_a_signed_webhook_counts_once() -> None:
     """Whoever saw it can send it again."""
     raw = body("buildkite_webhook_build_running.json")

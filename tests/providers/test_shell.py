@@ -93,6 +93,7 @@ async def test_what_an_event_says_is_never_run(lent: Host, tmp_path: Path, text:
     assert os.listdir(tmp_path) == []  # noqa: PTH208 - nothing was touched
 
 
+@pytest.mark.threat("S-18")
 async def test_a_command_sees_nothing_of_the_routers_environment(
     lent: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -202,6 +203,7 @@ def test_rules_with_unsafe_commands_are_told(when: str, options: str, code: str)
         {"script": "x", "nonsense": 1},
     ],
 )
+@pytest.mark.threat("S-03")
 def test_commands_that_cannot_be_are_refused(options: dict[str, Any]) -> None:
     """Two commands or none, zero bytes, and variables that decide what runs."""
     with pytest.raises(ValidationError):
@@ -536,6 +538,7 @@ def _alive(pid: int) -> bool:
         return False
 
 
+@pytest.mark.threat("S-18")
 async def test_secrets_are_variables_and_masked_where_they_are_said(tmp_path: Path) -> None:
     """In what is kept and in what is told while it runs; short ones would mask everything."""
     said: list[str] = []
@@ -558,6 +561,7 @@ async def test_secrets_are_variables_and_masked_where_they_are_said(tmp_path: Pa
     assert "ab" in str(said)
 
 
+@pytest.mark.threat("S-03")
 def test_a_secret_cannot_be_a_variable_that_decides_what_runs() -> None:
     """It is told where the name stands."""
     problems = Problems()

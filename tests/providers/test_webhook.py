@@ -182,6 +182,7 @@ async def test_a_number_that_json_does_not_have_is_a_dead_letter(peer: Peer, len
         {"nonsense": 1},
     ],
 )
+@pytest.mark.threat("S-08")
 def test_requests_that_cannot_be_are_refused(options: dict[str, Any]) -> None:
     """Before anything is sent; where nothing of it comes from an event, by validate."""
     with pytest.raises(ValidationError):

@@ -75,6 +75,7 @@ async def authority() -> AsyncIterator[Authority]:
 @pytest.mark.parametrize("algorithm", ["ES256K", "ES256"])
 @pytest.mark.parity(71)
 @pytest.mark.acceptance("A-08", "P-13")
+@pytest.mark.threat("S-17")
 async def test_both_curves_are_known(authority: Authority, algorithm: str) -> None:
     """secp256k1 as stock servers sign, and P-256; with or without the word Bearer; a token counts once."""
     authority.documents = People(KEYS[algorithm])  # type: ignore[assignment]
@@ -116,6 +117,7 @@ BAD: dict[str, tuple[Any, str]] = {
 @pytest.mark.parametrize("case", BAD)
 @pytest.mark.parity(72)
 @pytest.mark.acceptance("A-08", "P-14")
+@pytest.mark.threat("S-17")
 async def test_what_is_not_quite_a_token_is_refused(authority: Authority, case: str) -> None:
     """And the good one that came before or after it counts all the same."""
     made, said = BAD[case]
@@ -124,6 +126,7 @@ async def test_what_is_not_quite_a_token_is_refused(authority: Authority, case: 
     assert await authority.verify(token(), METHOD) == ALICE
 
 
+@pytest.mark.threat("S-17")
 async def test_a_key_twice_is_no_claim(authority: Authority) -> None:
     """Two readers of one token must not read two things."""
     now = FakeClock().now() // 1_000_000
@@ -133,6 +136,7 @@ async def test_a_key_twice_is_no_claim(authority: Authority) -> None:
         await authority.verify(made, METHOD)
 
 
+@pytest.mark.threat("S-17")
 async def test_bad_signatures_do_not_make_us_ask_for_ever(authority: Authority) -> None:
     """A key may have been exchanged, so its document is looked up once more; not for every bad token."""
     people = authority.documents

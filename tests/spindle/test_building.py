@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import io
 import json
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ import cbor2
 import pytest
 
 from router.demo.ci import Ci
+from tests import canaries
 from tests.spindle import schemas
 from tests.spindle.test_scenarios import OTHER
 from tests.spindle.world import ALICE, CORE, EVE, WORKFLOW, World
@@ -43,6 +43,12 @@ rules:
       - shell: {argv: [/bin/sh, -c, 'echo begun; echo "$DEPLOY_KEY"; while [ ! -e done ]; do sleep 0.05; done; echo over']}
         secrets: [DEPLOY_KEY]
 """
+NEVER = """\
+rules:
+  - name: never
+    when: {repo: did:plc:corerrrrrrrrrrrrrrrrrrrr, trigger: push, branch: none}
+    do: [log: {message: x}]
+"""
 FILE = WORKFLOW.replace("{fake: {}}", "{buildkite: {pipeline: core}}")
 FILES = {".tangled/workflows/ci.yml": FILE}
 KEY = ", secrets_key: {env: TEST_SECRETS_KEY}"
@@ -50,14 +56,14 @@ KEY = ", secrets_key: {env: TEST_SECRETS_KEY}"
 
 @pytest.fixture(autouse=True)
 def secrets_of_the_operator(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TEST_SECRETS_KEY", base64.b64encode(bytes(range(32))).decode())
-    monkeypatch.setenv("TEST_BUILDKITE_TOKEN", "bkua_test")
-    monkeypatch.setenv("TEST_WEBHOOK_SECRET", "whsec")
+    monkeypatch.setenv("TEST_SECRETS_KEY", canaries.KEY)
+    monkeypatch.setenv("TEST_BUILDKITE_TOKEN", canaries.TOKEN)
+    monkeypatch.setenv("TEST_WEBHOOK_SECRET", canaries.HEARD)
 
 
 @pytest.fixture
 async def ci() -> AsyncIterator[Ci]:
-    async with Ci("ci", token="bkua_test") as made:
+    async with Ci("ci", token=canaries.TOKEN) as made:
         yield made
 
 
@@ -95,20 +101,20 @@ async def of(world: World, status: str) -> Any:
 async def test_a_push_is_built_by_buildkite(world: World, ci: Ci) -> None:
     """Once, with the commit, what the rule says, and the secrets that it names; its end is found by asking."""
     await world.ours()
-    secret = {"repo": CORE, "key": "DEPLOY_KEY", "value": "canary"}
+    secret = {"repo": CORE, "key": "DEPLOY_KEY", "value": canaries.REPO}
     assert (await world.call(ALICE, "sh.tangled.repo.addSecret", secret))[0] == 200
     world.push(files=FILES)
     await world.until(lambda: ci.builds)
     (build,) = ci.builds
     assert (build.pipeline, build.asked.branch) == ("core", "main")
-    assert build.asked.env == {"REPO": CORE, "DEPLOY_KEY": "canary"}
+    assert build.asked.env == {"REPO": CORE, "DEPLOY_KEY": canaries.REPO}
     ci.advance()
     pipeline = await of(world, "running")
     ci.advance()
     assert (await of(world, "success"))["id"] == pipeline["id"]
     assert len(ci.builds) == 1
     stored = b"".join(path.read_bytes() for path in world.folder.glob("router.db*") if path.is_file())
-    assert b"canary" not in stored
+    assert canaries.REPO.encode() not in stored
 
 
 @pytest.mark.parity(65)
@@ -138,7 +144,7 @@ async def test_webhooks_tell_faster(world: World, ci: Ci) -> None:
     await world.until(lambda: ci.builds)
     (build,) = ci.builds
 
-    async def webhook(event: str, token: str = "whsec") -> int:
+    async def webhook(event: str, token: str = canaries.HEARD) -> int:
         body = {"event": event, "build": build.shape(ci.url), "pipeline": {"slug": "core"}}
         headers = {"X-Buildkite-Token": token, "X-Buildkite-Event": event}
         async with world.http.post(f"{world.url}/webhooks/buildkite", json=body, headers=headers) as response:
@@ -157,7 +163,7 @@ async def test_webhooks_tell_faster(world: World, ci: Ci) -> None:
     async with world.http.post(
         f"{world.url}/webhooks/buildkite",
         json={"event": "build.running", "build": late, "pipeline": {"slug": "core"}},
-        headers={"X-Buildkite-Token": "whsec", "X-Buildkite-Event": "build.running"},
+        headers={"X-Buildkite-Token": canaries.HEARD, "X-Buildkite-Event": "build.running"},
     ) as response:
         assert response.status == 200
     assert len(await world.pipelines()) == 1
@@ -176,7 +182,7 @@ async def test_a_webhook_may_come_before_our_receipt(world: World, ci: Ci) -> No
     (build,) = ci.builds
     build.step(ci.clock())
     body: dict[str, Any] = {"event": "build.running", "build": build.shape(ci.url), "pipeline": {"slug": "core"}}
-    headers = {"X-Buildkite-Token": "whsec", "X-Buildkite-Event": "build.running"}
+    headers = {"X-Buildkite-Token": canaries.HEARD, "X-Buildkite-Event": "build.running"}
 
     async def told(**more: Any) -> None:
         sent = {**body, "build": {**body["build"], **more}}
@@ -202,7 +208,7 @@ async def test_a_webhook_may_come_before_our_receipt(world: World, ci: Ci) -> No
 async def test_a_command_is_seen_while_it_runs(machine: World) -> None:
     """Without any CI: its lines are streamed as they come, without its secrets, and the stream ends with the workflow."""
     await machine.ours()
-    secret = {"repo": CORE, "key": "DEPLOY_KEY", "value": "canary"}
+    secret = {"repo": CORE, "key": "DEPLOY_KEY", "value": canaries.REPO}
     assert (await machine.call(ALICE, "sh.tangled.repo.addSecret", secret))[0] == 200
     machine.push()
     pipeline = await machine.until(lambda: started(machine))
@@ -213,7 +219,7 @@ async def test_a_command_is_seen_while_it_runs(machine: World) -> None:
         texts: list[str] = []
         while "begun" not in "".join(texts):
             texts.append((await lines.receive()).data)
-        assert "canary" not in "".join(texts)
+        assert canaries.REPO not in "".join(texts)
         (machine.folder / "done").touch()
         while (message := await lines.receive()).type.name == "TEXT":
             texts.append(message.data)
@@ -226,7 +232,7 @@ async def test_a_command_is_seen_while_it_runs(machine: World) -> None:
         assert frames.close_code == 1000
         assert b"begun" in told
         assert b"***" in told
-        assert b"canary" not in told
+        assert canaries.REPO.encode() not in told
         assert cbor2.loads(told)
     await of(machine, "success")
 
@@ -283,7 +289,7 @@ async def test_the_older_stream_tells_a_run_before_its_statuses(machine: World) 
 async def test_secrets_have_names_and_no_values(world: World) -> None:
     """Only those who may push name, give and take them; a name is given once."""
     await world.ours()
-    secret = {"repo": CORE, "key": "DEPLOY_KEY", "value": "canary"}
+    secret = {"repo": CORE, "key": "DEPLOY_KEY", "value": canaries.REPO}
     status, answer = await world.call(EVE, "sh.tangled.repo.addSecret", secret)
     assert (status, answer["error"]) == (401, "AccessControl")
     assert (await world.call(ALICE, "sh.tangled.repo.addSecret", secret))[0] == 200
@@ -295,7 +301,7 @@ async def test_secrets_have_names_and_no_values(world: World) -> None:
         listed = await response.json()
     schemas.check(schemas.output("sh.tangled.repo.listSecrets"), listed)
     assert [one["key"] for one in listed["secrets"]] == ["DEPLOY_KEY"]
-    assert "canary" not in str(listed)
+    assert canaries.REPO not in str(listed)
     gone = {"repo": CORE, "key": "DEPLOY_KEY"}
     assert (await world.call(ALICE, "sh.tangled.repo.removeSecret", gone))[0] == 200
     assert (await world.call(ALICE, "sh.tangled.repo.removeSecret", gone))[0] == 500
@@ -383,3 +389,52 @@ async def test_pipelines_are_listed_in_pages(machine: World) -> None:
     assert seen == shas[::-1]
     assert [one["commit"] for one in await machine.pipelines(commits=shas[1])] == [shas[1]]
     assert await machine.pipelines(kinds="manual") == []
+
+
+@pytest.mark.parity(51)
+async def test_a_rebuild_is_a_run_of_its_own(world: World, ci: Ci) -> None:
+    """Somebody builds it once more in Buildkite: a new run of the same commit, told to its end; the first stays as it ended."""
+    await world.ours()
+    world.push(files=FILES)
+    await world.until(lambda: ci.builds)
+    (build,) = ci.builds
+    build.step(ci.clock())
+    build.cancel(ci.clock())
+    first = await of(world, "cancelled")
+    before = build.shape(ci.url)
+    again = {
+        **before,
+        "id": "00000000-0000-4000-8000-00000000000a",
+        "number": 99,
+        "rebuilt_from": {"id": before["id"], "number": 1},
+    }
+    headers = {"X-Buildkite-Token": "whsec", "X-Buildkite-Event": "build.running"}
+
+    async def told(state: str) -> None:
+        sent = {"event": "build.x", "pipeline": {"slug": "core"}, "build": {**again, "state": state, "finished_at": None}}
+        async with world.http.post(f"{world.url}/webhooks/buildkite", json=sent, headers=headers) as response:
+            assert response.status == 200
+
+    for state, status in (("running", "running"), ("running", "running"), ("passed", "success")):
+        await told(state)
+
+        async def shown(status: str = status) -> Any:
+            found = await world.pipelines()
+            return found if [one["workflows"][0]["status"] for one in found] == [status, "cancelled"] else None
+
+        newest, oldest = await world.until(shown)
+    assert oldest == first
+    assert (newest["commit"], newest["trigger"]) == (first["commit"], first["trigger"])
+
+
+@pytest.mark.parity(31)
+@pytest.mark.parametrize("quiet", [f", silent: [{CORE}]", ", unmatched: silent", "", "rules"])
+async def test_who_wants_no_word_gets_none(tmp_path: Path, quiet: str) -> None:
+    """A push that nobody builds is not told of where the operator says so: of a repo, of all, or in its ruleset."""
+    text = f"unmatched: silent\n{NEVER}" if quiet == "rules" else NEVER
+    async with World(tmp_path, rules=text, settings=quiet if quiet != "rules" else "") as world:
+        await world.start()
+        await world.ours()
+        world.push(files={})
+        await world.until(lambda: [plan for event, plan, _ in world.told.plans if event.fields.get("pipeline")])
+        assert len(await world.pipelines()) == (0 if quiet else 1)

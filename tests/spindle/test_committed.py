@@ -16,6 +16,7 @@ import pytest
 from router.engine.store import connection
 from router.engine.store.sqlite import SqliteStore
 from router.web.unix import address, socket_path
+from tests import canaries
 from tests.spindle import test_building
 from tests.spindle.test_building import FILES, of
 from tests.spindle.world import ALICE, CORE, NEW, RULES, World
@@ -105,7 +106,7 @@ async def test_what_a_ci_tells(world: World, ci: Ci) -> None:
     (build,) = ci.builds
     build.cancel(ci.clock())
     body = {"event": "build.finished", "build": build.shape(ci.url), "pipeline": {"slug": "core"}}
-    headers = {"X-Buildkite-Token": "whsec", "X-Buildkite-Event": "build.finished"}
+    headers = {"X-Buildkite-Token": canaries.HEARD, "X-Buildkite-Event": "build.finished"}
     async with world.http.post(f"{world.url}/webhooks/buildkite", json=body, headers=headers) as response:
         assert response.status == 200
     assert stored(world, "SELECT status FROM deliveries") == ["cancelled"]

@@ -55,6 +55,7 @@ def test_members_are_whom_the_owner_names() -> None:
 
 @pytest.mark.parity(6, 7, 8, 19)
 @pytest.mark.acceptance("A-01")
+@pytest.mark.threat("S-15")
 def test_knots_are_those_of_repos_that_count() -> None:
     """They come and go with the repos that name us."""
     ours = member(ALICE), repo()
@@ -65,6 +66,17 @@ def test_knots_are_those_of_repos_that_count() -> None:
     assert roster(*ours, change(ALICE, REPO, rev="2")).knots == frozenset()
     assert roster(*ours, change(OWNER, MEMBER, ALICE, "2")).knots == frozenset()
     assert roster(*ours, repo(rkey="two", repoDid=BOB), change(ALICE, REPO, "core", "2")).knots == {KNOT}
+
+
+@pytest.mark.parity(6, 8)
+def test_a_repo_that_is_renamed_is_one_repo() -> None:
+    """Its new record and the one of its old name are of one DID: the newer counts, in whatever order they come."""
+    older, newer = repo(rkey="core"), repo(rkey="kernel", rev="2")
+    for order in ((older, newer), (newer, older)):
+        (found,) = roster(member(ALICE), *order).repos
+        assert (found.name, found.did) == ("kernel", CORE)
+    named = roster(member(ALICE), repo(rkey="3mvfdkqum2222", name="core", repoDid=""))
+    assert (named.repo_by_name(ALICE, "core") or repo).rkey == "3mvfdkqum2222"  # type: ignore[union-attr]
 
 
 @pytest.mark.parity(11, 12)
@@ -105,6 +117,7 @@ class Confirms:
 
 @pytest.mark.parity(17)
 @pytest.mark.parametrize("claims", [(repo(), repo(EVE)), (repo(EVE), repo())])
+@pytest.mark.threat("S-16")
 async def test_a_repo_that_two_members_claim_is_whose_its_knot_says(claims: tuple[RecordChange, ...]) -> None:
     """Whoever claimed it first: until that is known neither is preferred, and from then on the other has an objection."""
     made = Roster(HOST, OWNER, Confirms())
@@ -135,6 +148,7 @@ def test_an_account_that_is_not_there_owns_nothing() -> None:
     assert made.knots == {KNOT}
 
 
+@pytest.mark.threat("S-15")
 def test_accounts_and_collaborators_of_strangers_are_not_mirrored() -> None:
     """The network has millions of them, and a knot thousands of repos."""
     made = roster(member(ALICE), repo())
@@ -164,6 +178,7 @@ def test_pull_requests_are_remembered_within_bounds(monkeypatch: pytest.MonkeyPa
     assert made.knots == {KNOT}
 
 
+@pytest.mark.threat("S-16")
 async def test_a_knot_speaks_of_its_own_repos_alone() -> None:
     """Whatever it says of others' counts for nothing, and why is said."""
     made = roster(member(ALICE), repo())

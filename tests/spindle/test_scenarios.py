@@ -46,6 +46,19 @@ async def test_an_appview_can_verify_who_runs_it(world: World) -> None:
         assert "spindle" in await response.text()
 
 
+@pytest.mark.fault("T-20")
+async def test_what_jetstream_missed_is_listed_at_once(world: World) -> None:
+    """A gap is told, and the records of everybody are listed anew without waiting for their time."""
+    await world.ours()
+    world.push()
+    await world.statuses()
+    world.pds.jetstream = None
+    world.choose(world.other, rkey="unheard", repoDid=FORK)
+    world.jetstream.emit_raw('{"kind":"info","name":"OutdatedCursor"}')
+    await world.until(world.other.log.attended.is_set)
+    assert [source for source, _ in world.told.gaps] == ["spindle:jetstream"]
+
+
 @pytest.mark.parity(5, 6, 9, 18, 30, 61)
 @pytest.mark.acceptance("P-06", "P-15")
 async def test_a_push_is_built_and_shown(world: World) -> None:
@@ -92,6 +105,7 @@ async def test_a_knot_is_left_with_its_last_repo(world: World) -> None:
 
 @pytest.mark.parity(39)
 @pytest.mark.acceptance("A-01")
+@pytest.mark.threat("S-15")
 async def test_a_stranger_gets_nothing(world: World) -> None:
     """Whoever names us and is no member opens no line, and a knot speaks only of the repos that name it."""
     world.choose(world.other, owner=EVE)
@@ -103,6 +117,7 @@ async def test_a_stranger_gets_nothing(world: World) -> None:
 
 @pytest.mark.parity(10)
 @pytest.mark.acceptance("P-07")
+@pytest.mark.threat("S-15")
 async def test_a_member_who_is_removed_builds_no_more(world: World) -> None:
     """What was begun goes on to be shown; the next push sets nothing off, because the knot is left."""
     rkey = world.add_member(ALICE)
@@ -315,6 +330,7 @@ async def test_a_pull_request_of_a_collaborator_is_built(world: World) -> None:
 
 
 @pytest.mark.parity(35)
+@pytest.mark.threat("S-14")
 async def test_a_strangers_pull_request_waits(world: World) -> None:
     """It says so; somebody who may push starts it, and then it runs."""
     await world.ours()
@@ -361,6 +377,7 @@ async def test_a_run_by_hand(world: World) -> None:
 
 @pytest.mark.parity(71, 72)
 @pytest.mark.acceptance("A-08", "P-14")
+@pytest.mark.threat("S-17")
 async def test_only_fresh_tokens_of_the_right_key_count(world: World) -> None:
     """Once, for this method, for this spindle, in time; a key that was exchanged is looked up again."""
     await world.ours()
@@ -412,6 +429,7 @@ async def test_the_definition_of_a_commit_has_a_hash(world: World) -> None:
 
 
 @pytest.mark.parity(17)
+@pytest.mark.threat("S-16")
 async def test_a_repo_did_cannot_be_stolen(world: World) -> None:
     """Eve is a member too, and claims Alice's repo: its knot says whose it is."""
     world.add_member(EVE)

@@ -163,6 +163,7 @@ async def test_what_strangers_push_is_for_the_rules_alone(parts: Parts) -> None:
     assert await parts.engine.store.pipelines(HELLO) == ([], 0)
 
 
+@pytest.mark.threat("S-15")
 async def test_what_strangers_push_on_our_own_lines_is_nobodys_business(parts: Parts) -> None:
     """A knot that hosts one repo of ours hosts thousands of others: nothing is kept of them but the cursor."""
     parts.roster.ours = False
@@ -264,6 +265,7 @@ async def test_strangers_hold_up_nobody_else(parts: Parts) -> None:
         assert parts.completer.at_once == STRANGERS_LANES + 1
 
 
+@pytest.mark.threat("S-15")
 async def test_no_more_strangers_wait_than_is_good(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
     """Those beyond are refused, counted and explained, without asking anybody."""
     monkeypatch.setattr("router.spindle.triggers.STRANGERS", 2)

@@ -49,6 +49,7 @@ def test_who_pushed_was_let_in_by_the_knot(actor: str, word: str) -> None:
     ],
 )
 @pytest.mark.parity(35)
+@pytest.mark.threat("S-14")
 def test_strangers_and_forks_need_approval(author: str, fork: bool, answer: tuple[str, bool]) -> None:  # noqa: FBT001
     """A fork never starts by itself, whoever wrote it; neither does what a member of the spindle asks of another's repo."""
     assert trust.of_pull(author, ALICE, REPO, People(), fork=fork) == answer

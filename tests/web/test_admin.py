@@ -132,6 +132,7 @@ async def test_all_dead_ones_can_be_meant(tmp_path: Path) -> None:
         *({"ids": ["a"], "state": "dead"}, {"ids": ["a"], "rule": "ci/build"}, {"rule": "ci/build"}, {"all": True}),
     ],
 )
+@pytest.mark.threat("S-22")
 async def test_a_request_that_means_nothing_changes_nothing(tmp_path: Path, body: Any) -> None:
     """Anything but ids or the state dead is refused with what to send."""
     async with serving(tmp_path / "router.db") as served:
@@ -154,6 +155,7 @@ async def test_the_loaded_rules_are_told(tmp_path: Path) -> None:
         assert await served.ask("GET", "/api/v1/rulesets") == (200, told)
 
 
+@pytest.mark.threat("S-22")
 async def test_only_the_owner_can_connect(tmp_path: Path) -> None:
     """The socket is the only check there is, so nobody else may write to it."""
     async with serving(tmp_path / "router.db") as served:

@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable, Sequence
 
-#: Bad frames that are kept of each source, and bytes of each.
-RING = 100
+#: Bad frames that are kept of each source, and of all together, and bytes of each.
+RING, RINGS = 100, 2000
 FRAME = 16384
+_TRIM_ALL = "DELETE FROM bad_frames WHERE number <= (SELECT number FROM bad_frames ORDER BY number DESC LIMIT 1 OFFSET :keep)"
 
 
 def accept(db: sqlite3.Connection, arrivals: Sequence[Arrival], now: Micros) -> list[Accepted]:
@@ -107,7 +108,8 @@ def _enter(db: sqlite3.Connection, plan: Plan, event: int, now: Micros, pipeline
     for delivery, why in skipped:
         if pipeline is not None and delivery.subject.workflow:
             pipelines.skip(db, pipeline.id, delivery.subject.workflow, why, now)
-    return Accepted(fresh=True, ready=ready, entries=tuple(told))
+    held = tuple((delivery, why) for delivery, why in skipped)
+    return Accepted(fresh=True, ready=ready, entries=tuple(told), held=held)
 
 
 def _deliver(
@@ -154,3 +156,4 @@ def _remember_source(db: sqlite3.Connection, name: str, heard: Iterable[tuple[Ar
         frames = [(source, now, text(one.bad or ""), one.frame[:FRAME]) for one in bad[-RING:]]
         db.executemany("INSERT INTO bad_frames (source, at, why, frame) VALUES (?, ?, ?, ?)", frames)
         db.execute(sql.text("trim_bad_frames"), {"source": source, "keep": RING})
+        db.execute(_TRIM_ALL, {"keep": RINGS})

@@ -52,11 +52,13 @@ class Arrival:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accepted:
     """What became of one arrival: `fresh` is false for an event already planned; `entries` are those newly in the journal;
-    `ready` tells that something new waits to be claimed, now or when it is due."""
+    `ready` tells that something new waits to be claimed, now or when it is due; `held` are deliveries that a gate held back,
+    and why."""
 
     fresh: bool
     ready: bool = False
     entries: tuple[Entry, ...] = ()
+    held: tuple[tuple[Delivery[Tree], str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

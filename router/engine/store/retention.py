@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 #: Deliveries in these states have something left to do; a build that was made and never ends has not.
 _OPEN = as_json([State.READY, State.CLAIMED, State.VERIFY])
+#: Microseconds about its source's cursor within which an event of a knot may come again.
+_OVERLAP = 120_000_000
 #: In this order, because each refers to what comes after it.
 _FORGET = (
     "DELETE FROM logs WHERE delivery IN (SELECT id FROM deliveries WHERE event IN (SELECT value FROM json_each(?)))",
@@ -35,6 +37,9 @@ SELECT
     heard < :before AS old,
     undecided = 0 AND NOT EXISTS (
         SELECT 1 FROM deliveries WHERE event = events.number AND state IN (SELECT value FROM json_each(:open))
+    ) AND NOT coalesce(
+        -- An older knot is asked again from a minute before its newest event, however old that is: it must still be known then.
+        kind = 'knot' AND abs(time - (SELECT cursor FROM sources WHERE name = events.source) / 1000) <= :overlap, 0
     ) AS over
 FROM events
 WHERE number > :after
@@ -45,7 +50,8 @@ LIMIT :limit
 
 def forget(db: sqlite3.Connection, before: Micros, after: int, limit: int) -> tuple[int, int | None]:
     """See Store.forget."""
-    looked = db.execute(_LOOK, {"before": before, "after": after, "open": _OPEN, "limit": limit}).fetchall()
+    values = {"before": before, "after": after, "open": _OPEN, "limit": limit, "overlap": _OVERLAP}
+    looked = db.execute(_LOOK, values).fetchall()
     old = [row for row in looked if row["old"]]
     numbers = as_json([row["number"] for row in old if row["over"]])
     gone = 0

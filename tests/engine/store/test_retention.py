@@ -96,3 +96,16 @@ async def test_it_looks_every_hour() -> None:
         assert await looking.once() == 1
     finally:
         await store.close()
+
+
+@pytest.mark.fault("T-18")
+async def test_what_a_knot_sends_again_is_still_known(store: Store) -> None:
+    """An older knot that was quiet for longer than anything is kept is asked again for its last minute: that built already."""
+    made = [delivery(f"d{number}", f"e{number}") for number in (1, 2)]
+    await store.accept([arrival("e1", made[0], cursor=(NOW - 60 * SECOND) * 1000)], NOW)
+    (held,) = await claim(store)
+    assert await store.settle(held, done(), NOW)
+    assert await store.forget(NOW + DAY, 0) == (0, None)
+    assert not (await accept(store, "e1", "d1", now=NOW + 2 * DAY)).fresh
+    await store.accept([arrival("e2", made[1], cursor=(NOW + DAY) * 1000)], NOW + 2 * DAY)
+    assert await store.forget(NOW + DAY, 0) == (1, None)

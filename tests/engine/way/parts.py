@@ -46,6 +46,7 @@ class Told(Silent):
         self.entries: list[Entry] = []
         self.faults: list[str] = []
         self.bad: list[str] = []
+        self.gaps: list[tuple[str, str]] = []
         self.states: list[tuple[str, str]] = []
         self.news = asyncio.Event()
 
@@ -55,6 +56,10 @@ class Told(Silent):
 
     def bad_frame(self, source: str, sentence: str) -> None:
         self.bad.append(sentence)
+        self.news.set()
+
+    def gap(self, source: str, sentence: str) -> None:
+        self.gaps.append((source, sentence))
         self.news.set()
 
     def planned(self, event: Event, plan: Plan, fresh: bool) -> None:  # noqa: FBT001 - the observer's signature
