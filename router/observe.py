@@ -43,6 +43,9 @@ class Observer(Protocol):
     def reported(self, entry: Entry) -> None:
         """A status is in the journal."""
 
+    def circuit(self, name: str, sentence: str) -> None:
+        """A destination, or a credential, is not asked any more for a while, or is asked again."""
+
     def operated(self, verb: str, kind: str, names: Sequence[str], who: str) -> None:
         """An operator did something to these sources, rules, deliveries or events: `pause`, `resume`, `retry`, `discard`,
         `approve`, `deny`."""
@@ -85,6 +88,8 @@ class Silent:
     def took(self, delivery: Delivery[Tree], seconds: float) -> None: ...
 
     def reported(self, entry: Entry) -> None: ...
+
+    def circuit(self, name: str, sentence: str) -> None: ...
 
     def disk(self, state: str, sentence: str) -> None: ...
 

@@ -119,6 +119,9 @@ class LogObserver(Silent):
         about = self._of.get(entry.delivery, {}) | ({"error": entry.error} if entry.error else {})
         self.log.info("status", **{"delivery": entry.delivery, **about}, workflow=entry.workflow, status=str(entry.status))
 
+    def circuit(self, name: str, sentence: str) -> None:
+        self.log.warning("circuit", destination=name, reason=sentence)
+
     def disk(self, state: str, sentence: str) -> None:
         getattr(self.log, "error" if state == "full" else "info")("disk " + state, reason=sentence)
 

@@ -71,7 +71,7 @@ async def ci() -> AsyncIterator[Ci]:
 async def world(tmp_path: Path, ci: Ci) -> AsyncIterator[World]:
     provider = (
         f"providers: {{buildkite: {{token: {{env: TEST_BUILDKITE_TOKEN}}, url: {ci.url}/v2,"
-        " webhook_secrets: [{env: TEST_WEBHOOK_SECRET}]}}\ndelivery: {poll: 50ms}\n"
+        " webhook_secrets: [{env: TEST_WEBHOOK_SECRET}], per_org: 10000, per_token: 10000}}\ndelivery: {poll: 50ms}\n"
     )
     async with World(tmp_path, rules=BUILDKITE, settings=KEY, more=provider) as made:
         await made.start()
@@ -408,7 +408,7 @@ async def test_a_rebuild_is_a_run_of_its_own(world: World, ci: Ci) -> None:
         "number": 99,
         "rebuilt_from": {"id": before["id"], "number": 1},
     }
-    headers = {"X-Buildkite-Token": "whsec", "X-Buildkite-Event": "build.running"}
+    headers = {"X-Buildkite-Token": canaries.HEARD, "X-Buildkite-Event": "build.running"}
 
     async def told(state: str) -> None:
         sent = {"event": "build.x", "pipeline": {"slug": "core"}, "build": {**again, "state": state, "finished_at": None}}
