@@ -54,7 +54,7 @@ def did(value: Tree) -> str | None:
     return value if isinstance(value, str) and _is_did(value) else None
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=16384)
 def _is_did(text: str) -> bool:
     """The same few accounts are told of again and again."""
     return len(text) <= 2048 and identity.DID.fullmatch(text) is not None

@@ -80,7 +80,7 @@ class Directory:
         self.resolver, self.handles = resolver.rstrip("/"), handles
         known = {handle: did for handle, did in self.identities.items() if handle not in self.pins}
         self.pins = dict(pins)
-        self.identities = {**known, **self.pins}
+        self.identities = Known({**known, **self.pins})
 
     async def resolve(self, handles: Collection[str]) -> bool:
         """Ask for every handle once, a few at a time; whether each got an answer."""

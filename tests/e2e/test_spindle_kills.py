@@ -65,7 +65,7 @@ class Process:
         return await self.process.wait()
 
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
 
 
 @pytest.mark.parity(22, 76)

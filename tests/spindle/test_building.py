@@ -408,7 +408,7 @@ async def test_a_rebuild_is_a_run_of_its_own(world: World, ci: Ci) -> None:
         "number": 99,
         "rebuilt_from": {"id": before["id"], "number": 1},
     }
-    headers = {"X-Buildkite-Token": "whsec", "X-Buildkite-Event": "build.running"}
+    headers = {"X-Buildkite-Token": canaries.HEARD, "X-Buildkite-Event": "build.running"}
 
     async def told(state: str) -> None:
         sent = {"event": "build.x", "pipeline": {"slug": "core"}, "build": {**again, "state": state, "finished_at": None}}

@@ -162,7 +162,7 @@ async def test_a_full_disk_is_said_so_by_the_edge(
     (build,) = ci.builds
     build.cancel(ci.clock())
     body = {"event": "build.finished", "build": build.shape(ci.url), "pipeline": {"slug": "core"}}
-    headers = {"X-Buildkite-Token": "whsec", "X-Buildkite-Event": "build.finished"}
+    headers = {"X-Buildkite-Token": canaries.HEARD, "X-Buildkite-Event": "build.finished"}
     async with world.http.post(f"{world.url}/webhooks/buildkite", json=body, headers=headers) as response:
         assert response.status == 200
     await of(world, "cancelled")
