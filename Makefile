@@ -1,6 +1,6 @@
 # Two commands do everything: `make run` shows the router at work, `make test` proves it. Both make .venv first, from PyPI.
 .DEFAULT_GOAL := help
-.PHONY: help run test unit faults mutants lint types check reference wheel clean
+.PHONY: help run test unit faults mutants lint types check reference bench wheel clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -45,6 +45,10 @@ reference: $(STAMP) ## Make docs/reference anew from the code.
 	@$(BIN)/python scripts/reference.py
 	@for page in acceptance parity faults threats; do $(BIN)/python -m scripts.$$page || exit 1; done
 	@$(BIN)/python -m scripts.mutants --write
+
+bench: $(STAMP) ## Measure, side by side with others: the table, bench/last.json and docs/performance.md.
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
+	@$(BIN)/python -m bench
 
 wheel: $(STAMP) ## Build the wheel into dist/.
 	@$(BIN)/python -m build --wheel

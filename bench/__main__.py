@@ -1,4 +1,4 @@
-"""`python -m bench [MODULE]...`: run the rows, print the table, and keep it: bench/last.json, docs/performance.md, docs/figures.
+"""`python -m bench [MODULE]...`: run the rows, print the table, and keep it for bench/last.json and docs/.
 
 Modules that cannot run here (a peer is not installed) say so and are left out. What was kept of modules that are not run stays.
 """

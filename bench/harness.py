@@ -57,17 +57,20 @@ class Row:
 
 
 def side_by_side(
-    sides: Mapping[str, Callable[[], Any]], rounds: int = 7, units: Mapping[str, int] | int = 1
+    sides: Mapping[str, Callable[[], Any]], *, rounds: int = 5, units: Mapping[str, int] | int = 1, warm: bool = True
 ) -> dict[str, Times]:
-    """Run each side once in each round, after a round that does not count."""
+    """Run each side once in each round; with `warm`, after a round that does not count.
+
+    Taken is the time of the processor: what else a machine does is not counted.
+    """
     taken: dict[str, list[float]] = {name: [] for name in sides}
-    for number in range(rounds + 1):
+    for number in range(0 if warm else 1, rounds + 1):
         for name, run in sides.items():
             gc.collect()
             gc.disable()
-            start = time.perf_counter()
+            start = time.process_time()
             run()
-            spent = time.perf_counter() - start
+            spent = time.process_time() - start
             gc.enable()
             if number:
                 taken[name].append(spent / (units if isinstance(units, int) else units[name]))

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from router.core.model import Event
 
-SIZES = (10, 100, 1_000, 10_000)
+SIZES = (10, 100, 1_000, 10_000, 100_000)
 COUNT = 2000
 
 

@@ -13,8 +13,8 @@ HEAD = """# What things cost
 
 > `make bench` wrote this page; bench/last.json has the same as data.
 
-Each row is measured side by side, in turns, in one process: ratios are what counts, absolute times are those of the machine below.
-Sides show the median, the minimum, and the spread (largest minus smallest, as a share of the median).
+Each row is measured side by side, in turns: ratios are what counts, absolute times are those of the machine below. Times
+are the processor's. Sides show the median, the minimum, and the spread (largest minus smallest, as a share of the median).
 
 """
 WIDTH, HEIGHT, EDGE = 640, 320, 56
@@ -25,9 +25,11 @@ def lines(row: dict[str, Any]) -> Iterator[str]:
     """A row for a terminal."""
     word = "at least" if row["least"] else "at most"
     mark = "ok  " if row["reached"] else "MISS"
-    yield f"{mark} {row['name']}: {number(row['ratio'])} ({word} {number(row['limit'])}){'; ' + row['note'] if row['note'] else ''}"
+    note = f"; {row['note']}" if row["note"] else ""
+    yield f"{mark} {row['name']}: {number(row['ratio'])} ({word} {number(row['limit'])}){note}"
     for name, side in row["sides"].items():
-        yield f"       {name:<48} {side['median']:>11.2f} {row['unit']}  min {side['min']:>10.2f}  spread {side['spread']:>5.0%}"
+        told = f"{side['median']:>11.2f} {row['unit']}  min {side['min']:>10.2f}  spread {side['spread']:>5.0%}"
+        yield f"       {name:<48} {told}"
 
 
 def number(value: float) -> str:
@@ -61,8 +63,8 @@ def write(kept: dict[str, Any], docs: Path) -> None:
     said = kept["machine"]
     libraries = ", ".join(f"{name} {version}" for name, version in said["libraries"].items())
     out.append(
-        f"\n## The machine\n\n{said['processor']}, {said['cores']} cores, {said['system']}, Python {said['python']}, {libraries}; "
-        f"{said['when'][:10]}.\n"
+        f"\n## The machine\n\n{said['processor']}, {said['cores']} cores, {said['system']}, Python {said['python']}, "
+        f"{libraries}; {said['when'][:10]}.\n"
     )
     (docs / "performance.md").write_text("".join(out))
 

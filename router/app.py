@@ -12,16 +12,22 @@ from contextlib import AsyncExitStack, suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
+from router import limits
 from router.draining import drained
 from router.egress import Egress
 from router.engine.approvals import Approvals
+from router.engine.audit import Audit
 from router.engine.bell import Bell
 from router.engine.cancelling import Cancelling
+from router.engine.destinations import Destinations
 from router.engine.directory import Directory
 from router.engine.dispatch import Dispatch
 from router.engine.echo import Echo
 from router.engine.follow import Follow
+from router.engine.hushed import Hushed
 from router.engine.intake import Intake
+from router.engine.limits import Limits
+from router.engine.overdue import Overdue
 from router.engine.pulse import Pulse
 from router.engine.relief import Relief
 from router.engine.retention import Retention
@@ -40,6 +46,7 @@ from router.reload import Reload
 from router.scrape import Scrape
 from router.sections import PLC
 from router.systemd import Systemd, stuck
+from router.terms import destinations_of, policy_of, trip_of
 from router.watch import Watch
 from router.web import admin
 from router.web.desk import Desk
@@ -81,14 +88,16 @@ async def run(
     `asked` is set, and on demand. Raises BadInput where a rule's provider is not configured, and StoreError where the store
     cannot be used.
     """
+    if short := limits.open_files(_files(config)):
+        observer.fault("limits", short)
     async with AsyncExitStack() as opened:
-        store = await open_store(config.store_path, ballast=config.store.ballast)
+        store = await open_store(config.store_path, ballast=config.store.ballast, policy=policy_of(config))
         opened.push_async_callback(store.close)
         http = await opened.enter_async_context(open_session())
         clock = SystemClock()
         egress = Egress(config.egress.allow)
         outside = await opened.enter_async_context(open_outside(egress))
-        host = Host(http, clock, scribe=StoreScribe(clock), guarded=outside)
+        host = Host(http, clock, scribe=StoreScribe(clock), guarded=outside, meter=Limits(clock))
         router = Router(config, rulebook, observer, store, host, egress)
         store.committed(router.metrics.committed)
         if loaded is not None:
@@ -114,10 +123,19 @@ class Router:
         self.host = host
         self.metrics = Metrics(host.clock)
         self.sources = Sources(host.clock)
-        self.observer = observer = several(observer, self.metrics, self.sources)
+        self.observer = observer = several(Hushed(observer, host.clock), self.metrics, self.sources)
         self.egress = egress or Egress()
         self.bell = Bell()
         self.guests = {guest.name: guest for guest in open_guests(config, rulebook, host)}
+        self.destinations = Destinations(
+            self.guests,
+            host.clock,
+            observer,
+            each=config.delivery.each,
+            terms=destinations_of(config),
+            limits=host.meter if isinstance(host.meter, Limits) else None,
+            trip=trip_of(config),
+        )
         self.directory = Directory(store, host, observer, config.identity.resolver, config.identity.pins)
         self.directory.handles = self.handles_of(config)
         self.intake = Intake(store, rulebook, self.directory, observer, host.clock, self.bell, config.store.record)
@@ -130,7 +148,9 @@ class Router:
             owner=f"{socket.gethostname()}:{os.getpid()}",
             concurrency=config.delivery.concurrency,
             lease=config.delivery.lease,
+            destinations=self.destinations,
         )
+        self.intake.destination = self.destinations.name
         self.pulse = Pulse(observer)
         self.started = host.clock.now()
         self.scrape = Scrape(
@@ -144,11 +164,14 @@ class Router:
             lambda: self.intake.rulebook,
             lambda: self.reload.running.digest if self.reload is not None else "",
         )
-        self.retention = Retention(store, host.clock, observer, config.store.keep)
+        self.retention = Retention(store, host.clock, observer, config.store.keep, config.store.keep_dead)
         self.listening = Listening(self.intake, host, observer)
         self.following: dict[str, tuple[Follow, asyncio.Task[None]]] = {}
         self.reload: Reload | None = None
         self.asked = asyncio.Event()
+        delivery = config.delivery
+        self.overdue = Overdue(store, self.bell, observer, host.clock, delivery.longest)
+        self.audit = Audit(self.guests, store, self.bell, observer, host.clock, delivery.audit)
         self.learned = asyncio.Event()
         self.spindle = self._spindle()
         self.group = asyncio.TaskGroup()
@@ -192,7 +215,8 @@ class Router:
         )
 
     async def run(self, stop: asyncio.Event, *, drain: bool) -> None:
-        await self.store.recover(self.host.clock.now())
+        if lost := await self.store.recover(self.host.clock.now()):
+            self.observer.recovered(lost)
         await self.directory.load()
         await self.intake.pauses.load()
         if self.spindle is not None:
@@ -263,6 +287,8 @@ class Router:
         yield self.retention.run()
         yield Relief(self.store, self.retention, self.bell, self.host.clock, self.observer).run()
         yield self.store.failed()
+        yield self.overdue.run()
+        yield self.audit.run()
         yield Cancelling(self.guests, self.dispatch, self.store, self.bell, self.observer, self.host.clock).run()
 
     def _answering(self) -> Iterator[Coroutine[Any, Any, None]]:
@@ -283,6 +309,7 @@ class Router:
             refused=self.metrics.refused_request,
             started=self.started,
             reload=self.reload,
+            destinations=self.destinations,
         )
         yield admin.serve(desk, self.config.store_path)
         if self.config.admin.listen:
@@ -341,7 +368,7 @@ class Router:
                 follow = self.following[guest.name][0]
                 follow.guest, follow.provider, follow.every = guest, guest.provider, poll
             else:
-                follow = Follow(guest, guest.provider, self.store, self.bell, self.observer, self.host.clock, poll)
+                follow = Follow(guest, guest.provider, self.store, self.bell, self.observer, self.host, poll)
                 self.following[guest.name] = follow, self._tell(follow.run(), f"follow {guest.name}")
 
     async def _plan_again(self) -> None:
@@ -354,6 +381,16 @@ class Router:
                     await self.learned.wait()
             except TimeoutError:
                 continue
+
+
+def _files(config: Config) -> int:
+    """Sockets and files that may be open at once."""
+    if config.spindle is None:
+        return limits.OWN + len(config.sources)
+    from router.spindle.knots import MOST  # noqa: PLC0415 - a router that is no spindle pays nothing for it
+    from router.web.door import Bounds  # noqa: PLC0415 - as above
+
+    return limits.OWN + len(config.sources) + MOST + Bounds().in_all
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from router.core import options
-from router.core.problems import Place, nearest
+from router.core.problems import Named, Place, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -52,12 +52,12 @@ def read(
             complaints = options.complaints(sections[section], {key: value}, lambda _text: False)
             wrong = [complaint for complaint in complaints if complaint.loc and complaint.loc[0] == key]
             for complaint in wrong:
-                problems.error("R040", Place(ENVIRONMENT, path=name), f"{name} is wrong: {complaint.sentence}.")
+                problems.error("R040", Place(ENVIRONMENT, of=Named(name)), f"{name} is wrong: {complaint.sentence}.")
             if not wrong:
                 found.setdefault(section, {})[key] = value
         elif name not in secret:
             hint = nearest(name, (*known, *OTHERS)) or f"Known are {', '.join(known)}."
-            problems.error("R003", Place(ENVIRONMENT, path=name), f"{name} is not a variable that the router reads.", hint)
+            problems.error("R003", Place(ENVIRONMENT, of=Named(name)), f"{name} is not a variable that the router reads.", hint)
     return found
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from router.core.errors import StoreError
@@ -12,7 +12,7 @@ from router.observe import Silent
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-    from router.core.model import Micros
+    from router.core.model import Event, Micros, Plan
     from router.engine.store.base import Store
     from router.host import Clock
 
@@ -21,15 +21,25 @@ BELIEVED: Micros = 10_000_000
 #: Seconds that the store may take.
 WITHIN = 5.0
 FINE = "ok"
+FULL = "The disk is full: nothing new is heard until there is room again."
+#: Sources that are remembered.
+MOST = 4096
 
 
 @dataclass(frozen=True, slots=True)
 class SourceState:
-    """`connecting`, `up`, `down`, `paused` or `ended`, since when, and why."""
+    """`connecting`, `up`, `down`, `quarantined`, `paused` or `ended`, since when, and why; and since the router started: the
+    last failure and when it was, gaps and the last of them, and by how many microseconds the last event was late (None: there
+    was none)."""
 
     state: str
     since: Micros
     sentence: str = ""
+    last_error: str = ""
+    failed: Micros = 0
+    gaps: int = 0
+    last_gap: str = ""
+    lag: Micros | None = None
 
 
 class Sources(Silent):
@@ -40,9 +50,28 @@ class Sources(Silent):
         self.states: dict[str, SourceState] = {}
 
     def source(self, name: str, state: str, sentence: str = "") -> None:
-        known = self.states.get(name)
-        since = known.since if known is not None and known.state == state else self.clock.now()
-        self.states[name] = SourceState(state, since, sentence)
+        known, now = self._of(name), self.clock.now()
+        since = known.since if known.state == state else now
+        made = replace(known, state=state, since=since, sentence=sentence)
+        if state in ("down", "quarantined"):
+            made = replace(made, last_error=sentence, failed=now)
+        self.states[name] = made
+
+    def gap(self, source: str, sentence: str) -> None:
+        known = self._of(source)
+        self.states[source] = replace(known, gaps=known.gaps + 1, last_gap=sentence)
+
+    def planned(self, event: Event, plan: Plan, fresh: bool) -> None:  # noqa: FBT001 - the observer's signature
+        known = self.states.get(event.source)
+        if known is not None:
+            self.states[event.source] = replace(known, lag=max(0, self.clock.now() - event.time))
+
+    def _of(self, name: str) -> SourceState:
+        """Knots come and go: one that ended makes room."""
+        if name not in self.states and len(self.states) >= MOST:
+            ended = (one for one, state in self.states.items() if state.state == "ended")
+            del self.states[next(ended, next(iter(self.states)))]
+        return self.states.get(name) or SourceState("connecting", self.clock.now())
 
     def forget(self, kept: Collection[str]) -> None:
         """Only these are left."""
@@ -69,7 +98,10 @@ class Health:
         return FINE if fine or not states else f"None of {len(states)} sources is up."
 
     async def _store(self) -> str:
-        """Written, and not only read: a disk that is full can be read all day."""
+        """Written, and not only read: a disk that is full can be read all day. What is written then is written in the room of
+        the ballast, and nothing new is heard."""
+        if self.store.full:
+            return FULL
         now = self.clock.now()
         if self._written is not None and self._written + BELIEVED > now:
             return FINE

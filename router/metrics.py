@@ -108,6 +108,7 @@ CATALOGUE = (
     Metric("router_db_commit_seconds", Histogram, "How long a commit of the store took.", (), _COMMIT),
     Metric("router_store_bytes", Gauge, "The size of the store with its log of writes."),
     Metric("router_disk_free_bytes", Gauge, "What is free for us on the store's disk."),
+    Metric("router_disk_full", Gauge, "1 while the disk under the store is full: nothing new is heard meanwhile."),
     Metric("router_loop_lag_seconds", Gauge, "How late the event loop was at its last beat, which is one each second."),
     Metric("router_loop_lag_max_seconds", Gauge, "How late it ever was."),
     Metric("router_admin_refused_total", Counter, "Requests that the admin listener refused.", ("status",)),
@@ -154,6 +155,9 @@ class Metrics(Silent):
 
     def took(self, delivery: Delivery[Tree], seconds: float) -> None:
         self["router_delivery_duration_seconds"].labels(delivery.provider).observe(seconds)
+
+    def disk(self, state: str, sentence: str) -> None:
+        self["router_disk_full"].set(state == "full")
 
     def committed(self, seconds: float) -> None:
         self["router_db_commit_seconds"].observe(seconds)

@@ -16,13 +16,23 @@ class Observer(Protocol):
     """Called synchronously, on the event loop, after the fact is committed where it is one of the store's. Must not raise."""
 
     def source(self, name: str, state: str, sentence: str = "") -> None:
-        """A source is `connecting`, `up`, `down` (sentence: why, and when it tries again), `paused` or `ended`."""
+        """A source is `connecting`, `up`, `down` (sentence: why, and when it tries again), `quarantined` (it failed for so long
+        that it is tried once an hour), `paused` or `ended`."""
 
     def bad_frame(self, source: str, sentence: str) -> None:
         """A frame was no event; it is in the ring of bad frames."""
 
+    def gap(self, source: str, sentence: str) -> None:
+        """Something of this source was missed, and it does not have it any more."""
+
     def planned(self, event: Event, plan: Plan, fresh: bool) -> None:  # noqa: FBT001
         """An event is stored with its plan. `fresh` is false for one that was there already."""
+
+    def held(self, delivery: Delivery[Tree], reason: str) -> None:
+        """A gate of its rule held a delivery back that was just planned: it is not made."""
+
+    def claimed(self, delivery: Delivery[Tree]) -> None:
+        """It is in its provider's hands. Called in the task that everything happens in until `attempted`."""
 
     def attempted(self, delivery: Delivery[Tree], outcome: Outcome) -> None:
         """An attempt, or a look-up of one, is settled."""
@@ -32,6 +42,16 @@ class Observer(Protocol):
 
     def reported(self, entry: Entry) -> None:
         """A status is in the journal."""
+
+    def circuit(self, name: str, sentence: str) -> None:
+        """A destination, or a credential, is not asked any more for a while, or is asked again."""
+
+    def operated(self, verb: str, kind: str, names: Sequence[str], who: str) -> None:
+        """An operator did something to these sources, rules, deliveries or events: `pause`, `resume`, `retry`, `discard`,
+        `approve`, `deny`."""
+
+    def recovered(self, count: int) -> None:
+        """So many deliveries were in the hands of a process that is gone; each is looked up."""
 
     def disk(self, state: str, sentence: str) -> None:
         """The disk under the store is `full` (nothing new is heard meanwhile), or `well` again."""
@@ -51,13 +71,25 @@ class Silent:
 
     def bad_frame(self, source: str, sentence: str) -> None: ...
 
+    def gap(self, source: str, sentence: str) -> None: ...
+
     def planned(self, event: Event, plan: Plan, fresh: bool) -> None: ...  # noqa: FBT001
 
+    def held(self, delivery: Delivery[Tree], reason: str) -> None: ...
+
+    def claimed(self, delivery: Delivery[Tree]) -> None: ...
+
     def attempted(self, delivery: Delivery[Tree], outcome: Outcome) -> None: ...
+
+    def operated(self, verb: str, kind: str, names: Sequence[str], who: str) -> None: ...
+
+    def recovered(self, count: int) -> None: ...
 
     def took(self, delivery: Delivery[Tree], seconds: float) -> None: ...
 
     def reported(self, entry: Entry) -> None: ...
+
+    def circuit(self, name: str, sentence: str) -> None: ...
 
     def disk(self, state: str, sentence: str) -> None: ...
 

@@ -157,6 +157,9 @@ def lasting(old: Config, new: Config) -> tuple[Config, Sequence[str]]:
     if old.store_path.absolute() != new.store_path.absolute():
         kept.append(_kept("store.path"))
         new = replace(new, store=new.store.model_copy(update={"path": str(old.store_path.absolute())}))
+    if old.store.ballast != new.store.ballast:
+        kept.append(_kept("store.ballast"))
+        new = replace(new, store=new.store.model_copy(update={"ballast": old.store.ballast}))
     if old.admin != new.admin:
         kept.append(_kept("admin"))
         new = replace(new, admin=old.admin)

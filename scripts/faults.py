@@ -63,91 +63,97 @@ ROWS: list[tuple[int | str, str, str]] = [
         "T-10",
         "A knot is down, or its name cannot be resolved",
         (
-            "Not yet proved by a test: Others notice nothing. It is dialled again, with pauses of up to a minute and "
-            "chance in them; one that is down for days is dialled once an hour."
+            "It is dialled again after 1 s to 60 s, with full jitter; after a week of nothing but failures once an hour "
+            "(`quarantined` in `router sources`); nothing else notices."
         ),
     ),
     (
         "T-11",
-        "A name server that never answers, for many knots at once",
+        "DNS hangs for many knots",
         (
-            "Not yet proved by a test: Names are resolved without threads, so that nothing else waits; the store has a "
-            "thread of its own."
+            "Names are resolved without threads, and each dial is given up after 10 s: deliveries and the store wait for "
+            "none of them."
         ),
     ),
     (
         "T-12",
-        "A frame that is no UTF-8, no JSON, no event, or breaks the websocket protocol",
+        "A peer sends garbage: no UTF-8, no JSON, the wrong types, too deep, too many values, broken websocket frames",
         (
-            "Not yet proved by a test: It is counted and kept in a bounded ring, and its cursor, where it has one, "
-            "passes; the next good frame is an event as ever."
+            "Each is counted, told now and then, kept (16 kB; a hundred of each source, two thousand in all) and passed "
+            "over, with the cursor where its place can be read."
         ),
     ),
     (
         "T-13",
-        "A frame that is too large, or claims to be",
+        "A message is larger than the limit, or claims to be",
         (
-            "Not yet proved by a test: It is refused before it is read. A knot that has nothing else to say is read up to "
-            "a larger bound, once, to pass over it."
+            "It is refused unread; its first and last bytes, skimmed in constant memory, say where it stands, and the "
+            "next dial begins behind it. One that cannot be passed over quarantines its source, visibly."
         ),
     ),
     (
         "T-14",
-        "Compressed frames that unpack to gigabytes",
-        ("Not yet proved by a test: Knots and Jetstreams are offered no compression; a compressed frame ends the connection."),
+        "A peer sends a compression bomb",
+        "No compression is offered, and a frame that is compressed all the same ends the connection unopened.",
     ),
     (
         "T-15",
-        "A flood of frames or of pings",
+        "A peer floods us with messages",
         (
-            "Not yet proved by a test: A source is read at a bounded pace and gives way after each few frames: TCP holds "
-            "the flood back, and others are heard."
+            "Each has a pace (messages and bytes a second): over it, it is not read, and its own buffers fill; every 64 "
+            "messages or 256 kB are a turn of the event loop, and each message has a bound of size and of values."
         ),
     ),
     (
         "T-16",
-        "A peer that sends pings and never reads",
-        ("Not yet proved by a test: Neither answering nor closing waits longer than a moment; then the connection is cut."),
+        "A peer never reads what we send",
+        "Answers to its pings are given up after 10 s, and closing after 3 s, by cutting the connection.",
     ),
     (
         "T-17",
-        "A connection that is half open",
-        "Not yet proved by a test: A heartbeat notices it, and it is dialled again.",
+        "A connection is half open",
+        "It is pinged every 25 s, and dialled again where no answer comes.",
     ),
     (
         "T-18",
-        "Events that come twice, late, or in another order",
+        "Events come twice, and in any order",
         (
-            "An event is known by its origin and id. Older knots are gone back a minute, because their keys may come out "
-            "of order."
+            "An event is known by origin and id, and acted on once; what a knot may send again is not forgotten before. What "
+            "they lead to about one ref is made in the order of the events' own times, and only a newer event cancels what runs."
         ),
     ),
     (
         "T-19",
-        "The clock leaps a day ahead, or back",
-        "What is under way is this process's, whatever the clock says; what waits does not wait a day longer.",
+        "The clock leaps ahead, or back",
+        (
+            "What is under way is this process's, whatever the clock says; what waits does not wait a day longer. Cursors "
+            "are the sender's own times, never asked for later than now; what comes twice for that is known."
+        ),
     ),
     (
         "T-20",
-        "A cursor that is too old for the other side",
-        "Not yet proved by a test: Records are listed anew; the gap is told, and nothing is passed over in silence.",
+        "A cursor is older than what the server keeps",
+        "The gap is told and counted (`router sources`), and a spindle lists the records of all members anew, at once.",
     ),
     (
         "T-21",
-        "A cursor, or a frame's time, from the future",
-        "Not yet proved by a test: It is no cursor. A source that is silent with one is asked from further back.",
+        "A frame claims a time in the future, or a knot's clock is set back",
+        (
+            "No cursor passes our own clock; after news and a quarter of an hour of silence a knot is asked once for the "
+            "quarter of an hour before."
+        ),
     ),
     (
         "T-22",
-        "One Jetstream fails and another takes its place",
-        "Cursors are times, which mean the same on each; the last minute is heard again and known.",
+        "A Jetstream host fails",
+        "The next one goes on a minute before, by time: a cursor that counts one server's events is never used.",
     ),
     (
         "T-23",
         "A CI answers 429, 5xx, slowly, half an answer, or nonsense",
         (
-            "Refusals wait for as long as they ask and use up no attempt; what may have been accepted is looked up before "
-            "it is sent again."
+            "No more is asked than the other side allows; refusals wait for as long as they ask and use up no attempt; "
+            "failures in a row open a circuit; what may have been accepted is looked up before it is sent again."
         ),
     ),
     (
@@ -155,23 +161,23 @@ ROWS: list[tuple[int | str, str, str]] = [
         "A CI accepts a build and its answer is lost",
         (
             "Nothing is sent until a look-up that succeeded, begun `settle` after the failure, finds nothing; so there is "
-            "one build."
+            "one build. Of two, an auditor cancels the newer."
         ),
     ),
     (
         "T-25",
-        "Clients of our own port that send half a request, or hundreds that send nothing",
+        "Clients send half a request, drop by drop, or many connect and say nothing",
         (
-            "Not yet proved by a test: Headers and bodies have a time and a size, addresses a number of connections; "
-            "others are answered."
+            "A head and a body have 10 s each; connections are bounded in all and for each address, and those that ask "
+            "nothing make room for whoever comes."
         ),
     ),
     (
         "T-26",
         "A receiver of webhooks that answers slowly, endlessly, or elsewhere",
         (
-            "An attempt has a timeout, of an answer 64 KiB are read, redirects are failures; deliveries to others go on "
-            "beside it."
+            "An attempt has 15 s, a 2xx decides whatever its body does, 64 KiB of it are read, redirects are failures; each "
+            "host has its own slots and its own circuit, and deliveries to others go on beside it."
         ),
     ),
     (
@@ -204,8 +210,8 @@ ROWS: list[tuple[int | str, str, str]] = [
         "T-31",
         "One event leads to thousands of actions, or a rule sets itself off",
         (
-            "An event has at most 256 deliveries, an event that four of our own statuses led to is not looked at, and "
-            "quotas make the rest wait, visibly."
+            "An event has at most 256 deliveries, an event that four of our own statuses led to is not looked at, a rule "
+            "acts on a hundred events about one ref in ten minutes, and quotas make the rest wait, visibly."
         ),
     ),
     (
@@ -247,32 +253,32 @@ ROWS: list[tuple[int | str, str, str]] = [
     ),
     (
         "T-37",
-        "Thousands of knots",
+        "A spindle listens to a thousand knots",
         (
-            "Not yet proved by a test: They are dialled at a bounded pace, each costs little memory, and a limit of open "
-            "files that is too low is told at the start."
+            "Dials come fifty a second; one account's repos open at most a hundred lines, and nobody pushes out "
+            "another's; the limit of open files is raised or told at start."
         ),
     ),
     (
         "T-38",
-        "A subscriber of ours that does not read",
+        "A reader of `/events` or of logs does not read",
         (
-            "Not yet proved by a test: Nothing queues for it in memory: it is cut after a few seconds, and comes back "
-            "with its cursor. Subscribers are counted, in all and by address."
+            "Each has a place in the store and no queue: after 10 s for one message it is cut; readers are bounded in all "
+            "and for each address."
         ),
     ),
     (
         "T-39",
         "The event loop stands still",
-        (
-            "Not yet proved by a test: A watchdog outside of it tells where it stands, and systemd is no longer told that "
-            "all is well."
-        ),
+        "A thread says so after 10 s, with what every thread is doing, and says when it goes on.",
     ),
     (
         "T-40",
-        "The clock of a schedule ticks late",
-        "What was missed happens once, as soon as it can.",
+        "A scheduled time comes late",
+        (
+            "What is due follows from the last time that fired, however late: it fires once, or is skipped where the "
+            "schedule says so."
+        ),
     ),
     (
         "T-41",

@@ -6,10 +6,12 @@ a copy of the tree, alone, and its tests have to fail there: a bug that they let
 python -m scripts.mutants                 tries them all and prints the scorecard (`make mutants`)
 python -m scripts.mutants NAME…           tries some
 python -m scripts.mutants --write         only writes docs/mutants.md anew (`make reference`)
+python -m scripts.mutants --refit         mends patches whose surroundings have moved or changed a little; look at what it did
 """
 
 from __future__ import annotations
 
+import difflib
 import os
 import shutil
 import subprocess
@@ -82,6 +84,28 @@ def page() -> str:
 def fits(mutant: Mutant, tree: Path = ROOT) -> str:
     """Why the patch cannot be put in; empty where it can."""
     return _git("apply", "--check", str(mutant.patch), cwd=tree)
+
+
+def refit(mutant: Mutant) -> str:
+    """Put it into the code of today with some patience, and write it anew from that; the reason where it cannot be."""
+    header, _, body = mutant.patch.read_text(encoding="utf-8").partition("\n--- ")
+    files = [line.removeprefix("+++ b/").split("\t")[0] for line in body.splitlines() if line.startswith("+++ b/")]
+    with TemporaryDirectory(prefix="mutants-") as folder:
+        trees = [Path(folder) / name for name in ("a", "b")]
+        for tree in trees:
+            for file in files:
+                (tree / file).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(ROOT / file, tree / file)
+        command = ["patch", "-p1", "-F3", "-s", "--no-backup-if-mismatch", "-i", str(mutant.patch)]
+        done = subprocess.run(command, cwd=trees[1], capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            return done.stdout.strip() or done.stderr.strip()
+        new: list[str] = []
+        for file in files:
+            before, after = ((tree / file).read_text(encoding="utf-8").splitlines(keepends=True) for tree in trees)
+            new += difflib.unified_diff(before, after, f"a/{file}", f"b/{file}", n=2)
+    mutant.patch.write_text(f"{header}\n{''.join(new)}", encoding="utf-8")
+    return ""
 
 
 @dataclass(frozen=True)
@@ -159,6 +183,8 @@ def main(arguments: list[str]) -> int:
         PAGE.write_text(page(), encoding="utf-8")
         print(f"wrote {PAGE.relative_to(ROOT)}")
         return 0
+    if arguments == ["--refit"]:
+        return _refit()
     everyone = mutants()
     if unknown := set(arguments) - {mutant.name for mutant in everyone}:
         raise SystemExit(f"There is no mutant {', '.join(sorted(unknown))}; there are {', '.join(m.name for m in everyone)}.")
@@ -167,6 +193,16 @@ def main(arguments: list[str]) -> int:
     killed = sum(result.killed for result in results)
     print(f"{killed} of {len(results)} mutants killed")
     return 0 if killed == len(results) else 1
+
+
+def _refit() -> int:
+    failed = 0
+    for mutant in mutants():
+        if fits(mutant):
+            why = refit(mutant)
+            failed += bool(why)
+            print(f"{mutant.name}: {why or 'fits again'}")
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":

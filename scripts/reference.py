@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,6 +15,9 @@ from router import plugins
 from router.cli import pages
 from router.cli.group import root
 from router.core.codes import CODES
+from router.metrics import CATALOGUE
+from router.web import openapi
+from router.web.operations import OPERATIONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,10 +39,33 @@ What `router validate` finds. A code never changes its meaning. An error keeps a
 |---|---|---|
 """
 
+_ABOUT_METRICS = """\
+# Metrics
+
+What `/metrics` says: see [operate](../operate.md#metrics). Beside these are `process_*`, of the process itself. Labels are
+what router.yaml and the rules name; nothing that a stranger chooses is one, so the page does not grow with the events.
+
+| name | kind | labels | what |
+|---|---|---|---|
+"""
+_ABOUT_API = """\
+# The admin API
+
+What a running router is asked, on its Unix socket beside the store and on `admin.listen`: see
+[operate](../operate.md#ask-it). `/openapi.json` is the same for programs. Times are microseconds since 1970.
+
+"""
+
 
 def reference() -> dict[str, str]:
     """Every page, by its name in docs/reference."""
-    made = {"codes.md": _codes(), "cli.md": _cli(), "providers.md": _providers()}
+    made = {
+        "codes.md": _codes(),
+        "cli.md": _cli(),
+        "providers.md": _providers(),
+        "metrics.md": _metrics(),
+        "api.md": _api(),
+    }
     return {name: f"{_MADE}\n{text}" for name, text in made.items()}
 
 
@@ -85,6 +111,67 @@ def _providers() -> str:
         for plugin in (plugins.provider(name),)
     ]
     return "# Providers' options and settings\n\nEach has a page of its own in [providers](../providers).\n\n" + "\n".join(told)
+
+
+def _metrics() -> str:
+    rows = [
+        f"| `{one.name}` | {one.kind.__name__.lower()} | {', '.join(f'`{label}`' for label in one.labels)} | {one.about} |\n"
+        for one in CATALOGUE
+    ]
+    return f"{_ABOUT_METRICS}{''.join(rows)}"
+
+
+def _api() -> str:
+    made = openapi.document()
+    parts = [_ABOUT_API, "| method | path | what |\n|---|---|---|\n"]
+    parts += [f"| {one.method} | `{one.path}` | {one.summary} |\n" for one in OPERATIONS]
+    for one in OPERATIONS:
+        parts.append(f"\n## {one.method} {one.path}\n\n{one.summary}\n\n")
+        operation = made["paths"][one.path][one.method.lower()]
+        parts += [_parameter(parameter) for parameter in operation.get("parameters", ())]
+        if one.body is not None:
+            parts.append(f"- body: {_named(operation['requestBody'])}\n")
+        answers = operation["responses"].items()
+        parts += [f"- {status}: {answer['description']} {_named(answer)}\n" for status, answer in answers]
+    parts.append("\n# Shapes\n")
+    parts += [_shape(name, schema) for name, schema in made["components"]["schemas"].items()]
+    return "".join(parts)
+
+
+def _parameter(given: dict[str, Any]) -> str:
+    about = given["schema"].get("description", "")
+    return f"- `{given['name']}` in the {given['in']}{': ' + about if about else ''}\n"
+
+
+def _named(said: dict[str, Any]) -> str:
+    """What a body or an answer is, by the name of its shape."""
+    (content,) = said["content"].values()
+    return _what(content["schema"])
+
+
+def _what(schema: dict[str, Any]) -> str:
+    if "$ref" in schema:
+        name = schema["$ref"].rpartition("/")[2]
+        return f"[{name}](#{name.lower()})"
+    if schema.get("type") == "array":
+        return f"list of {_what(schema.get('items', {}))}"
+    if choices := schema.get("anyOf"):
+        return " or ".join(_what(choice) for choice in choices)
+    if words := schema.get("enum", [schema["const"]] if "const" in schema else None):
+        return ", ".join(f"`{word}`" for word in words)
+    return str(schema.get("type", "anything"))
+
+
+def _shape(name: str, schema: dict[str, Any]) -> str:
+    about = schema.get("description", "")
+    if "properties" not in schema:
+        return f"\n## {name}\n\n{about}\n\n{_what(schema)}\n"
+    needed = set(schema.get("required", ()))
+    rows = [
+        f"| `{key}` | {_what(one)} | {'yes' if key in needed else ''} | {one.get('description', '')} |\n"
+        for key, one in schema["properties"].items()
+    ]
+    return f"\n## {name}\n\n{about}\n\n| name | type | always | |\n|---|---|---|---|\n{''.join(rows)}"
 
 
 def _table(model: type[BaseModel]) -> str:

@@ -145,14 +145,17 @@ ROWS: list[tuple[int | str, str, str]] = [
         "S-21",
         "One account, repo or knot takes all there is",
         (
-            "Partly: bounds on frames, deliveries of one event, work, strangers who wait and readers; fair between repos. "
-            "Quotas by account are not tested under this id."
+            "Quotas by account, knot and in all hold back what is too much, visibly and over restarts; bounds on frames, "
+            "deliveries of one event, work, strangers who wait and readers; fair between repos."
         ),
     ),
     (
         "S-22",
-        "Somebody else on the machine gives orders to the router",
-        ("They are taken on a Unix socket that only its owner may open, from its first moment; there is no other way in."),
+        "Somebody on the machine, on the network, or a web site in an operator's browser gives orders to the router",
+        (
+            "A Unix socket of its owner from its first moment; TCP only if configured, with a token unless on loopback; "
+            "`Host` and `Origin` are checked."
+        ),
     ),
     (
         "S-23",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from aiohttp import web
 
-from router import app, config, library, plugins
+from router import app, config, library, limits, plugins
 from router.core import rules
 from router.core.model import Heard
 from router.core.problems import Problems
@@ -160,3 +161,26 @@ async def test_when_a_part_fails_no_delivery_goes_on(tmp_path: Path, told: Told,
         assert caught.value.subgroup(Failure) is not None
         assert not [task for task in asyncio.all_tasks() if task.get_name().startswith("deliver ")]
         assert await router.store.counts() == {"claimed": 1}
+
+
+@pytest.mark.fault("T-37", "T-39")
+async def test_what_the_system_does_not_let_us_have_is_told(
+    tmp_path: Path, told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At the start, and before anything fails for it; and while it runs, a thread looks at the loop."""
+    wanted: list[int] = []
+
+    def too_few(files: int) -> str:
+        wanted.append(files)
+        return "too few files"
+
+    monkeypatch.setattr(limits, "open_files", too_few)
+    made, book = project(tmp_path)
+    stop = asyncio.Event()
+    running = asyncio.create_task(app.run(made, book, told, stop=stop))
+    await told.until(lambda: ("never", "up") in told.states)
+    assert "too few files" in told.faults
+    assert wanted == [limits.OWN + 1]
+    assert "pulse" in {thread.name for thread in threading.enumerate()}
+    stop.set()
+    await running

@@ -188,6 +188,17 @@ async def test_health_is_ready_by_what_works() -> None:
     assert (await health.checks([]))["store"] == "The store is closed."
 
 
+@pytest.mark.fault("T-27")
+async def test_on_a_full_disk_nobody_is_ready(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Although the store can be written, in the room of the ballast, and was a moment ago."""
+    store, clock = await open_store(":memory:"), FakeClock(START)
+    health = Health(store, clock, Sources(clock))
+    assert (await health.checks([]))["store"] == "ok"
+    monkeypatch.setattr(type(store), "full", True)
+    assert (await health.checks([]))["store"].startswith("The disk is full")
+    await store.close()
+
+
 @pytest.mark.fault("T-39")
 async def test_the_pulse_says_where_the_loop_stands() -> None:
     """A loop that stands still is told once, with its stack, by a thread; and it is not alive meanwhile."""
@@ -200,7 +211,7 @@ async def test_the_pulse_says_where_the_loop_stands() -> None:
     pulse = Pulse(Observer(), every=0.005, still=0.02)
     task = asyncio.create_task(pulse.run())
     await asyncio.sleep(0)
-    assert pulse.alive
+    assert [pulse.alive] == [True]
     end = time.monotonic() + 10
     while not told and time.monotonic() < end:
         time.sleep(0.001)  # noqa: ASYNC251 - this is the stall

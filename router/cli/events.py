@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -10,6 +10,7 @@ from router import config
 from router.cli import FINE, names, show
 from router.cli.group import Verbs
 from router.cli.opening import config_option, from_store, output_option
+from router.core import plan
 from router.core.errors import BadInput
 from router.web.events import row_tree
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from router.engine.store.base import EventRow
+    from router.engine.store.base import EventRow, Store
 
 
 @click.group(
@@ -63,16 +64,31 @@ def list_(
 @config_option
 @output_option
 def show_one(number: str, config_file: Path | None, output: str) -> int:
-    """Show one event: its record as sent, the fields that rules see, and what it led to. Takes its number or its id."""
+    """Show one event: its record as sent, the fields that rules see, and the deliveries that it led to.
+
+    Takes its number, its id, or the id of one of its deliveries.
+    """
     settings = config.load(config_file, with_plugins=False)
-    row = from_store(settings, lambda store: store.event(number))
+    row, led = from_store(settings, lambda store: _found(store, number))
     if row is None:
         raise BadInput(f"The store has no event {number}: `router events list` shows which there are.")
     if output == "json":
-        show.as_json(row_tree(row))
+        show.as_json({**row_tree(row), "led_to": led})
     else:
-        show.tree({**row_tree(row), "heard": show.moment(row.heard)})
+        show.tree({**row_tree(row), "heard": show.moment(row.heard), "led_to": led})
     return FINE
+
+
+async def _found(store: Store, name: str) -> tuple[EventRow | None, list[dict[str, Any]]]:
+    """The event, and each of its deliveries in a few words."""
+    row = await store.event(name)
+    if row is None and (delivery := await store.delivery(name)) is not None:
+        row = await store.event(str(delivery.event))
+    if row is None:
+        return None, []
+    rows = await store.deliveries(event=row.number, limit=plan.MAX_DELIVERIES)
+    named = ("id", "rule", "provider", "state", "status", "reason")
+    return row, [{key: str(getattr(one, key)) for key in named if getattr(one, key)} for one in reversed(rows)]
 
 
 def _cells(row: EventRow) -> Sequence[object]:

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from router.engine.store.base import SourceRow
 
 _HERE = "router.cli.sources"
+_HEADINGS = (
+    *("SOURCE", "KIND", "STATE", "SINCE", "CURSOR", "AGE", "LAG", "LAST HEARD"),
+    *("EVENTS", "BAD FRAMES", "LAST TROUBLE"),
+)
 
 
 @click.group(
@@ -80,14 +84,14 @@ def _list(config_file: Path | None, output: str) -> int:
     if output == "json":
         show.as_json(rows)
         return FINE
-    headings = ("SOURCE", "KIND", "CURSOR", "LAST HEARD", "EVENTS", "BAD FRAMES", "STATE", "LAST BAD FRAME")
-    show.table(headings, [tuple("-" if cell is None else cell for cell in _cells(row)) for row in rows])
+    show.table(_HEADINGS, [tuple("-" if cell is None else cell for cell in _cells(row)) for row in rows])
     return FINE
 
 
 async def _rows(settings: Config) -> list[dict[str, Any]]:
     """Without a router: as it would tell them."""
-    from router.web.listed import source_row  # noqa: PLC0415 - only where no router runs
+    from router.host import SystemClock  # noqa: PLC0415 - only where no router runs
+    from router.web.listed import source_row  # noqa: PLC0415 - as above
 
     kinds: dict[str, str] = {source.name: source.kind for source in settings.sources}
     remembered: dict[str, SourceRow] = {}
@@ -102,12 +106,29 @@ async def _rows(settings: Config) -> list[dict[str, Any]]:
         finally:
             await store.close()
     return [
-        source_row(name, kinds.get(name), None, remembered.get(name), paused.get(name))
+        source_row(name, kinds.get(name), None, remembered.get(name), paused.get(name), SystemClock().now())
         for name in dict.fromkeys((*kinds, *remembered))
     ]
 
 
 def _cells(row: dict[str, Any]) -> tuple[Any, ...]:
-    heard = show.moment(row["heard"]) if row["heard"] else None
+    """A source that is down says why; of one that is fine, what went wrong last."""
+    runs = row["state"] != "unknown"
     state = "paused" if row["paused"] else row["state"]
-    return (row["name"], row["kind"], row["cursor"], heard, row["events"], row["bad_frames"], state, row["last_bad"])
+    trouble = (row["sentence"] if state in ("down", "quarantined") else "") or row["last_gap"] or row["last_bad"]
+    since = show.moment(row["since"]) if row["since"] else None
+    heard = show.moment(row["heard"]) if row["heard"] else None
+    # An age tells something while somebody listens.
+    age = _span(row["cursor_age"]) if runs else None
+    cells = (row["name"], row["kind"], state, since, row["cursor"], age, _span(row["lag"]), heard)
+    return (*cells, row["events"], row["bad_frames"], trouble or row["last_error"])
+
+
+def _span(seconds: float | None) -> str | None:
+    """A span for people, in its largest unit."""
+    if seconds is None:
+        return None
+    for unit, size in (("d", 86400), ("h", 3600), ("m", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f}{unit}"
+    return f"{seconds:.0f}s"

@@ -44,12 +44,22 @@ def _candidates(event: Event, rulebook: Rulebook, identities: Identities) -> Ite
     for rule in rulebook.candidates(event.nsid):
         verdict = rule.when.answer(view)
         failed = verdict.failed()
-        leaves = list(verdict.leaves())
-        if failed is None or any(leaf.held is not True and _field(leaf) in KINDS for leaf in leaves):
+        missed = list(_missed(verdict))
+        if failed is None or any(_field(leaf) in KINDS for leaf in missed):
             # It is about another kind of thing.
             continue
-        missed = sum(leaf.held is not True for leaf in leaves)
-        yield missed, -len(leaves), rule, next((leaf for leaf in failed.leaves() if leaf.held is not True), failed)
+        first = next((leaf for leaf in failed.leaves() if leaf.held is not True), failed)
+        yield len(missed), -len(list(verdict.leaves())), rule, first
+
+
+def _missed(verdict: Verdict) -> Iterator[Verdict]:
+    """The conditions that do not hold; of alternatives of which one does, none."""
+    if verdict.held is True:
+        return
+    if not verdict.children:
+        yield verdict
+    for child in verdict.children:
+        yield from _missed(child)
 
 
 def _field(leaf: Verdict) -> str:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from router.core.document import Source
 from router.core.operators import Equals
 from router.core.problems import Place
 from router.core.truth import Answer, Operator, Unevaluable, settled
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from router.core.model import Tree
     from router.core.view import View
 
+#: The largest column and width of a place that is kept as a number.
+_MOST = (1 << 14) - 1
 #: What a look at a field costs, roughly; the rest is a JSONPath.
 _COSTS = {"nsid": 0, "source": 1, "trigger": 1, "operation": 1, "status": 1, "trust": 1, "branch": 2, "tag": 2, "ref": 2}
 
@@ -96,11 +99,27 @@ def question(field: str, operator: Operator) -> Question:
 
 
 class Condition(ABC):
-    """The base of the four kinds. `cost` orders evaluation; `place` is where it is written."""
+    """The base of the four kinds. `cost` orders evaluation; `place` is where it is written.
 
-    __slots__ = ("cost", "place")
+    There are several for each of a hundred thousand rules, so that a place takes a number instead of an object.
+    """
+
+    __slots__ = ("_of", "_place", "cost")
     cost: int
-    place: Place
+
+    @property
+    def place(self) -> Place:
+        at, of = self._place, self._of
+        if isinstance(at, Place):
+            return at
+        return Place(of.file, at >> 28, at >> 14 & _MOST, at & _MOST, of)
+
+    @place.setter
+    def place(self, place: Place) -> None:
+        of = place.of
+        fits = isinstance(of, Source) and place.column <= _MOST and place.width <= _MOST
+        self._of: Any = of if fits else None
+        self._place: Any = place.line << 28 | place.column << 14 | place.width if fits else place
 
     @abstractmethod
     def decide(self, view: View) -> Answer:
@@ -173,21 +192,24 @@ class Asks(Condition):
 
 
 class _Several(Condition):
-    """What "all" and "any" have in common. `parts` are as written; `ordered` begins with the cheapest."""
+    """What "all" and "any" have in common. `parts` are as written; they are asked beginning with the cheapest."""
 
-    __slots__ = ("ordered", "parts")
+    __slots__ = ("_ordered", "parts")
 
     def __init__(self, parts: Sequence[Condition], place: Place) -> None:
         self.parts = tuple(parts)
-        ordered = tuple(sorted(parts, key=lambda part: part.cost))
-        self.ordered = self.parts if ordered == self.parts else ordered
+        #: Made when it is first needed: most of a hundred thousand rules are never looked at.
+        self._ordered: tuple[Condition, ...] | None = None
         self.place = place
         self.cost = sum(part.cost for part in parts)
 
     def _settle(self, view: View, wanted: bool) -> Answer:  # noqa: FBT001 - once for each rule that is looked at
         """Kleene's "any" (`wanted` true) or "all": as `truth.settle`, whose answer it must be, without a generator."""
         doubt: Unevaluable | None = None
-        for part in self.ordered:
+        ordered = self._ordered
+        if ordered is None:
+            ordered = self._ordered = tuple(sorted(self.parts, key=lambda part: part.cost))
+        for part in ordered:
             answer = part.decide(view)
             if answer is wanted:
                 return wanted

@@ -36,7 +36,7 @@ _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _LEADING_ZERO = re.compile(r"[-+]?0[0-9]+(\.[0-9]*)?")
 #: Characters of a number that somebody meant as one.
 _LONGEST = 40
-_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 NAMES: dict[str, str] = {
     "map": "a mapping",
@@ -50,29 +50,64 @@ NAMES: dict[str, str] = {
 }
 
 
+#: Of scalars and lists, which are most nodes.
+_NO_KEYS: dict[str, Any] = {}
+
+
+class Source:
+    """A text that nodes were read from. It knows what stands where, also when the nodes are gone: then it is read again."""
+
+    __slots__ = ("_paths", "file", "text")
+
+    def __init__(self, file: str, text: str) -> None:
+        self.file = file
+        self.text = text
+        self._paths: dict[tuple[int, int, int], str] | None = None
+
+    def path_of(self, place: Place) -> str:
+        if self._paths is None:
+            self._paths = {}
+            root = read(self.text, self.file, Problems())
+            todo = [root] if root is not None else []
+            while todo:
+                node = todo.pop()
+                named = [*node.keys.values()]
+                todo += node.value.values() if node.kind == "map" else node.value if node.kind == "list" else ()
+                self._paths |= {(one.line, one.column, one.width): one.path for one in (*named, node)}
+        return self._paths.get((place.line, place.column, place.width), "")
+
+
 class Node:
     """One value of a document. `value` is a dict of text to Node, a list of Node, or a scalar of YAML 1.2; `raw` its text."""
 
-    __slots__ = ("block", "column", "file", "key", "keys", "kind", "line", "parent", "quoted", "raw", "value", "width")
+    __slots__ = ("block", "column", "key", "keys", "kind", "line", "parent", "quoted", "raw", "source", "value", "width")
 
-    def __init__(self, kind: Kind, value: Any, raw: str, file: str, line: int, column: int, width: int = 1) -> None:
+    def __init__(self, kind: Kind, value: Any, raw: str, source: Source, line: int, column: int, width: int = 1) -> None:
         self.kind: Kind = kind
         self.value = value
         self.raw = raw
         self.quoted = False
         self.block = False
-        self.file = file
+        self.source = source
         self.line = line
         self.column = column
         self.width = width
         self.parent: Node | None = None
         self.key: str | int = ""
-        self.keys: dict[str, Node] = {}
+        self.keys: dict[str, Node] = _NO_KEYS
 
     @property
     def place(self) -> Place:
-        """Where it stands, with its path from the root; built only for those who report it."""
-        return Place(self.file, self.line, self.column, self.width, self.path)
+        """Where it stands. For those who report it: the place keeps the document alive."""
+        return Place(self.source.file, self.line, self.column, self.width, self)
+
+    @property
+    def spot(self) -> Place:
+        """The same, for what outlives the document."""
+        return Place(self.source.file, self.line, self.column, self.width, self.source)
+
+    def path_of(self, place: Place) -> str:
+        return self.path
 
     @property
     def path(self) -> str:
@@ -92,8 +127,11 @@ class Node:
 
     def key_place(self, key: str) -> Place:
         """Where `key` itself is written."""
-        named = self.keys.get(key)
-        return named.place if named else self.place
+        return (self.keys.get(key) or self).place
+
+    def key_spot(self, key: str) -> Place:
+        """The same, for what outlives the document."""
+        return (self.keys.get(key) or self).spot
 
     def at(self, loc: Iterable[str | int]) -> Node:
         """The node at a location, or the nearest one above it that exists."""
@@ -115,9 +153,9 @@ def read(text: str, file: str, problems: Problems, *, aliases: int = MAX_ALIASES
 
     `aliases` and `values` are how many of them it may have.
     """
-    builder = _Builder(file, problems, aliases, values)
+    builder = Builder(Source(file, text), problems, aliases, values)
     try:
-        for event in yaml.parse(text, Loader=_LOADER):
+        for event in yaml.parse(text, Loader=LOADER):
             if not builder.take(event):
                 return None
     except yaml.MarkedYAMLError as error:
@@ -181,17 +219,18 @@ def mapping(node: Node, problems: Problems, what: str, known: Iterable[str] = ()
     return True
 
 
-class _Builder:
+class Builder:
     """Takes parser events, keeps a stack of open collections."""
 
-    def __init__(self, file: str, problems: Problems, aliases: int, values: int | None = None) -> None:
-        self.file = file
+    def __init__(self, source: Source, problems: Problems, aliases: int, values: int | None = None) -> None:
+        self.source = source
         self.problems = problems
         self.root: Node | None = None
         self.documents = 0
         self.aliases_left = aliases
         self.values_left = values
         self.anchors: dict[str, Node] = {}
+        self.texts: dict[str, str] = {}
         #: Every node with an alias in it. None may be an alias's target: nothing is read twice over, or within itself.
         self.aliasing: set[Node] = set()
         self.stack: list[tuple[Node, list[Node]]] = []
@@ -223,13 +262,15 @@ class _Builder:
 
     def _node(self, event: Any, kind: Kind, value: Any, raw: str = "", width: int = 1) -> Node:
         mark = event.start_mark
-        return Node(kind, value, raw, self.file, mark.line + 1, mark.column + 1, width)
+        return Node(kind, value, raw, self.source, mark.line + 1, mark.column + 1, width)
 
     def _scalar(self, event: yaml.ScalarEvent) -> Node:
         start, end = cast(yaml.Mark, event.start_mark), cast(yaml.Mark, event.end_mark)
         width = max(1, end.column - start.column) if end.line == start.line else 1
-        kind, value = _resolve(event.value, plain=event.implicit[0])
-        node = self._node(event, kind, value, event.value, width)
+        # Rules say the same over and over: each text is kept once.
+        raw = self.texts.setdefault(event.value, event.value)
+        kind, value = _resolve(raw, plain=event.implicit[0])
+        node = self._node(event, kind, value, raw, width)
         node.quoted = bool(event.style)
         node.block = event.style == "|"
         if event.tag not in (None, "!"):
@@ -244,6 +285,8 @@ class _Builder:
         if event.tag not in (None, "!"):
             self._refuse(event, f"The tag `{event.tag}` is not used here.", "Leave it out.")
         node = self._node(event, "map" if is_map else "list", {} if is_map else [])
+        if is_map:
+            node.keys = {}
         self._add(node, event.anchor)
         self.stack.append((node, []))
         return True
@@ -299,7 +342,7 @@ class _Builder:
 
     def _refuse(self, event: Any, message: str, hint: str) -> None:
         mark = event.start_mark
-        self.problems.error("R006", Place(self.file, mark.line + 1, mark.column + 1), message, hint)
+        self.problems.error("R006", Place(self.source.file, mark.line + 1, mark.column + 1), message, hint)
 
 
 def _resolve(raw: str, *, plain: bool) -> tuple[Kind, Any]:

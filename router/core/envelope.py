@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from router.core.frame import Frame
     from router.core.model import Micros, Tree
 
-__all__ = ["bad", "event_from", "event_to", "jetstream", "knot", "older"]
+__all__ = ["ahead", "bad", "event_from", "event_to", "jetstream", "knot", "older"]
 
 #: Microseconds that a peer's clock may be ahead of ours. A cursor beyond that would skip everything until then, so it is none.
 AHEAD = 300_000_000
@@ -32,6 +32,8 @@ IDENTITY, ACCOUNT = "com.atproto.sync.subscribeRepos#identity", "com.atproto.syn
 
 RKEY = re.compile(r"[A-Za-z0-9._~:-]{1,512}")
 _REV = re.compile(r"[A-Za-z0-9]{1,64}")
+#: What newer servers call a cursor that is older than what they keep.
+_TOO_OLD = {"CursorTooOld", "OutdatedCursor"}
 _OPERATIONS = ("create", "update", "delete")
 
 
@@ -55,7 +57,7 @@ def knot(given: Frame, *, source: str, host: str, now: Micros | None = None) -> 
     if sent.get("type") == "ping" and "nsid" not in sent:
         return Heard()
     at = _created(sent)
-    cursor = None if at is None or _ahead(at // 1000, now) else at
+    cursor = None if at is None or ahead(at // 1000, now) else at
     try:
         return Heard(event=_knot_event(sent, source, host, _moment(at, now)), cursor=cursor)
     except BadFrame as error:
@@ -94,9 +96,11 @@ def jetstream(given: Frame, *, source: str, now: Micros | None = None) -> Heard:
     """
     sent = frame.tree(given)
     at = sent.get("time_us")
+    if at is None and (_TOO_OLD & {one for one in (sent.get("error"), sent.get("name")) if isinstance(one, str)}):
+        return Heard(gap="The server says that it does not go back so far: what came first is missed.")
     if at is None or not frame.whole(at):
         raise BadFrame(f"`time_us` must be a time in microseconds, not {show(at)}.")
-    cursor = None if _ahead(at, now) else int(at)
+    cursor = None if ahead(at, now) else int(at)
     try:
         return Heard(event=_jetstream_event(sent, source, _moment(at * 1000, now)), cursor=cursor)
     except BadFrame as error:
@@ -143,7 +147,8 @@ def _commit(did: str, commit: Mapping[str, Tree], source: str, time: Micros) -> 
     )
 
 
-def _ahead(at: Micros, now: Micros | None) -> bool:
+def ahead(at: Micros, now: Micros | None) -> bool:
+    """Whether a peer's time is so far in the future that it is not believed."""
     return now is not None and at > now + AHEAD
 
 
@@ -151,7 +156,7 @@ def _moment(nanos: int | None, now: Micros | None) -> Micros:
     """When it happened, as far as that can be believed."""
     if nanos is None:
         return now or 0
-    return now if now is not None and _ahead(nanos // 1000, now) else nanos // 1000
+    return now if now is not None and ahead(nanos // 1000, now) else nanos // 1000
 
 
 def event_from(given: Mapping[str, Tree], *, source: str | None = None) -> Event:

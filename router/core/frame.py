@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 Frame: TypeAlias = "str | bytes | Mapping[str, Tree]"
 
 DEEPEST = 64
+#: Values in one frame. Looking at each costs more than reading it did, and a megabyte of zeros has half a million.
+MOST = 50_000
 #: The knot of an event in a file that names none.
 SOME_KNOT = "knot.example"
 NSID = re.compile(r"(?=.{3,317}$)[A-Za-z][A-Za-z0-9-]*(?:\.[A-Za-z0-9][A-Za-z0-9-]*)+")
@@ -52,6 +54,9 @@ def _quickly(frame: str | bytes) -> dict[str, Tree] | None:
     opened = frame.count("{") + frame.count("[") if isinstance(frame, str) else frame.count(b"{") + frame.count(b"[")
     if type(parsed) is not dict or (opened > DEEPEST and _is_deep(parsed)):
         return None
+    # Each value but the first of its object or list has a comma before it; each key has a value.
+    if len(frame) > MOST and 2 * (opened + (frame.count(",") if isinstance(frame, str) else frame.count(b","))) >= MOST:
+        _check(parsed)
     return parsed
 
 
@@ -81,7 +86,10 @@ def _is_deep(root: Tree) -> bool:
 
 def _check(root: Tree) -> None:
     level = [root]
+    left = MOST
     for _ in range(DEEPEST + 1):
+        if (left := left - len(level)) < 0:
+            raise BadFrame(f"The frame has more than {MOST} values.")
         inner: list[Tree] = []
         for value in level:
             if isinstance(value, dict):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from router.core import document, globs, identity, jsonpath, regex
-from router.core.conditions import AllOf, AnyOf, Asks, Condition, Negation
+from router.core.conditions import AllOf, AnyOf, Asks, Condition, Negation, Question, question
 from router.core.operators import (
     Affix,
     Both,
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from router.core.document import Node
     from router.core.model import Tree
+    from router.core.problems import Place
 
 WORDS: dict[str, tuple[str, ...]] = {
     "trigger": ("push", "pull_request", "manual", "schedule"),
@@ -72,18 +73,45 @@ OPERATORS = (
 )
 
 
+#: Questions by field and operator: see `Scope.asks`.
+Shared = dict[tuple[str, object], Question]
+
+
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What a file gives its conditions."""
+    """What a file gives its conditions. `shared` are the questions of all files."""
 
     problems: Problems
     vars: Mapping[str, Tree] = field(default_factory=dict)
     used: set[str] = field(default_factory=set)
+    shared: Shared = field(default_factory=dict)
+
+    def asks(self, name: str, operator: Operator, place: Place) -> Asks:
+        """The condition; its question is one with that of every rule that asks the same."""
+        same = name, _same(operator)
+        shared = self.shared.get(same)
+        if shared is None:
+            shared = self.shared[same] = question(name, operator)
+        return Asks.of(shared, place)
+
+
+def _same(operator: Operator) -> object:
+    """A key that equal operators share. To Python true, 1 and 1.0 are equal; to rules they are not."""
+    if isinstance(operator, Equals):
+        value = operator.value
+        return (type(value), value) if value is None or isinstance(value, (str, int, float)) else id(operator)
+    if isinstance(operator, Not):
+        return Not, _same(operator.operator)
+    if isinstance(operator, Every):
+        return Every, _same(operator.operator)
+    if isinstance(operator, (AnyValue, Both)):
+        return type(operator), *map(_same, operator.operators)
+    return operator
 
 
 def condition(node: Node, scope: Scope) -> Condition:
     """A mapping of fields, all of which must hold."""
-    return AllOf([part for _, part in fields(node, scope)], node.place)
+    return AllOf([part for _, part in fields(node, scope)], node.spot)
 
 
 def fields(node: Node, scope: Scope) -> list[tuple[str, Condition]]:
@@ -103,7 +131,7 @@ def _part(key: str, child: Node, node: Node, scope: Scope) -> Condition | None:
         return _nested(key, child, scope)
     if key in FIELDS or _is_path(key, node, scope):
         operator = _operator(key, child, scope)
-        return Asks(key, operator, child.place) if operator is not None else None
+        return scope.asks(key, operator, child.spot) if operator is not None else None
     return None
 
 
@@ -128,9 +156,9 @@ def _nested(key: str, child: Node, scope: Scope) -> Condition | None:
         return None
     parts = [condition(node, scope) for node in nodes]
     if key == "all":
-        return AllOf(parts, child.place)
-    either = parts[0] if len(parts) == 1 else AnyOf(parts, child.place)
-    return Negation(either, child.place) if key == "not" else either
+        return AllOf(parts, child.spot)
+    either = parts[0] if len(parts) == 1 else AnyOf(parts, child.spot)
+    return Negation(either, child.spot) if key == "not" else either
 
 
 def _operator(name: str, node: Node, scope: Scope) -> Operator | None:

@@ -196,13 +196,13 @@ class Gates:
         seconds = duration(node.get(span), self.problems, f"`{span}`")
         limit = number(node.get("limit"), self.problems, "`limit`", 1_000_000)
         written = node.get("key")
-        nothing = Key(render=_everything, text="", place=node.place)
+        nothing = Key(render=_everything, text="", place=node.spot)
         key = self._key(written, f"the key of `{name}`") if written is not None else nothing
         return Window(key=key, seconds=seconds, limit=int(limit or 0)) if seconds and key is not None else None
 
     def _key(self, node: Node, what: str) -> Key | None:
         render = self.renderer(node, what)
-        return Key(render=render, text=node.raw, place=node.place) if render is not None else None
+        return Key(render=render, text=node.raw, place=node.spot) if render is not None else None
 
 
 def _everything(context: Mapping[str, object]) -> str:  # noqa: ARG001 - a renderer takes a context

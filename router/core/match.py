@@ -56,7 +56,7 @@ def select(view: View, rulebook: Rulebook) -> Selection:
     Under `first`, a rule that cannot be decided *now* ends its ruleset: what comes after it must not win by accident. One
     that cannot be evaluated at all (text compared with a number) is passed over, and told.
     """
-    if why := refusal(view.event):
+    if "refused" in view.event.fields and (why := refusal(view.event)):
         return Selection(troubles=(Trouble(rule="", sentence=why),), wanted=True)
     index = rulebook.index
     near = index.near(view)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 Record: TypeAlias = "Mapping[str, Tree]"
 Fields: TypeAlias = "dict[str, Tree]"
 
-_HEX = "0123456789abcdef"
+_SHA = re.compile(r"(?!0+\Z)[0-9a-f]{4,64}")
 _TEXTS = {str}
 #: What an item of `workflows` may have: what the event says of the file, and what the file asks for (see `core.workflows`).
 WORKFLOW = ("name", "engine", "raw", "clone", "provider", "options", "fault")
@@ -62,7 +62,7 @@ def _is_did(text: str) -> bool:
 
 def sha(value: Tree) -> str | None:
     """A commit. Zeros and an empty text both say that there is none (the Go knot sends zeros, the Rust one an empty text)."""
-    return value if isinstance(value, str) and 4 <= len(value) <= 64 and not value.strip(_HEX) and value.strip("0") else None
+    return value if isinstance(value, str) and _SHA.fullmatch(value) else None
 
 
 def at_uri(value: Tree) -> str | None:

@@ -85,13 +85,15 @@ class Heard(Struct, frozen=True, kw_only=True):
     """What a source hands on: an event, or a frame that was none, and the cursor that is safe once this is stored.
 
     Exactly one of `event` and `bad` may be set; neither, where a frame only moves the cursor (an nsid nobody asked for).
-    `frame` is the raw text of a bad frame, cut to 16 kB, for the ring of bad frames.
+    `frame` is the raw text of a bad frame, cut to 16 kB, for the ring of bad frames. `gap` says that something before it was
+    missed and will never come, and why.
     """
 
     event: Event | None = None
     cursor: int | None = None
     bad: str | None = None
     frame: bytes = b""
+    gap: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,7 +149,8 @@ class Delivery(Generic[OptionsT_co]):
     `options` is a plain tree in plans and in the store, and the provider's own Options where a provider gets it.
     `secrets` names those of its repo that it may have; their values, `revealed`, are in a provider's hands alone.
     `attempt` counts from 1 in a provider's hands. `state` is what the plan asks for: ready, shadow, skipped, or dead
-    with a `reason` where the event could not be rendered.
+    with a `reason` where the event could not be rendered. `retry` is None where the rule leaves it to the provider.
+    `destination` is what it shares limits and failures with, and empty for its provider as a whole.
     """
 
     id: str
@@ -161,7 +164,7 @@ class Delivery(Generic[OptionsT_co]):
     subject: Subject = field(default_factory=Subject)
     item: str | None = None
     timeout: float = 60.0
-    retry: Retry = field(default_factory=Retry)
+    retry: Retry | None = None
     idempotent: bool = False
     gates: Gates | None = None
     secrets: tuple[str, ...] = ()
@@ -170,6 +173,7 @@ class Delivery(Generic[OptionsT_co]):
     reason: str = ""
     attempt: int = 0
     depth: int = 0
+    destination: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

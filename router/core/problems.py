@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -22,18 +22,39 @@ class Level(IntEnum):
     ERROR = 3
 
 
+class HasPaths(Protocol):
+    """Who knows the paths of places."""
+
+    def path_of(self, place: Place) -> str:
+        """The way through the document: `rules[2].when.branch`."""
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Place:
-    """Where in a text. `line` and `column` count from 1; `path` is the way through the document: `rules[2].when.branch`."""
+    """Where in a text. `line` and `column` count from 1. `of` is asked for its path, where that is told."""
 
     file: str = "<memory>"
     line: int = 1
     column: int = 1
     width: int = 1
-    path: str = ""
+    of: HasPaths | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def path(self) -> str:
+        """The way through the document: `rules[2].when.branch`; empty where there is none."""
+        return self.of.path_of(self) if self.of is not None else ""
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line}:{self.column}"
+
+
+class Named(NamedTuple):
+    """A path that is known as such."""
+
+    name: str
+
+    def path_of(self, place: Place) -> str:
+        return self.name
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,6 +80,26 @@ def names(text: str) -> frozenset[str]:
     return frozenset(find_undeclared_variables(parsed) - {"range"})
 
 
+class Rendering:
+    """A renderer for a tree of options: only strings that are templates are rendered.
+
+    Templates were compiled once when the rules were read, which proves them right. What they were compiled to is put together
+    when it is first needed: of many rules most never act.
+    """
+
+    __slots__ = ("_made", "options")
+
+    def __init__(self, options: Tree) -> None:
+        self.options = options
+        self._made: Renderer | None = None
+
+    def __call__(self, context: Context) -> Tree:
+        made = self._made
+        if made is None:
+            made = self._made = tree(self.options)
+        return made(context)
+
+
 def tree(options: Tree) -> Renderer:
     """A renderer for a tree of options: only strings that are templates are rendered. Raises TemplateMistake."""
     if isinstance(options, str):

@@ -9,13 +9,13 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from router.core import document, grammar, identity, jsonpath, keys, mentions, steps, trust
+from router.core import document, grammar, identity, jsonpath, keys, mentions, parts, steps, trust
 from router.core.conditions import AllOf, Condition
 from router.core.problems import Level, Problems, nearest
 from router.core.rulebook import Rule, Rulebook, Ruleset, Strategy, Unmatched
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from pydantic import BaseModel
 
@@ -42,6 +42,8 @@ DEFAULTABLE = (
     "allow_untrusted",
 )
 RULE_KEYS = ("name", "id", "description", *DEFAULTABLE)
+#: Characters from which on a file is read piece by piece.
+LONG = 1 << 18
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,199}")
 ITEM = re.compile(r"[a-z_][a-z0-9_]*")
@@ -68,9 +70,10 @@ def load(
     """
     rulesets: list[Ruleset] = []
     seen: dict[str, Rule] = {}
+    shared: grammar.Shared = {}
     for text in texts:
         mine = Problems()
-        made = _Reader(text, providers, mine, step).ruleset()
+        made = _Reader(text, providers, mine, step, shared).ruleset()
         if made is not None:
             _check_ids(made, seen, mine)
         # What is wrong in `defaults` is found again for each rule.
@@ -101,7 +104,12 @@ class _Reader:
     """Reads one file."""
 
     def __init__(
-        self, text: RuleText, providers: Mapping[str, type[BaseModel]], problems: Problems, step: Callable[[], object]
+        self,
+        text: RuleText,
+        providers: Mapping[str, type[BaseModel]],
+        problems: Problems,
+        step: Callable[[], object],
+        shared: grammar.Shared,
     ) -> None:
         self.text = text
         self.step = step
@@ -111,14 +119,28 @@ class _Reader:
         self.defaults: dict[str, Node] = {}
         self.when_of_defaults: Node | None = None
         self.default_when: list[tuple[str, Condition]] = []
+        self.shared = shared
+        self.alike: steps.Alike = {}
         self.scope = grammar.Scope(problems)
 
     def ruleset(self) -> Ruleset | None:
-        root = document.read(self.text.text, self.text.file, self.problems)
-        if root is None or not document.mapping(root, self.problems, "a rule file", FILE_KEYS):
+        """The rules, of a long file piece by piece."""
+        text, file = self.text.text, self.text.file
+        if len(text) >= LONG:
+            told = len(self.problems.found)
+            try:
+                return self._ruleset(parts.head(text, file, "rules"), parts.items(text, file, "rules"))
+            except parts.Unusual:
+                del self.problems.found[told:]
+        root = document.read(text, file, self.problems)
+        node = root.get("rules") if root is not None else None
+        return self._ruleset(root, node.value if node is not None and node.kind == "list" else ()) if root is not None else None
+
+    def _ruleset(self, root: Node, items: Iterable[Node]) -> Ruleset | None:
+        if not document.mapping(root, self.problems, "a rule file", FILE_KEYS):
             return None
         self.vars = self._vars(root)
-        self.scope = grammar.Scope(self.problems, self.vars)
+        self.scope = grammar.Scope(self.problems, self.vars, shared=self.shared)
         self.defaults = self._defaults(root)
         self.when_of_defaults = when = self.defaults.pop("when", None)
         self.default_when = grammar.fields(when, self.scope) if when is not None else []
@@ -129,7 +151,7 @@ class _Reader:
             strategy=keys.word(root.get("strategy"), Strategy, Strategy.ALL, self.problems, "`strategy`"),
             unmatched=keys.word(root.get("unmatched"), Unmatched, Unmatched.REPORT, self.problems, "`unmatched`"),
             vars=self.vars,
-            rules=tuple(self._rules(root)),
+            rules=tuple(self._rules(root, items)),
         )
         variables = root.get("vars")
         if variables is not None and not self.problems.errors:
@@ -148,16 +170,16 @@ class _Reader:
             return {}
         return dict(node.items())
 
-    def _rules(self, root: Node) -> Iterator[Rule]:
+    def _rules(self, root: Node, items: Iterable[Node]) -> Iterator[Rule]:
         node = root.get("rules")
         if node is None:
             self.problems.error("R005", root.place, "A rule file needs `rules`.", "Write `rules:` and a list of rules.")
         elif node.kind != "list":
             document.wrong_type(node, self.problems, "`rules`", "a list")
         else:
-            names: dict[str, Node] = {}
+            names: dict[str, int] = {}
             sound = not self.problems.errors
-            for item in node.value:
+            for item in items:
                 before = len(self.problems.found)
                 if document.mapping(item, self.problems, "a rule", RULE_KEYS):
                     for rule in self._rule(item, names):
@@ -167,13 +189,13 @@ class _Reader:
                         yield rule
                 self.step()
 
-    def _rule(self, node: Node, names: dict[str, Node]) -> Iterator[Rule]:
+    def _rule(self, node: Node, names: dict[str, int]) -> Iterator[Rule]:
         name = self._name(node, names)
         if name is None:
             return
         given = self.defaults | {key: child for key, child in node.items() if key not in ("name", "when")}
         each, item_name = self._each(given)
-        known = steps.Known(names=(item_name,) if each else (), vars=self.vars, used=self.scope.used)
+        known = steps.Known(names=(item_name,) if each else (), vars=self.vars, used=self.scope.used, alike=self.alike)
         read = steps.StepReader(self.providers, self.problems, known)
         mode, canary = keys.mode(given.get("mode"), self.problems)
         gates = keys.Gates(given, self.problems, read.renderer)
@@ -181,7 +203,7 @@ class _Reader:
             id=self._id(given.get("id"), name),
             name=name,
             ruleset=self.text.name,
-            place=node.place,
+            place=node.spot,
             description=keys.text(given.get("description"), self.problems, "`description`"),
             when=self._when(node),
             steps=tuple(read.steps(given.get("do"), node)),
@@ -207,7 +229,7 @@ class _Reader:
         self.scope.used.update(mentions.used(read.templates, self.vars))
         yield rule
 
-    def _name(self, node: Node, names: dict[str, Node]) -> str | None:
+    def _name(self, node: Node, names: dict[str, int]) -> str | None:
         found = node.get("name")
         if found is None:
             self.problems.error("R005", node.place, "A rule needs a `name`.", "Give it a short one: `name: build-main`.")
@@ -219,9 +241,9 @@ class _Reader:
             hint = "Use letters, digits, dots, hyphens and underscores, at most 100 of them."
             self.problems.error("R024", found.place, f"`{name}` cannot be a rule's name.", hint)
         elif name in names:
-            hint = f"Name one of them differently; the first is in line {names[name].line}."
+            hint = f"Name one of them differently; the first is in line {names[name]}."
             self.problems.error("R030", found.place, f"Two rules are named `{name}`.", hint)
-        names[name] = found
+        names[name] = found.line
         return name
 
     def _id(self, node: Node | None, name: str) -> str:
@@ -242,7 +264,7 @@ class _Reader:
         parts = grammar.fields(own, self.scope) if own is not None else []
         speaks = own.value if own is not None and own.kind == "map" else {}
         kept = [part for key, part in self.default_when if key not in speaks or key in grammar.NESTING]
-        return AllOf([*kept, *(part for _, part in parts)], (own or node).place)
+        return AllOf([*kept, *(part for _, part in parts)], (own or node).spot)
 
     def _each(self, given: dict[str, Node]) -> tuple[Callable[[Any], list[Tree]] | None, str]:
         node = given.get("each")

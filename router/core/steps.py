@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from router.core.document import Node
     from router.core.model import Tree
     from router.core.problems import Problems
-    from router.core.render import Renderer
+    from router.core.render import Renderer, Rendering
     from router.core.truth import Operator
 
 STEP_KEYS = ("id", "timeout", "retry", "if_trust", "idempotent", "allow", "secrets")
@@ -38,6 +38,12 @@ STEP_ID = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 SECRET_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]{0,49}")
 
 
+_NOTHING_BOUND: dict[str, Operator] = {}
+_ANYBODY: frozenset[str] = frozenset()
+#: Options by what they say: rules that are made by the thousand ask for the same, and it is kept once.
+Alike = dict[object, "Rendering"]
+
+
 @dataclass(frozen=True, slots=True)
 class Known:
     """What templates of one rule may name, beside ROOTS. `used` gathers the variables that the file uses."""
@@ -45,6 +51,7 @@ class Known:
     names: tuple[str, ...] = ()
     vars: Mapping[str, Tree] = field(default_factory=dict)
     used: set[str] = field(default_factory=set)
+    alike: Alike = field(default_factory=dict)
 
 
 class StepReader:
@@ -95,13 +102,14 @@ class StepReader:
         tree = document.tree(written, self.problems) or {}
         if model is not None:
             self._check(provider, model, tree, node)
+        rendering = self._compiled(tree, written)
         return Step(
             name=self._id(node.get("id")) or str(position),
             provider=provider,
-            options=tree,
-            render=self._compiled(tree, written),
+            options=rendering.options,
+            render=rendering,
             model=model,
-            place=node.key_place(provider),
+            place=node.key_spot(provider),
             timeout=keys.duration(node.get("timeout"), self.problems, "`timeout`"),
             retry=keys.retry(node.get("retry"), self.problems),
             idempotent=keys.flag(node.get("idempotent"), self.problems, "`idempotent`"),
@@ -165,7 +173,7 @@ class StepReader:
 
     def _trust(self, node: Node | None) -> frozenset[str]:
         if node is None:
-            return frozenset()
+            return _ANYBODY
         items = node.value if node.kind == "list" else [node]
         words = [document.text(item, self.problems, "`if_trust`") or "" for item in items]
         for item, word in zip(items, words, strict=True):
@@ -177,7 +185,7 @@ class StepReader:
     def _allow(self, node: Node | None, model: type[BaseModel] | None) -> dict[str, Operator]:
         known = tuple(info.alias or name for name, info in model.model_fields.items()) if model is not None else ()
         if node is None or not document.mapping(node, self.problems, "`allow`", known):
-            return {}
+            return _NOTHING_BOUND
         scope = grammar.Scope(self.problems, self.known.vars, self.known.used)
         return {key: made for key, child in node.items() if (made := grammar.bound(child, scope)) is not None}
 
@@ -211,14 +219,14 @@ class StepReader:
         text = document.text(node, self.problems, what)
         return self._compiled(text, node) if text is not None else None
 
-    def _compiled(self, tree: Tree, node: Node) -> Renderer:
-        good = True
+    def _compiled(self, tree: Tree, node: Node) -> Rendering:
         for found in _texts(node):
             if render.is_template(found.raw):
-                good = self._check_template(found) and good
-        return render.tree(tree) if good else lambda context: tree  # noqa: ARG005 - never used: the file has errors
+                self._check_template(found)
+        # What has errors is never used: its file has no rules.
+        return self.known.alike.setdefault(_frozen(tree), render.Rendering(tree))
 
-    def _check_template(self, node: Node) -> bool:
+    def _check_template(self, node: Node) -> None:
         place = node.place
         try:
             render.compiled(node.raw)
@@ -226,7 +234,7 @@ class StepReader:
         except render.TemplateMistake as mistake:
             place = mentions.line_of(node, mistake.line) if node.block else place
             self.problems.error("R012", place, str(mistake), mistake.hint)
-            return False
+            return
         self.templates.append(node)
         for name in sorted(used - ROOTS - set(self.known.names)):
             known = sorted((*ROOTS, *self.known.names))
@@ -235,7 +243,15 @@ class StepReader:
             )
             hint = hint or f"Templates see {', '.join(known)}."
             self.problems.error("R013", place, f"No template has a name `{name}`.", hint)
-        return True
+
+
+def _frozen(tree: Tree) -> object:
+    """A key that equal trees share; true, 1 and 1.0 are three."""
+    if isinstance(tree, dict):
+        return tuple((key, _frozen(value)) for key, value in tree.items())
+    if isinstance(tree, list):
+        return list, *map(_frozen, tree)
+    return type(tree), tree
 
 
 def _texts(node: Node) -> Iterator[Node]:

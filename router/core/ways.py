@@ -12,14 +12,14 @@ much and never too little. A condition may have several ways, of which one is en
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from router.core import globs, operators
 from router.core.conditions import AllOf, AnyOf, Asks
 from router.core.identity import Account, Knot, Repo, Who
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
     from router.core.conditions import Condition
     from router.core.model import Tree
@@ -176,7 +176,7 @@ def _knot(field: str, operator: Knot) -> list[Way]:
     return of_glob(field, operator.host, "")
 
 
-_MAKERS: dict[type, Callable[[str, object], Iterable[Way]]] = {  # type: ignore[assignment]
+_MAKERS: dict[type[Any], Callable[[str, Any], list[Way]]] = {
     operators.Equals: _equals,
     operators.OneOf: _one_of,
     operators.Glob: _glob,

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-from itertools import islice
 from typing import TYPE_CHECKING, Protocol
 
 from router.core.errors import RouterError
 from router.core.identity import DID
 from router.core.model import changed
 from router.core.truth import Known
+from router.engine.described import Described, key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -36,8 +36,10 @@ LANES = 8
 _FORGET: Micros = 600_000_000
 #: What a knot said of a repo is asked again after this many: repos are renamed.
 _FRESH: Micros = 3_600_000_000
-#: Repos, and failures, that are kept in memory. Knots choose how many there are.
+#: Failures that are kept in memory. Knots choose how many there are.
 REMEMBERED = 10_000
+#: Characters of a repo's name.
+_LONGEST_NAME = 512
 _LARGEST_ANSWER = 65536
 
 
@@ -61,15 +63,17 @@ class Directory:
         self.handles: Resolves | None = None
         self.knots: dict[str, str] = {}
         self.identities = Known(pins)
-        #: When each was described, and how.
-        self._repos: dict[str, tuple[Micros, Tree]] = {}
+        self._repos = Described()
         self._failed: dict[tuple[str, str], Micros] = {}
 
     async def load(self) -> None:
         """What the store remembers from before. Pins win over it."""
         self.identities = Known({**await self.store.facts("handle"), **self.pins})
-        repos = islice((await self.store.facts("repo")).items(), REMEMBERED)
-        self._repos = {key: (0, named) for key, named in repos}
+        gone: dict[str, Tree | None] = {}
+        for one, named in (await self.store.facts("repo")).items():
+            knot, _, did = one.partition(" ")
+            gone |= dict.fromkeys(self._repos.put(knot, did, 0, named))
+        await self.store.remember("repo", gone, self.host.clock.now())
 
     def change(self, resolver: str, pins: Mapping[str, str], handles: Resolves | None) -> None:
         """Ask elsewhere from now on. Who is pinned no more is unknown until asked for."""
@@ -156,7 +160,7 @@ class Directory:
 
     async def _named(self, knot: str, did: str) -> Tree:
         """What is known of a repo: asked for again from time to time, and what was known before where no answer comes."""
-        described, known = self._repos.get(f"{knot} {did}", (0, None))
+        described, known = self._repos.get(knot, did)
         if known is not None and described + _FRESH > self.host.clock.now():
             return known
         return await self._describe(knot, did) or known
@@ -178,10 +182,8 @@ class Directory:
                 self._failed.clear()
             self._failed[knot, did] = now
             return None
-        if len(self._repos) >= REMEMBERED:
-            self._repos.clear()
-        self._repos[f"{knot} {did}"] = now, named
-        await self.store.remember("repo", {f"{knot} {did}": named}, now)
+        gone = dict.fromkeys(self._repos.put(knot, did, now, named))
+        await self.store.remember("repo", {**gone, key(knot, did): named}, now)
         return named
 
     async def _get(self, url: str, params: Mapping[str, str], session: aiohttp.ClientSession | None = None) -> tuple[int, Tree]:
@@ -211,7 +213,7 @@ def _described(answer: Tree, did: str) -> Tree:
     if not isinstance(answer, dict) or answer.get("repoDid", answer.get("repo")) != did:
         return None
     owner, name = answer.get("ownerDid"), answer.get("rkey")
-    if not (isinstance(owner, str) and DID.fullmatch(owner) and isinstance(name, str) and name):
+    if not (isinstance(owner, str) and DID.fullmatch(owner) and isinstance(name, str) and 0 < len(name) <= _LONGEST_NAME):
         return None
     return {"owner": owner, "name": name}
 

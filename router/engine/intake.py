@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing
+from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from router.core.errors import RouterError, StoreError
-from router.core.model import Plan, Trouble
+from router.core.model import Plan, State, Trouble
 from router.core.plan import plan
 from router.engine.crash import crash_point
 from router.engine.echo import Echo
@@ -19,9 +20,9 @@ from router.engine.pauses import SOURCE, Pauses
 from router.engine.store.base import Arrival
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
-    from router.core.model import Event, Heard, Pipeline, RecordChange
+    from router.core.model import Delivery, Event, Heard, Pipeline, RecordChange, Tree
     from router.core.rulebook import Rulebook
     from router.engine.bell import Bell
     from router.engine.directory import Directory
@@ -95,6 +96,8 @@ class Intake:
         record: str = "wanted",
     ) -> None:
         self.spindle: Spindle = Plain()
+        #: Called when a source missed something that it will not send again.
+        self.missed: list[Callable[[], object]] = []
         self.store = store
         self.rulebook = rulebook
         self.directory = directory
@@ -102,6 +105,8 @@ class Intake:
         self.clock = clock
         self.bell = bell
         self.record = record
+        #: Where a delivery goes, as far as its provider says; set by whoever delivers.
+        self.destination: Callable[[Delivery[Tree]], str] | None = None
         self.pauses = Pauses(store, clock)
 
     async def listen(self, source: Source, *, again: bool = True) -> None:
@@ -144,6 +149,7 @@ class Intake:
         if not again and isinstance(error, RouterError):
             raise error
         sentence = f"The source {source.name} broke" + (f" and starts again in {RESTART:g} s." if again else ".")
+        self.observer.source(source.name, "down", sentence)
         self.observer.fault(f"source {source.name}", sentence, error)
         if not again:
             raise RouterError(f"{sentence} The log says how.")
@@ -163,9 +169,10 @@ class Intake:
                     if len(waiting) >= BATCH:
                         await commit
             except asyncio.CancelledError:
-                # What is being stored will be, so it is told as well: a source may be stopped while the router goes on.
-                if commit is not None:
-                    await asyncio.wait([commit])
+                # What is being stored will be, so it is told as well: a source may be stopped while the router goes on. On a
+                # full disk it is not, and is heard again.
+                while commit is not None and not commit.done() and not self.store.full:
+                    await asyncio.wait([commit], timeout=0.1)
                 raise
             except Exception as error:  # noqa: BLE001 - raised below: what the source said before it broke is stored first
                 broken = error
@@ -173,6 +180,10 @@ class Intake:
             raise broken
 
     async def _decide(self, source: str, heard: Heard) -> Arrival:
+        if heard.gap:
+            self.observer.gap(source, heard.gap)
+            for look in self.missed:
+                look()
         if heard.event is None:
             return Arrival(source=source, cursor=heard.cursor, bad=heard.bad, frame=heard.frame)
         return await self._arrival(source, heard.event, heard.cursor)
@@ -201,11 +212,18 @@ class Intake:
                 return event, Plan(troubles=(Trouble(rule="", sentence=why, undecided=True),), wanted=True)
             if self.rulebook.asks_for(event.nsid):
                 event = await self.directory.complete(event)
-            return event, plan(event, self.rulebook, self.directory.identities)
+            return event, self._addressed(plan(event, self.rulebook, self.directory.identities))
         except Exception as error:  # noqa: BLE001 - whatever it is, the next event is not to suffer from it
             self.observer.fault("intake", f"A bug, met by the event {event.id}, which is kept.", error)
             sentence = f"a bug in the router: {type(error).__name__}"
             return event, Plan(troubles=(Trouble(rule="", sentence=sentence, undecided=True),), wanted=True)
+
+    def _addressed(self, made: Plan) -> Plan:
+        if self.destination is None or not made.deliveries:
+            return made
+        to = self.destination
+        there = (replace(one, destination=to(one)) if one.state is State.READY else one for one in made.deliveries)
+        return replace(made, deliveries=tuple(there))
 
     async def _commit(self, waiting: list[Arrival]) -> None:
         """Store what waits, and what comes to wait meanwhile."""
@@ -222,6 +240,8 @@ class Intake:
                 self.observer.bad_frame(arrival.source, arrival.bad)
             if arrival.event is not None and arrival.plan is not None:
                 self.observer.planned(arrival.event, arrival.plan, result.fresh)
+            for delivery, why in result.held:
+                self.observer.held(delivery, why)
             for entry in result.entries:
                 self.observer.reported(entry)
         # A status that was heard rings too: a router that drains waits until all are, and they may lead to no delivery.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections import OrderedDict
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 
     from router.core.model import Delivery, Entry, Event, Outcome, Plan, Tree
     from router.core.problems import Problem
+
+#: Deliveries of which the log remembers the event and the rule.
+REMEMBERED = 4096
 
 
 def configure(kind: str = "auto", level: str = "info", stream: TextIO | None = None) -> None:
@@ -66,28 +70,44 @@ def _escape(logger: Any, method: str, line: MutableMapping[str, Any]) -> Mutable
 
 
 class LogObserver(Silent):
-    """An Observer that writes the log."""
+    """An Observer that writes the log. What a delivery is of is remembered for as long as it is likely to be told of again, so
+    that each line bears event, rule and delivery."""
 
     def __init__(self) -> None:
         self.log = structlog.get_logger("router")
+        self._of: OrderedDict[str, dict[str, str]] = OrderedDict()
 
     def source(self, name: str, state: str, sentence: str = "") -> None:
-        level = "warning" if state == "down" else "info"
+        level = "warning" if state == "down" else "error" if state == "quarantined" else "info"
         getattr(self.log, level)("source " + state, source=name, **({"reason": sentence} if sentence else {}))
 
     def bad_frame(self, source: str, sentence: str) -> None:
         self.log.warning("bad frame", source=source, reason=sentence)
 
+    def gap(self, source: str, sentence: str) -> None:
+        self.log.error("gap", source=source, reason=sentence)
+
     def planned(self, event: Event, plan: Plan, fresh: bool) -> None:  # noqa: FBT001
         bound = self.log.bind(source=event.source, event_id=event.id, nsid=event.nsid)
         for trouble in plan.troubles:
-            bound.warning("rule not decided", rule=trouble.rule, reason=trouble.sentence, undecided=trouble.undecided)
+            # Without a rule it is of the event: what is held until it is complete, or was refused, is nobody's mistake.
+            level, word = (logging.WARNING, "rule not decided") if trouble.rule else (logging.INFO, "event waits")
+            word = word if trouble.rule or trouble.undecided else "event refused"
+            bound.log(level, word, rule=trouble.rule, reason=trouble.sentence, undecided=trouble.undecided)
         if not fresh:
             bound.debug("event known already")
             return
         bound.log(logging.INFO if plan.matched else logging.DEBUG, "event", rules=list(plan.matched))
         for delivery in plan.deliveries:
             self._delivery(bound, delivery, "delivery planned", str(delivery.state), delivery.reason)
+
+    def held(self, delivery: Delivery[Tree], reason: str) -> None:
+        self._delivery(self.log.bind(event_id=delivery.event_id), delivery, "delivery held", str(State.SKIPPED), reason)
+
+    def claimed(self, delivery: Delivery[Tree]) -> None:
+        # For every line of this task: what a provider logs, and faults that it meets.
+        structlog.contextvars.bind_contextvars(**self._about(delivery), provider=delivery.provider, attempt=delivery.attempt)
+        self.log.debug("delivery claimed")
 
     def attempted(self, delivery: Delivery[Tree], outcome: Outcome) -> None:
         bound = self.log.bind(event_id=delivery.event_id, attempt=delivery.attempt)
@@ -96,19 +116,35 @@ class LogObserver(Silent):
         self._delivery(bound, delivery, "delivery attempted", str(outcome.state), outcome.reason)
 
     def reported(self, entry: Entry) -> None:
-        about = {"error": entry.error} if entry.error else {}
-        self.log.info("status", delivery=entry.delivery, workflow=entry.workflow, status=str(entry.status), **about)
+        about = self._of.get(entry.delivery, {}) | ({"error": entry.error} if entry.error else {})
+        self.log.info("status", **{"delivery": entry.delivery, **about}, workflow=entry.workflow, status=str(entry.status))
+
+    def circuit(self, name: str, sentence: str) -> None:
+        self.log.warning("circuit", destination=name, reason=sentence)
 
     def disk(self, state: str, sentence: str) -> None:
         getattr(self.log, "error" if state == "full" else "info")("disk " + state, reason=sentence)
 
-    def reloaded(self, ok: bool, sentence: str, found: Sequence[Problem] = (), kept: Sequence[str] = ()) -> None:  # noqa: FBT001
+    def operated(self, verb: str, kind: str, names: Sequence[str], who: str) -> None:
+        for name in names:
+            self.log.info("operator", did=verb, **{kind: name, **self._of.get(name, {})}, who=who)
+
+    def recovered(self, count: int) -> None:
+        self.log.warning("deliveries recovered", count=count, reason="Their process is gone: each is looked up first.")
+
+    def reloaded(
+        self,
+        ok: bool,  # noqa: FBT001 - the observer's signature
+        sentence: str,
+        found: Sequence[Problem] = (),
+        kept: Sequence[str] = (),
+    ) -> None:
         for problem in found:
             level = "error" if problem.level is Level.ERROR else "warning" if problem.level is Level.WARNING else "info"
             about = {"hint": problem.hint} if problem.hint else {}
             getattr(self.log, level)("problem", code=problem.code, place=str(problem.place), reason=problem.message, **about)
-        for sentence_kept in kept:
-            self.log.warning("setting kept", reason=sentence_kept)
+        for one in kept:
+            self.log.warning("setting kept", reason=one)
         if ok:
             self.log.info("reloaded", reason=sentence)
         else:
@@ -117,8 +153,16 @@ class LogObserver(Silent):
     def fault(self, what: str, sentence: str, error: BaseException | None = None) -> None:
         self.log.error("fault", where=what, reason=sentence, exc_info=error)
 
-    @staticmethod
-    def _delivery(bound: Any, delivery: Delivery[Tree], word: str, state: str, reason: str) -> None:
+    def _about(self, delivery: Delivery[Tree]) -> dict[str, str]:
+        """What binds a line, remembered for the statuses that come later."""
+        about = {"delivery": delivery.id, "rule": delivery.rule, "event_id": delivery.event_id}
+        self._of[delivery.id] = about
+        self._of.move_to_end(delivery.id)
+        if len(self._of) > REMEMBERED:
+            self._of.popitem(last=False)
+        return about
+
+    def _delivery(self, bound: Any, delivery: Delivery[Tree], word: str, state: str, reason: str) -> None:
         level = "error" if state == State.DEAD else "warning" if state == State.VERIFY else "info"
-        about = {"reason": reason} if reason else {}
-        getattr(bound, level)(word, delivery=delivery.id, rule=delivery.rule, provider=delivery.provider, state=state, **about)
+        about = {**self._about(delivery), "provider": delivery.provider, "state": state}
+        getattr(bound, level)(word, **about, **({"reason": reason} if reason else {}))

@@ -12,17 +12,17 @@ from urllib.parse import urlencode, urlsplit
 
 from pydantic import AfterValidator, Field
 
-from router.core import envelope, identity
+from router.core import envelope, identity, torn
 from router.core.frame import NSID
-from router.core.model import Heard, changed
+from router.core.model import Heard, Micros, changed
 from router.settings import Closed, Duration
 from router.sources.base import SourceKind
+from router.sources.pace import Pace
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
     from router.core.checkup import Check
-    from router.core.model import Micros
     from router.host import Host
     from router.observe import Observer
 
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 OVERLAP = 60_000_000
 #: Smaller cursors are read as sequence numbers of one server (github.com/bluesky-social/jetstream).
 FIRST_TIME = 10**15
+#: Microseconds that servers keep. What is older than that is left out without a word.
+LOOK_BACK: Micros = 36 * 3_600_000_000
 #: Bytes that a frame may be larger than the limit that the server was asked to keep: it measures the event alone.
 MARGIN = 1 << 16
 
@@ -80,6 +82,10 @@ class Settings(Closed):
     failover_after: int = Field(
         default=3, ge=1, description="Dials in a row that come to nothing before the next host is tried."
     )
+    pace: Pace = Field(
+        default_factory=lambda: Pace(messages=5_000, bytes=16_000_000),
+        description="How fast the server may talk: what is faster waits.",
+    )
 
 
 class Jetstream:
@@ -97,23 +103,35 @@ class Jetstream:
         self._cursor: Micros = 0
         self._earliest: Micros = 0
         self._rewind = round(settings.rewind * 1e6)
+        #: The cursor that was found to be too old, so that it is told once.
+        self._outdated: Micros | None = None
 
     async def hear(self, cursor: int | None) -> AsyncIterator[Heard]:
         """Everything after `cursor`, or from now on. "Now" is kept at once, so that a restart goes on from there."""
         from router.sources.websocket import Line, understand  # noqa: PLC0415 - aiohttp is for those who listen
 
-        now = self.host.clock.now()
+        settings, now = self.settings, self.host.clock.now()
         self._live = cursor is None
         self._cursor, self._earliest = (now, now) if cursor is None else (cursor, FIRST_TIME)
         if cursor is None:
             yield Heard(cursor=now)
-        line = Line(self.name, self.host, self.observer, self._url, self.settings.max_message_size + MARGIN)
+        elif gap := self._gap():
+            yield Heard(cursor=cursor, gap=gap)
+        limit = settings.max_message_size + MARGIN
+        line = Line(self.name, self.host, self.observer, self._url, self._place, limit=limit, pace=settings.pace)
         async with aclosing(line.messages()) as messages:  # type: ignore[type-var]
             async for message in messages:
+                # Asked before the cursor moves: a connection that was lost for days is one more way to miss something.
+                gap = self._gap() if line.received == 1 else ""
                 heard = understand(message, self._parse)
-                if self._advance(heard):
+                if message.cursor is not None:
+                    # Going back would meet the same message again.
+                    self._cursor, self._rewind = max(self._cursor, message.cursor), 0
+                elif heard.gap:
+                    self._earliest = self.host.clock.now() - LOOK_BACK
+                elif self._advance(heard):
                     line.prove()
-                yield changed(heard, cursor=self._cursor)
+                yield changed(heard, cursor=self._cursor, gap=heard.gap or gap)
 
     async def check(self) -> Sequence[Check]:
         """One handshake, with what is said from now on."""
@@ -124,12 +142,26 @@ class Jetstream:
     def _parse(self, frame: bytes) -> Heard:
         return envelope.jetstream(frame, source=self.name, now=self.host.clock.now())
 
+    def _place(self, head: bytes, tail: bytes) -> Micros | None:
+        """Where a message stands that is too large to be read."""
+        place = torn.jetstream(head, tail)
+        return None if place is None or envelope.ahead(place, self.host.clock.now()) else place
+
+    def _gap(self) -> str:
+        """What cannot be heard any more, because servers have forgotten it."""
+        missed = self.host.clock.now() - self._cursor - LOOK_BACK
+        if missed <= 0 or self._outdated == self._cursor:
+            return ""
+        self._outdated = self._cursor
+        return f"Servers keep 36 hours, and nothing was heard for {missed / 3.6e9 + 36:.0f}: what came first of it is missed."
+
     def _advance(self, heard: Heard) -> bool:
-        """Whether this frame was news. A host that sends news needs no more than the usual rewind from now on."""
+        """Whether this frame was news. A host that sends news needs no more than the usual rewind from now on. However far its
+        clock is ahead, the cursor is never later than our own, less the rewind."""
         if heard.cursor is None or heard.cursor <= self._cursor:
             return False
-        self._cursor = heard.cursor
         self._rewind = round(self.settings.rewind * 1e6)
+        self._cursor = max(self._cursor, min(heard.cursor, self.host.clock.now() + self._rewind))
         return heard.bad is None
 
     def _url(self, failures: int) -> str:
@@ -141,7 +173,8 @@ class Jetstream:
         query += [("wantedDids", did) for did in settings.dids]
         query.append(("maxMessageSizeBytes", str(settings.max_message_size)))
         if not self._live:
-            query.append(("cursor", str(max(self._earliest, self._cursor - self._rewind))))
+            cursor = min(self._cursor - self._rewind, self.host.clock.now())
+            query.append(("cursor", str(max(self._earliest, cursor))))
         self._live = False
         return f"{settings.hosts[self._at]}?{urlencode(query, safe=':*')}"
 

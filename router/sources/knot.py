@@ -13,12 +13,13 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field
 
-from router.core import envelope
+from router.core import envelope, torn
 from router.core.frame import tree
 from router.core.members import canonical_host
 from router.core.model import Heard, changed
 from router.settings import Closed
 from router.sources.base import SourceKind
+from router.sources.pace import Pace
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from router.core.checkup import Check
     from router.host import Host
     from router.observe import Observer
+    from router.sources.websocket import Line
 
 #: Nanoseconds to go back where an event's place in the stream is only known from its TID.
 OVERLAP = 60 * 10**9
@@ -34,6 +36,12 @@ BEGINNING = 1
 PAGE = 100
 #: Seconds of silence after a full page that make it the last one of an older knot.
 PATIENCE = 2.0
+#: Seconds of silence after news, and nanoseconds to go back then, once: a knot whose clock was set back counts from there.
+QUIET, LOOK_BACK = 900.0, 900 * 10**9
+#: Nanoseconds for which what was heard is surely in the store: only after less than that it may be heard again at will.
+RECENT = 12 * 3600 * 10**9
+#: Nanoseconds to go on behind a message that was passed over and came again; four times as much at each further try.
+SLACK = 10**6
 
 
 def _address(text: str) -> str:
@@ -52,6 +60,7 @@ class Settings(Closed):
         default="now",
         description="Where to begin on first contact: now, the beginning (every push of the past), or nanoseconds since 1970.",
     )
+    pace: Pace = Field(default_factory=Pace, description="How fast the knot may talk: what is faster waits.")
 
 
 class Knot:
@@ -65,6 +74,7 @@ class Knot:
         self.name = name
         self.host = host
         self.observer = observer
+        self.settings = settings
         self.since = settings.since
         self.knot = canonical_host(settings.host) or settings.host
         plain = urlsplit(settings.host).scheme == "http"
@@ -76,22 +86,38 @@ class Knot:
         self._newest = 0
         self._older = False
         self._full_page = False
+        #: The newest place of all, and whether there was news since the last look back.
+        self._highest, self._news = 0, False
+        #: Behind a message that was too large, where the next dial begins, and what an older knot adds to such a place.
+        self._beyond = self._slack = 0
 
     async def hear(self, cursor: int | None) -> AsyncIterator[Heard]:
         """Everything after `cursor`. Never without one: today's knots would send every push of their history."""
         from router.sources.websocket import Line, understand  # noqa: PLC0415 - aiohttp is for those who listen
 
-        self._cursor = self._first() if cursor is None else cursor
+        self._cursor = self._highest = self._first() if cursor is None else cursor
+        self._news = cursor is not None and self._now() - cursor < RECENT
         if cursor is None:
             yield Heard(cursor=self._cursor)
-        line = Line(self.name, self.host, self.observer, self._url, outside=self.outside)
+        line = Line(
+            self.name,
+            self.host,
+            self.observer,
+            lambda _failures: self._dialled(line),
+            self._place,
+            pace=self.settings.pace,
+            outside=self.outside,
+        )
         async with aclosing(line.messages()) as messages:  # type: ignore[type-var]
             async for message in messages:
                 heard = understand(message, self._parse)
+                if message.cursor is not None:
+                    self._pass(message.cursor)
                 if self._advance(heard):
                     line.prove()
-                self._full_page = self._older and line.received % PAGE == 0
-                line.patience = PATIENCE if self._full_page else None
+                    self._news = True
+                self._full_page = self._older and line.received > 0 and line.received % PAGE == 0
+                line.patience = PATIENCE if self._full_page else self._quiet
                 yield changed(heard, cursor=self._cursor)
 
     def _first(self) -> int:
@@ -102,11 +128,34 @@ class Knot:
     def _now(self) -> int:
         return self.host.clock.now() * 1000
 
-    def _url(self, failures: int) -> str:
+    @property
+    def _quiet(self) -> float | None:
+        """How long silence is borne before it is looked back once."""
+        return QUIET if self._news else None
+
+    def _dialled(self, line: Line) -> str:
         """A cursor ahead of the knot's clock would be answered with silence until then, so it is never later than now."""
-        cursor = self._newest if self._full_page else self._cursor
+        if self._full_page:
+            cursor = self._newest
+        else:
+            if line.fell_silent:
+                self._cursor = self._newest = max(BEGINNING, self._cursor - LOOK_BACK)
+                self._news, self._beyond = False, 0
+            cursor = max(self._cursor, self._beyond)
         self._full_page = False
+        line.patience = self._quiet
         return f"{self.base}?cursor={min(cursor, self._now())}"
+
+    def _place(self, head: bytes, tail: bytes) -> int | None:
+        """Where a message stands that is too large to be read."""
+        place = torn.knot(head, tail)
+        self._older = place is not None and "created" not in torn.members(head, tail)
+        return None if place is None or envelope.ahead(place // 1000, self.host.clock.now()) else place
+
+    def _pass(self, place: int) -> None:
+        """Begin behind this message from now on. One that comes again stands a little later than it said: in older knots."""
+        self._slack = 0 if place > self._beyond else max(SLACK, self._slack * 4)
+        self._beyond = max(self._beyond, place + self._slack)
 
     async def check(self) -> Sequence[Check]:
         """One handshake, with what is said from now on."""
@@ -120,12 +169,16 @@ class Knot:
         return envelope.knot(sent, source=self.name, host=self.knot, now=self.host.clock.now())
 
     def _advance(self, heard: Heard) -> bool:
-        """Whether this frame was news."""
-        if heard.cursor is None or heard.cursor <= max(self._newest, self._cursor):
+        """Whether this frame was news. The cursor never passes our own clock, whatever a frame claims: what came until then
+        would not be heard after a drop."""
+        place = heard.cursor
+        if place is None:
             return False
-        self._newest = heard.cursor
-        self._cursor = max(self._cursor, heard.cursor - (OVERLAP if self._older else 0))
-        return heard.bad is None
+        self._newest = max(self._newest, place)
+        self._cursor = max(self._cursor, min(place, self._now()) - (OVERLAP if self._older else 0))
+        news = place > self._highest
+        self._highest = max(self._highest, place)
+        return news and heard.bad is None
 
 
 kind = SourceKind(settings=Settings, open=Knot)

@@ -19,10 +19,13 @@ from router.core import envelope
 from router.core.errors import BadFrame, RouterError
 from router.core.model import Heard
 from router.core.values import show
+from router.sources.pace import Meter, Pace
+from router.sources.skim import skim
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
+    from router.core.model import Micros
     from router.host import Host
     from router.observe import Observer
 
@@ -30,17 +33,17 @@ WebSocket: TypeAlias = "aiohttp.ClientWebSocketResponse[Literal[False]]"
 
 #: Bytes of one message. More is refused before it is read.
 LIMIT = 1 << 20
-#: How much more is read, once, of a peer that has met us with the same message twice: enough to see where it stands in the
-#: stream and to pass over it, because it would otherwise stand there for ever.
-LENIENT, AFTER = 16, 2
 #: Seconds. A half-open connection is noticed after one and a half heartbeats; knots and Jetstream ping every 30 s themselves.
 DIAL_WITHIN, HEARTBEAT, PONG_WITHIN, CLOSE_WITHIN = 10.0, 25.0, 10.0, 3.0
 #: Seconds: full jitter under a ceiling that doubles from the first to the last.
 FIRST_WAIT, LONGEST_WAIT = 1.0, 60.0
+#: Microseconds of nothing but failures after which a peer is dialled once an hour, and seconds between two such dials. The same
+#: for one that stands at a message that cannot even be passed over, once that was tried so many times in a row.
+GIVEN_UP_AFTER, ONCE_AN_HOUR, STUCK = 7 * 86_400_000_000, 3600.0, 5
 #: Microseconds after which a connection that said nothing new counts as a good one all the same.
 PROVEN_AFTER = 60_000_000
-#: Messages between two turns of the event loop, so that a flood from one peer does not starve the others.
-TURN = 64
+#: Messages, and bytes, between two turns of the event loop, so that a flood from one peer does not starve the others.
+TURN, TURN_BYTES = 64, 1 << 18
 TRY_AGAIN_LATER = 1013
 
 
@@ -50,6 +53,8 @@ class Received:
 
     frame: bytes = b""
     bad: str = ""
+    #: Where a message stands in its stream that could not be kept.
+    cursor: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +66,8 @@ class _Ended:
 
 
 class Line:
-    """One peer's websocket. `address` is asked before each dial, with the number of dials in a row that came to nothing."""
+    """One peer's websocket, read no faster than its pace. `address` is asked before each dial, with the number of dials in a
+    row that came to nothing; `place` tells where a message stands in its stream, from its first and last bytes."""
 
     def __init__(
         self,
@@ -69,11 +75,15 @@ class Line:
         host: Host,
         observer: Observer,
         address: Callable[[int], str],
-        limit: int = LIMIT,
+        place: Callable[[bytes, bytes], int | None],
         *,
+        limit: int = LIMIT,
+        pace: Pace | None = None,
         outside: bool = False,
     ) -> None:
         self.session = host.outside if outside else host.http
+        self.place = place
+        self.meter = Meter(pace or Pace())
         self.name = name
         self.host = host
         self.observer = observer
@@ -81,27 +91,41 @@ class Line:
         self.limit = limit
         #: Messages on this connection so far.
         self.received = 0
-        #: Seconds of silence after which to hang up and dial again; None to wait for ever. Set by the listener.
+        #: Seconds of silence after which to hang up and dial again; None to wait for ever. The listener's, from `address` on.
         self.patience: float | None = None
+        #: Whether the last connection ended so.
+        self.fell_silent = False
         self._failures = 0
+        #: When the first of them began; None where the peer is fine.
+        self._failing: Micros | None = None
+        self._unturned = 0
         #: Of this connection: whether the listener learned something, and whether it ended in a message that is too large.
         self._proven = self._oversized = False
-        #: Connections in a row that ended so.
+        #: Connections in a row that ended so, and where the last such message stood that was passed over.
         self._too_large = 0
+        self._passed = 0
 
     def prove(self) -> None:
         """The listener learned something new, so the peer is fine: the next drop starts the back-off from its beginning."""
         self._failures = self._too_large = 0
+        self._failing = None
         self._proven = True
 
     async def messages(self) -> AsyncIterator[Received]:
         """Every message, for ever. Close it: it holds the connection."""
         while True:
+            if (wait := self.host.dials.take(1, self.host.clock.now())) > 0:
+                await self.host.clock.sleep(wait)
+            self.received, self.patience = 0, None
             url = self.address(self._failures)
             peer = urlsplit(url).netloc
+            if self._oversized:
+                self._oversized = False
+                yield (passed := await self._pass_over(url))
+                if passed.cursor is not None:
+                    continue
             self.observer.source(self.name, "connecting", f"Dialling {peer}.")
-            self.received, self.patience = 0, None
-            self._proven = self._oversized = False
+            self._proven = self._oversized = self.fell_silent = False
             try:
                 ws = await self._dial(url)
             except (aiohttp.ClientError, OSError, TimeoutError, RouterError) as error:
@@ -114,13 +138,31 @@ class Line:
             try:
                 while isinstance(one := await self._next(ws), Received):
                     yield one
-                    if self.received % TURN == 0:
-                        await asyncio.sleep(0)
+                    await self._turn(len(one.frame))
             finally:
                 await _hang_up(ws, underneath)
             if self.host.clock.now() - since >= PROVEN_AFTER:
                 self.prove()
             await self._rest(peer, one)
+
+    async def _pass_over(self, url: str) -> Received:
+        """The message that met us last, as far as it can be known: it comes first again."""
+        found = await skim(self.session, url, self.limit, self.place)
+        if found is None or found.place is None:
+            return Received(found.head if found is not None else b"", self._too_much)
+        if found.place > self._passed:
+            self._passed, self._too_large = found.place, 0
+        return Received(found.head, self._too_much, found.place)
+
+    async def _turn(self, size: int) -> None:
+        """Let others have their turn; and where the peer is faster than its pace, read nothing for a while."""
+        self._unturned += size
+        if (wait := self.meter.wait(size, self.host.clock.now())) > 0:
+            self._unturned = 0
+            await self.host.clock.sleep(wait)
+        elif self.received % TURN == 0 or self._unturned >= TURN_BYTES:
+            self._unturned = 0
+            await asyncio.sleep(0)
 
     async def _dial(self, url: str) -> WebSocket:
         async with asyncio.timeout(DIAL_WITHIN):
@@ -129,7 +171,7 @@ class Line:
                 autoping=False,
                 autoclose=False,
                 heartbeat=HEARTBEAT,
-                max_msg_size=self.limit * (LENIENT if self._too_large >= AFTER else 1),
+                max_msg_size=self.limit,
                 compress=0,
                 timeout=aiohttp.ClientWSTimeout(ws_close=2.0),
                 decode_text=False,
@@ -137,58 +179,62 @@ class Line:
 
     async def _next(self, ws: WebSocket) -> Received | _Ended:
         """The next message. Pings are answered here: aiohttp's own way waits without end for a peer that never reads."""
+        loop = asyncio.get_running_loop()
+        until = None if self.patience is None else loop.time() + self.patience
         try:
             while True:
-                message = await ws.receive(self.patience)
+                message = await ws.receive(None if until is None else max(0.001, until - loop.time()))
                 if message.type is aiohttp.WSMsgType.PING:
                     async with asyncio.timeout(PONG_WITHIN):
                         await ws.pong(message.data)
                 elif message.type is not aiohttp.WSMsgType.PONG:
                     return self._sorted(ws, message)
         except TimeoutError:
-            return _Ended("it fell silent", at_once=self.patience is not None)
+            self.fell_silent = self.patience is not None
+            return _Ended("it fell silent", at_once=self.fell_silent)
         except (aiohttp.ClientError, OSError) as error:
             return _Ended(_refusal(error))
 
     def _sorted(self, ws: WebSocket, message: Any) -> Received | _Ended:
         self.received += 1
         if message.type is aiohttp.WSMsgType.TEXT:
-            return Received(message.data, self._too_much if len(message.data) > self.limit else "")
+            return Received(message.data)
         if message.type is aiohttp.WSMsgType.BINARY:
             return Received(message.data, "The message is binary, where only text is spoken.")
         if message.type is aiohttp.WSMsgType.ERROR and isinstance(message.data, aiohttp.WebSocketError):
             return self._broken(message.data.code)
         if message.type is aiohttp.WSMsgType.ERROR:
             return _Ended(_refusal(message.data))
-        return _Ended(self._farewell(ws.close_code, message.extra), at_once=ws.close_code == TRY_AGAIN_LATER)
+        return _Ended(_farewell(ws.close_code, message.extra), at_once=ws.close_code == TRY_AGAIN_LATER)
 
-    def _broken(self, code: int) -> Received:
+    def _broken(self, code: int) -> Received | _Ended:
         """What the peer sent cannot be read at all. The connection is closed by now: the next receive says so."""
         if code != aiohttp.WSCloseCode.MESSAGE_TOO_BIG:
             return Received(bad=f"The message breaks the websocket protocol (close code {code}).")
         self._oversized = True
         self._too_large += 1
-        return Received(bad=self._too_much)
+        again = f", {self._too_large} times in a row: what comes after it is not heard" if self._too_large > 1 else ""
+        return _Ended(f"it sent a message larger than {self.limit} bytes{again}")
 
     @property
     def _too_much(self) -> str:
         return f"The message is larger than {self.limit} bytes."
-
-    def _farewell(self, code: int | None, reason: object) -> str:
-        if self._oversized:
-            again = f", {self._too_large} times in a row: what comes after it is not heard" if self._too_large > 1 else ""
-            return f"it sent a message larger than {self.limit} bytes{again}"
-        said = f" {show(reason)}" if isinstance(reason, str) and reason else ""
-        return f"it closed the connection (code {code or 'none'}{said})"
 
     async def _rest(self, peer: str, ended: _Ended) -> None:
         if ended.at_once and self._proven:
             self.observer.source(self.name, "down", f"{peer}: {ended.why}; dialled again at once.")
             return
         self._failures += 1
-        ceiling = min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(self._failures - 1, 16))
-        wait = self.host.rng.uniform(0, ceiling)
-        self.observer.source(self.name, "down", f"{peer}: {ended.why}; dialled again in {wait:.1f} s.")
+        now = self.host.clock.now()
+        self._failing = now if self._failing is None else self._failing
+        if now - self._failing >= GIVEN_UP_AFTER or self._too_large >= STUCK:
+            wait = self.host.rng.uniform(ONCE_AN_HOUR / 2, ONCE_AN_HOUR * 1.5)
+            sentence = f"{peer}: {ended.why}; dialled once an hour from now on, next in {wait / 60:.0f} min."
+            self.observer.source(self.name, "quarantined", sentence)
+        else:
+            ceiling = min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(self._failures - 1, 16))
+            wait = self.host.rng.uniform(0, ceiling)
+            self.observer.source(self.name, "down", f"{peer}: {ended.why}; dialled again in {wait:.1f} s.")
         await self.host.clock.sleep(wait)
 
 
@@ -198,7 +244,8 @@ def understand(received: Received, parse: Callable[[bytes], Heard]) -> Heard:
     try:
         heard = parse(received.frame)
     except BadFrame as error:
-        return envelope.bad(BadFrame(received.bad or str(error), cursor=error.cursor), received.frame)
+        cursor = error.cursor if received.cursor is None else received.cursor
+        return envelope.bad(BadFrame(received.bad or str(error), cursor=cursor), received.frame)
     return envelope.bad(BadFrame(received.bad, cursor=heard.cursor), received.frame) if received.bad else heard
 
 
@@ -212,6 +259,11 @@ async def _hang_up(ws: WebSocket, underneath: socket.socket | None) -> None:
         if underneath is not None:
             with suppress(OSError):
                 underneath.shutdown(socket.SHUT_RDWR)
+
+
+def _farewell(code: int | None, reason: object) -> str:
+    said = f" {show(reason)}" if isinstance(reason, str) and reason else ""
+    return f"it closed the connection (code {code or 'none'}{said})"
 
 
 def _refusal(error: BaseException) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from router.sources.knot import Knot, Settings
@@ -13,12 +14,13 @@ if TYPE_CHECKING:
     from router.engine.intake import Intake
     from router.host import Host
     from router.observe import Observer
+    from router.sources.pace import Pace
     from router.spindle.roster import Roster
 
 #: Nanoseconds before the first contact that are asked for: whoever chooses us pushes at once, and Jetstream takes its time.
 A_LITTLE_BEFORE = 60 * 10**9
-#: Lines at once. Strangers cannot open any: only repos of members count.
-MOST = 1000
+#: Lines at once, and of them those that one account's repos ask for. Strangers cannot open any: only repos of members count.
+MOST, OF_ONE_OWNER = 1000, 100
 
 
 def source_name(knot: str) -> str:
@@ -27,7 +29,8 @@ def source_name(knot: str) -> str:
 
 
 class Knots:
-    """`configured` are hosts that the operator listens to anyway; `opened` is told the name of each source."""
+    """`configured` are hosts that the operator listens to anyway; `opened` is told the name of each source, and none is read
+    faster than its `pace`."""
 
     def __init__(
         self,
@@ -37,6 +40,7 @@ class Knots:
         observer: Observer,
         configured: Collection[str],
         opened: Callable[[str], object],
+        pace: Pace,
     ) -> None:
         self.roster = roster
         self.intake = intake
@@ -44,7 +48,9 @@ class Knots:
         self.observer = observer
         self.configured = frozenset(configured)
         self.opened = opened
+        self.pace = pace
         self._lines: dict[str, asyncio.Task[None]] = {}
+        self._left_out = 0
         self._changed = asyncio.Event()
 
     def configure(self, hosts: Collection[str]) -> None:
@@ -70,23 +76,41 @@ class Knots:
 
     async def look(self) -> None:
         """Open and close what the roster says, and leave the others alone."""
-        wanted = sorted(self.roster.knots - self.configured)
-        if len(wanted) > MOST:
-            self.observer.fault("roster", f"Only {MOST} of {len(wanted)} knots are listened to.", None)
-        left = set(self._lines) - set(wanted[:MOST])
+        wanted = self.roster.knots - self.configured
+        chosen = self._chosen(wanted)
+        left_out = len(wanted) - len(chosen)
+        if left_out > self._left_out:
+            bounds = f"{MOST} in all, {OF_ONE_OWNER} of one account"
+            self.observer.fault("roster", f"{left_out} of {len(wanted)} knots are not listened to: at most {bounds}.", None)
+        self._left_out = left_out
+        left = set(self._lines) - set(chosen)
         await self._close(left)
         for knot in left:
             # Whoever comes back after a month must not have a month of pushes built.
             await self.intake.store.forget_cursor(source_name(knot))
-        for knot in wanted[:MOST]:
+            self.observer.source(source_name(knot), "ended", "No repo of ours lives there any more.")
+        for knot in chosen:
             if knot not in self._lines:
                 self._lines[knot] = self._open(knot)
+
+    def _chosen(self, wanted: Collection[str]) -> list[str]:
+        """Those that are heard already stay, so that no account can push out another's by names that come first."""
+        repos = sorted(self.roster.repos, key=lambda repo: (repo.knot not in self._lines, repo.knot))
+        owners: Counter[str] = Counter()
+        chosen: dict[str, None] = {}
+        for repo in repos:
+            if repo.knot not in wanted or repo.knot in chosen or len(chosen) >= MOST:
+                continue
+            if owners[repo.owner] < OF_ONE_OWNER and not self.roster.objection(repo):
+                owners[repo.owner] += 1
+                chosen[repo.knot] = None
+        return list(chosen)
 
     def _open(self, knot: str) -> asyncio.Task[None]:
         name = source_name(knot)
         self.opened(name)
         since = self.host.clock.now() * 1000 - A_LITTLE_BEFORE
-        settings = Settings(host=self.roster.knot_url(knot).removeprefix("https://"), since=since)
+        settings = Settings(host=self.roster.knot_url(knot).removeprefix("https://"), since=since, pace=self.pace)
         source = Knot(name, settings, self.host, self.observer, outside=True)
         return asyncio.create_task(self.intake.listen(source), name=f"source {name}")
 

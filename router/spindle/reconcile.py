@@ -59,6 +59,7 @@ class Reconcile:
         self._listed: frozenset[str] = frozenset()
         self._asked: frozenset[tuple[str, str]] = frozenset()
         self._joined = asyncio.Event()
+        self._missed = False
         #: Set once everybody's records were listed.
         self.looked = asyncio.Event()
 
@@ -66,6 +67,11 @@ class Reconcile:
         """The roster has changed."""
         if self.roster.members - self._listed or self._hosted() - self._asked:
             self._joined.set()
+
+    def again(self) -> None:
+        """Something was missed: list everything, and not only when it is time for it."""
+        self._missed = True
+        self._joined.set()
 
     def _hosted(self) -> frozenset[tuple[str, str]]:
         """Repos that count, with their knots."""
@@ -75,11 +81,12 @@ class Reconcile:
         """For ever."""
         while True:
             self._joined.clear()
+            self._missed = False
             await self.once()
             self.looked.set()
             with suppress(TimeoutError):
                 async with asyncio.timeout(self.every):
-                    while not self.roster.members - self._listed:
+                    while not self._missed and not self.roster.members - self._listed:
                         await self._joined.wait()
                         self._joined.clear()
                         await self._hosted_now(self._asked)

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from router.core.errors import StoreError, StoreFull
+from router.health import FULL
 from router.spindle import events, logs
 from router.spindle.streams import Crowd
 from router.spindle.xrpc import Methods, answered, refused
+from router.web import door
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -33,8 +35,6 @@ if TYPE_CHECKING:
 LARGEST = 1 << 20
 #: Seconds that the store may take to answer.
 HEALTHY_WITHIN = 5.0
-#: What is said on a full disk.
-FULL = "The disk is full: nothing new is heard until there is room again."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +104,7 @@ def application(desk: Desk) -> web.Application:
             pass
         return refused("ServiceUnavailable", FULL, 503)
 
-    app = web.Application(client_max_size=LARGEST, middlewares=[room])
+    app = web.Application(client_max_size=LARGEST, middlewares=[door.minded, room])
     app.add_routes(
         [
             web.get("/", motd),
@@ -123,14 +123,10 @@ def application(desk: Desk) -> web.Application:
     return app
 
 
-async def serve(desk: Desk, listening: Callable[[str], object]) -> None:
-    """Until cancelled. `listening` is told `host:port`. Raises OSError where the address cannot be had."""
+async def serve(desk: Desk, listening: Callable[[str], object], told: Callable[[str], object]) -> None:
+    """Until cancelled. `listening` is told `host:port`, and `told` when there are too many connections. Raises OSError where
+    the address cannot be had."""
     host, _, port = desk.settings.listen.rpartition(":")
-    runner = web.AppRunner(application(desk), access_log=None, handler_cancellation=True, shutdown_timeout=2.0)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, host or None, int(port)).start()
-        listening(":".join(map(str, runner.addresses[0][:2])))
+    async with door.listening(application(desk), host or None, int(port), told) as (_, address):
+        listening(address)
         await asyncio.Event().wait()
-    finally:
-        await runner.cleanup()

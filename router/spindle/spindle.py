@@ -90,7 +90,7 @@ class Spindle:
         )
         self.triggers.own_sources.add(JETSTREAM)
         self.reconcile = Reconcile(store, self.roster, records, host, documents, observer, settings.reconcile)
-        self.knots = Knots(self.roster, intake, host, observer, knots, self.triggers.own_sources.add)
+        self.knots = Knots(self.roster, intake, host, observer, knots, self.triggers.own_sources.add, settings.pace)
         self.vault = Vault(store, settings.secrets_key, clock)
         dispatch.vault = self.vault
         self.desk = server.Desk(
@@ -109,6 +109,7 @@ class Spindle:
         )
         self.roster.watchers += [self.triggers.wake, self.reconcile.look]
         intake.spindle = self.triggers
+        intake.missed.append(self.reconcile.again)
 
     async def load(self) -> None:
         """What the store remembers from before."""
@@ -137,7 +138,7 @@ class Spindle:
 
     def telling(self) -> Iterator[tuple[str, Coroutine[Any, Any, None]]]:
         """What peers are told by, for as long as there is anything to tell."""
-        yield "server", server.serve(self.desk, self._listening)
+        yield "server", server.serve(self.desk, self._listening, lambda sentence: self.observer.fault("listener", sentence))
 
     def _listening(self, address: str) -> None:
         self.observer.source("spindle", "up", f"Serving {self.settings.hostname} on {address}.")

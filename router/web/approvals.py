@@ -23,14 +23,14 @@ async def listed(desk: Desk, ask: Ask) -> tuple[int, Any]:
 
 
 async def approve(desk: Desk, ask: Ask) -> tuple[int, Any]:
-    return await _decide(desk.approvals.approve, ask)
+    return await _decide(desk, desk.approvals.approve, "approve", ask)
 
 
 async def deny(desk: Desk, ask: Ask) -> tuple[int, Any]:
-    return await _decide(desk.approvals.deny, ask)
+    return await _decide(desk, desk.approvals.deny, "deny", ask)
 
 
-async def _decide(decide: Callable[[str, str], Awaitable[bool]], ask: Ask) -> tuple[int, Any]:
+async def _decide(desk: Desk, decide: Callable[[str, str], Awaitable[bool]], verb: str, ask: Ask) -> tuple[int, Any]:
     changed: list[str] = []
     refused: dict[str, str] = {}
     for name in ask.given.events:
@@ -41,6 +41,7 @@ async def _decide(decide: Callable[[str, str], Awaitable[bool]], ask: Ask) -> tu
                 refused[name] = "It was approved before."
         except RouterError as error:
             refused[name] = str(error)
+    desk.observer.operated(verb, "approval", changed, ask.who)
     return 200, {"changed": changed, "refused": refused}
 
 

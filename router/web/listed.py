@@ -9,8 +9,9 @@ from router.engine.echo import Echo
 from router.engine.pauses import RULE, SOURCE
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Collection, Sequence
+    from collections.abc import Collection, Sequence
 
+    from router.core.model import Micros
     from router.core.rulebook import Rule
     from router.engine.store.base import Hits, SourceRow
     from router.health import SourceState
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 #: Our own statuses, which are no source to pause.
 OWN = Echo.name
+#: Ticks of a cursor in a microsecond, for kinds whose cursor is a time.
+_TICKS = {"knot": 1000, "jetstream": 1, "schedule": 1}
 
 
 async def sources(desk: Desk, _ask: Ask) -> tuple[int, Any]:
@@ -29,16 +32,18 @@ async def source_rows(desk: Desk) -> Sequence[dict[str, Any]]:
     kinds = {source.name: source.kind for source in desk.config().sources}
     remembered = {row.name: row for row in await desk.store.sources()}
     states, paused = desk.sources.states, desk.pauses.since(SOURCE)
+    now = desk.clock.now()
     return [
-        source_row(name, kinds.get(name), states.get(name), remembered.get(name), paused.get(name))
+        source_row(name, kinds.get(name), states.get(name), remembered.get(name), paused.get(name), now)
         for name in dict.fromkeys((*kinds, *states, *remembered))
     ]
 
 
 def source_row(
-    name: str, kind: str | None, state: SourceState | None, row: SourceRow | None, paused: int | None
+    name: str, kind: str | None, state: SourceState | None, row: SourceRow | None, paused: int | None, now: Micros
 ) -> dict[str, Any]:
     """One source, from what is known of it."""
+    cursor, ticks = row.cursor if row is not None else None, _TICKS.get(kind or _own(name))
     return {
         "name": name,
         "kind": kind,
@@ -46,12 +51,23 @@ def source_row(
         "since": state.since if state is not None else None,
         "sentence": state.sentence if state is not None else "",
         "paused": paused,
-        "cursor": row.cursor if row is not None else None,
+        "cursor": cursor,
+        "cursor_age": None if cursor is None or ticks is None else max(0.0, (now - cursor // ticks) / 1e6),
+        "lag": state.lag / 1e6 if state is not None and state.lag is not None else None,
         "heard": row.updated if row is not None else None,
         "events": row.events if row is not None else 0,
         "bad_frames": row.bad_frames if row is not None else 0,
         "last_bad": row.last_bad if row is not None else "",
+        "last_error": state.last_error if state is not None else "",
+        "failed": (state.failed or None) if state is not None else None,
+        "gaps": state.gaps if state is not None else 0,
+        "last_gap": state.last_gap if state is not None else "",
     }
+
+
+def _own(name: str) -> str:
+    """The kind of a source that the spindle opened."""
+    return "knot" if name.startswith("knot:") else "jetstream" if name == "spindle:jetstream" else ""
 
 
 async def rules(desk: Desk, _ask: Ask) -> tuple[int, Any]:
@@ -83,30 +99,31 @@ async def rulesets(desk: Desk, _ask: Ask) -> tuple[int, Any]:
 
 
 async def pause_sources(desk: Desk, ask: Ask) -> tuple[int, Any]:
-    known = {row["name"] for row in await source_rows(desk)} - {OWN}
-    return await _pause(desk, SOURCE, ask.given.names, known)
+    return await _pause(desk, ask, SOURCE, {row["name"] for row in await source_rows(desk)} - {OWN})
 
 
 async def resume_sources(desk: Desk, ask: Ask) -> tuple[int, Any]:
-    return await _change(desk, ask.given.names, lambda name: desk.pauses.resume(SOURCE, name))
+    return await _change(desk, ask, SOURCE, "resume")
 
 
 async def pause_rules(desk: Desk, ask: Ask) -> tuple[int, Any]:
-    return await _pause(desk, RULE, ask.given.names, desk.rulebook().by_id)
+    return await _pause(desk, ask, RULE, desk.rulebook().by_id)
 
 
 async def resume_rules(desk: Desk, ask: Ask) -> tuple[int, Any]:
-    return await _change(desk, ask.given.names, lambda name: desk.pauses.resume(RULE, name))
+    return await _change(desk, ask, RULE, "resume")
 
 
-async def _pause(desk: Desk, kind: str, names: Sequence[str], known: Collection[str]) -> tuple[int, Any]:
-    for name in names:
+async def _pause(desk: Desk, ask: Ask, kind: str, known: Collection[str]) -> tuple[int, Any]:
+    for name in ask.given.names:
         if name not in known:
             return 404, {"error": f"There is no {kind} `{name}`. {nearest(name, known)}".rstrip()}
-    return await _change(desk, names, lambda name: desk.pauses.pause(kind, name))
+    return await _change(desk, ask, kind, "pause")
 
 
-async def _change(desk: Desk, names: Sequence[str], change: Callable[[str], Awaitable[bool]]) -> tuple[int, Any]:
-    changed = [name for name in dict.fromkeys(names) if await change(name)]
+async def _change(desk: Desk, ask: Ask, kind: str, verb: str) -> tuple[int, Any]:
+    change = desk.pauses.pause if verb == "pause" else desk.pauses.resume
+    changed = [name for name in dict.fromkeys(ask.given.names) if await change(kind, name)]
+    desk.observer.operated(verb, kind, changed, ask.who)
     desk.bell.ring()
     return 200, {"changed": changed}

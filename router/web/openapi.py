@@ -48,6 +48,7 @@ def _operation(one: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
         answers[str(status)] = {"description": what, "content": _json(tells, schemas)}
     refused = {400: "It cannot be read, or means nothing."} if one.query or one.body else {}
     refused |= {403: "It comes from another place than it may."} | ({} if one.open else {401: "The token is missing or wrong."})
+    refused |= {503: "The store does not answer."} if 503 not in one.also else {}
     refused |= {413: "The body is too long.", 415: "The body is no JSON."} if one.body else {}
     for status, what in refused.items():
         answers[str(status)] = {"description": what, "content": _json(shapes.Problem, schemas)}

@@ -64,13 +64,28 @@ class DeliveriesNamed(Asked):
 
 
 class DeliveriesInState(Asked):
-    """All deliveries in a state; those of one rule, where it is named."""
+    """All deliveries in a state; those of one rule, provider and repo, where it is named, that came into it since then."""
 
     state: _WAITING
     rule: Name = ""
+    provider: Name = ""
+    repo: Name = ""
+    since: Number = 0
 
 
 DeliveriesMeant = DeliveriesNamed | DeliveriesInState
+
+
+class Destination(Told):
+    """Where deliveries go: free slots' number, requests that may be made now, failures in a row, and until when it is shut."""
+
+    name: str
+    state: str
+    slots: int | None = None
+    requests_left: int | None = None
+    failures: int = 0
+    reason: str = ""
+    until: int | None = None
 
 
 class EventsMeant(Asked):
@@ -115,15 +130,21 @@ class Source(Told):
 
     name: str
     kind: str | None
-    state: Literal["connecting", "up", "down", "paused", "ended", "unknown"]
+    state: Literal["connecting", "up", "down", "quarantined", "paused", "ended", "unknown"]
     since: int | None = Field(description="When it came to be in this state.")
     sentence: str = Field(description="Why it is down, and when it tries again.")
     paused: int | None = Field(description="Since when an operator has had it paused.")
     cursor: int | None = Field(description="How far it was heard, in the source's own count.")
+    cursor_age: float | None = Field(description="Seconds since then, where the cursor is a time.")
+    lag: float | None = Field(description="Seconds between its last event and our hearing of it.")
     heard: int | None = Field(description="When something was last heard of it.")
     events: int
     bad_frames: int
     last_bad: str
+    last_error: str = Field(description="Why it was down the last time, since the router started.")
+    failed: int | None = Field(description="When that was.")
+    gaps: int = Field(description="How often it missed something that it will not send again, since the router started.")
+    last_gap: str
 
 
 class Rule(Told):

@@ -12,13 +12,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from router.core import envelope, plan, rules
-from router.core.model import Outcome, State
+from router.core.model import Outcome, Plan, State, changed
 from router.core.problems import Problems
 from router.engine.bell import Bell
-from router.engine.store.base import Arrival
+from router.engine.store.base import Arrival, SourceRow
 from router.engine.store.sqlite import open_store
+from router.health import Sources
 from router.plugins import OptionModels
+from router.testing import FakeClock
 from router.web import admin
+from router.web.listed import source_row
 from router.web.unix import socket_path
 from tests.web.parts import desk
 
@@ -83,14 +86,45 @@ def test_sources_are_listed_with_how_far_they_were_heard(call: Call) -> None:
     code, out, err = call("sources")
     rows = [line.split() for line in out.splitlines()]
     assert (code, err) == (0, "")
-    assert rows[1][:5] == ["knot", "knot", "7", "2026-11-23T12:00:01Z", "1"]
-    assert rows[2][:3] == ["old", "-", "3"]
+    assert rows[1][:9] == ["knot", "knot", "unknown", "-", "7", "-", "-", "2026-11-23T12:00:01Z", "1"]
+    assert rows[2][:5] == ["old", "-", "unknown", "-", "3"]
     assert rows[2][-5:] == ["The", "frame", "is", "not", "JSON."]
     found = json.loads(call("sources", "--output", "json").out)
     assert [(row["name"], row["kind"], row["cursor"], row["events"], row["bad_frames"]) for row in found] == [
         ("knot", "knot", 7, 1, 0),
         ("old", None, 3, 0, 1),
     ]
+
+
+@pytest.mark.fault("T-10")
+def test_a_running_router_tells_how_its_sources_stand(call: Call, folder: Path) -> None:
+    """State, since when, lag, gaps, and what went wrong last; of sources that the spindle opened, too."""
+    sources = Sources(FakeClock(NOW))
+    sources.source("knot", "down", "knot.example: it did not answer in time.")
+    sources.source("knot", "up", "Listening to knot.example.")
+    sources.gap("knot", "What came first is missed.")
+    sources.source("knot:dead.example", "quarantined", "dead.example: it did not answer in time; dialled once an hour.")
+    event = envelope.event_from(json.loads((folder / "events/push.json").read_text()), source="knot")
+    sources.planned(changed(event, time=NOW - 3_000_000), Plan(), fresh=True)
+    with running(folder / "router.db", sources=sources):
+        out = call("sources").out.splitlines()
+        found = {row["name"]: row for row in json.loads(call("sources", "--output", "json").out)}
+    (up,), (dead,) = ([line for line in out if line.startswith(name)] for name in ("knot  ", "knot:dead"))
+    assert up.split()[2:4] == ["up", "2026-11-23T12:00:01Z"]
+    assert up.endswith("What came first is missed.")
+    assert dead.endswith("dialled once an hour.")
+    assert (found["knot"]["lag"], found["knot"]["cursor"], found["knot"]["gaps"]) == (3.0, 7, 1)
+    assert (found["knot"]["last_error"], found["knot"]["failed"]) == ("knot.example: it did not answer in time.", NOW)
+    assert (found["knot:dead.example"]["state"], found["knot:dead.example"]["since"]) == ("quarantined", NOW)
+
+
+def test_cursors_have_an_age_where_they_are_times() -> None:
+    """In the count of their kind; a number of a line has none."""
+    remembered = [SourceRow(name="x", cursor=cursor, updated=NOW) for cursor in ((NOW - 5_000_000) * 1000, NOW - 5_000_000, 7)]
+    kinds = [("x", "knot"), ("x", "jetstream"), ("x", "replay"), ("knot:a.example", None), ("spindle:jetstream", None)]
+    rows = [remembered[0], remembered[1], remembered[2], remembered[0], remembered[1]]
+    ages = [source_row(name, kind, None, row, None, NOW)["cursor_age"] for (name, kind), row in zip(kinds, rows, strict=True)]
+    assert ages == [5.0, 5.0, None, 5.0, 5.0]
 
 
 def test_events_are_listed_and_shown(call: Call) -> None:
@@ -103,6 +137,18 @@ def test_events_are_listed_and_shown(call: Call) -> None:
     shown = json.loads(call("events", "show", "1", "--output", "json").out)
     assert envelope.event_from(shown["event"]).fields["branch"] == "main"
     assert "ref: refs/heads/main" in call("events", "show", "1").out
+
+
+def test_a_delivery_leads_to_its_event_and_the_event_to_its_deliveries(call: Call) -> None:
+    """Any id in the log is enough to find everything."""
+    whole = the_refused_one(call)
+    shown = json.loads(call("events", "show", whole, "--output", "json").out)
+    assert shown["number"] == 1
+    assert {(one["rule"], one["state"]) for one in shown["led_to"]} == {
+        *(("first/good", "ready"), ("first/refused", "dead"), ("first/broken", "dead"))
+    }
+    assert [one["reason"] for one in shown["led_to"] if one["id"] == whole] == ["refused"]
+    assert json.loads(call("deliveries", "show", whole, "--output", "json").out)["event"] == 1
 
 
 def test_events_can_be_filtered(call: Call) -> None:
@@ -177,7 +223,40 @@ def test_what_is_meant_must_be_clear(call: Call, args: tuple[str, ...]) -> None:
     """Ids, or a state and --all: nothing else changes anything."""
     code, _, err = call("deliveries", "discard", *args)
     assert code == 2
-    assert "Name deliveries by their IDs, or all dead ones by --state dead --all." in err
+    assert "Name deliveries by their IDs, or dead ones by --state dead with --all, --rule, --since and so on." in err
+
+
+@pytest.mark.parametrize(
+    ("filters", "found"),
+    [
+        (("--rule", "first/refused"), True),
+        (("--rule", "first/good"), False),
+        (("--provider", "log"), True),
+        (("--provider", "shell"), False),
+        (("--since", "2026-11-23T00:00Z"), True),
+        (("--since", "2026-11-25"), False),
+        (("--since", "1h"), False),
+        (("--repo", "did:plc:nobody"), False),
+        (("--rule", "first/refused", "--provider", "log", "--since", "2026-11-23"), True),
+    ],
+)
+def test_some_dead_deliveries_can_be_retried(call: Call, filters: tuple[str, ...], found: bool) -> None:  # noqa: FBT001
+    """By rule, provider, repo and since when they are dead, or how long ago; nothing else changes."""
+    refused = the_refused_one(call)
+    done = call("deliveries", "retry", "--state", "dead", *filters, "--output", "json")
+    assert (done.code, refused in json.loads(done.out)["changed"]) == (0, found)
+
+
+def test_when_is_a_moment_or_a_duration(call: Call) -> None:
+    """Anything else is said so."""
+    code, _, err = call("deliveries", "retry", "--state", "dead", "--since", "yesterday")
+    assert (code, "--since is a duration, like 2h, or a moment" in err) == (2, True)
+
+
+def test_destinations_are_a_running_routers(call: Call) -> None:
+    """Without one that is said."""
+    code, _, err = call("deliveries", "destinations")
+    assert (code != 0, "No router runs on the store" in err) == (True, True)
 
 
 async def _answers(path: Path) -> bool:
@@ -191,14 +270,14 @@ async def _answers(path: Path) -> bool:
 
 
 @contextmanager
-def running(store_path: Path, book: Rulebook | None = None) -> Iterator[Bell]:
+def running(store_path: Path, book: Rulebook | None = None, sources: Sources | None = None) -> Iterator[Bell]:
     """A router as far as the command line can tell: it holds the store's lock and serves the socket, in a thread."""
     bell, ready, stopping = Bell(), threading.Event(), asyncio.Event()
     loop = asyncio.new_event_loop()
 
     async def serve() -> None:
         store = await open_store(store_path)
-        task = asyncio.ensure_future(admin.serve(desk(store, book, bell=bell), store_path))
+        task = asyncio.ensure_future(admin.serve(desk(store, book, bell=bell, sources=sources), store_path))
         while not await _answers(socket_path(store_path)):
             await asyncio.sleep(0)
         ready.set()

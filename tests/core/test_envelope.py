@@ -10,8 +10,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from router.core import envelope
+from router.core import envelope, frame
 from router.core.errors import BadFrame
+from router.core.frame import MOST, tree
 from router.core.model import Event, Heard
 
 WIRE = Path(__file__).parent.parent / "wire"
@@ -45,6 +46,18 @@ def read(name: str) -> dict[str, Any]:
 def event(heard: Heard) -> Event:
     assert heard.event is not None
     return heard.event
+
+
+@pytest.mark.fault("T-12", "T-15")
+@pytest.mark.parametrize("value", ["[0]", '{"a":0}', '["a,b"]'])
+def test_no_frame_has_more_values_than_are_worth_looking_at(value: str) -> None:
+    """A megabyte may hold half a million: what is too much is no event, however it is written, and what is not is one."""
+    few, many = (f'{{"a":[{",".join([value] * count)}]}}' for count in (MOST // 4, MOST // 2 + 1))
+    assert tree(few)["a"]
+    for text in (many, many.encode()):
+        with pytest.raises(BadFrame, match="has more than 50000 values"):
+            tree(text)
+    assert tree(json.dumps({"a": "," * 200_000}))["a"]
 
 
 @pytest.mark.acceptance("P-16")
@@ -255,7 +268,7 @@ def test_fields_that_do_not_follow_are_written_down() -> None:
     """What was found out later (a repo's name, a trust) survives."""
     one = envelope.event_from(read("knot_refupdate_v2"))
     fields = {**one.fields, "trust": "member"}
-    richer = Event(**{name: getattr(one, name) for name in one.__slots__} | {"fields": fields, "depth": 2})
+    richer = Event(**{name: getattr(one, name) for name in one.__struct_fields__} | {"fields": fields, "depth": 2})
     assert envelope.event_from(envelope.event_to(richer)) == richer
 
 
@@ -321,3 +334,46 @@ def test_written_fields_have_their_types(fields: dict[str, object]) -> None:
     """A field that is written out as what it never is, is a mistake that is told, and nothing that conditions must survive."""
     with pytest.raises(BadFrame):
         envelope.event_from({"nsid": "com.example.thing", "record": {}, "fields": fields})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "18446744073709551616",
+        "-9223372036854775809",
+        "123456789012345678901234567890",
+        "1e999",
+        "NaN",
+        '"\\ud800"',
+        '"\\ud83d\\ude00"',
+        '"\\udc00\\ud800"',
+        '{"b":1,"b":2}',
+        "-0",
+        "-0.0",
+        "01",
+        "1.",
+        "[1,]",
+        '"\x01"',
+        '"\\u0000"',
+        "[" * 62 + "]" * 62,
+        "[" * 63 + "]" * 63,
+        "[" * 64 + "]" * 64,
+        "[" * 65 + "]" * 65,
+        "[" * 63 + "1" + "]" * 63,
+        "[" * 64 + "1" + "]" * 64,
+        "[" + "[1]," * 100 + "{}]",
+        "[" * 5000 + "]" * 5000,
+        "1" * 5000,
+        "4.9e-324",
+    ],
+)
+def test_the_fast_way_to_read_a_frame_says_what_the_thorough_one_does(text: str) -> None:
+    """What one refuses the other explains, and what it takes is the same to the last digit."""
+    for given_frame in (f'{{"a":{text}}}', f'{{"a":{text}}}'.encode()):
+        quick = frame._quickly(given_frame)
+        try:
+            thorough: Any = frame._thoroughly(given_frame)
+        except BadFrame:
+            thorough = None
+        assert quick is None or repr(quick) == repr(thorough)
+        assert thorough is None or repr(frame.tree(given_frame)) == repr(thorough)

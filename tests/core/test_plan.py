@@ -330,8 +330,8 @@ rules:
 """
     one, two, three = made(text).deliveries
     assert (one.timeout, one.retry, one.idempotent) == (10.0, Retry(attempts=3, schedule=(5.0, 300.0)), True)
-    assert (two.timeout, two.retry.attempts, two.idempotent) == (60.0, 2, False)
-    assert (three.timeout, three.retry.attempts) == (300.0, 2)
+    assert (two.timeout, two.retry and two.retry.attempts, two.idempotent) == (60.0, 2, False)
+    assert (three.timeout, three.retry and three.retry.attempts) == (300.0, 2)
 
 
 def test_the_depth_of_a_chain_is_kept(made: Made) -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 import structlog
 
 from router.core.model import Delivery, Entry, Event, Outcome, Plan, Receipt, State, Status, Trouble
+from router.engine import log
 from router.engine.log import LogObserver, configure
 
 if TYPE_CHECKING:
@@ -127,3 +130,49 @@ def test_a_log_that_nobody_reads_any_more_stops_nothing(out: io.StringIO, monkey
     monkeypatch.undo()
     LogObserver().reported(Entry(delivery="d" * 32, workflow="ci", status=Status.SUCCESS, at=1))
     assert "status" in out.getvalue()
+
+
+def test_a_status_that_comes_later_says_of_what_it_is(out: io.StringIO) -> None:
+    """Event, rule and delivery are on each line of a delivery's life, from its plan to the CI's last word."""
+    configure("json", "debug", out)
+    observer = LogObserver()
+    observer.planned(event(), Plan(matched=("a/b",), deliveries=(delivery(),)), fresh=True)
+    observer.attempted(delivery(), Outcome(state=State.DONE))
+    observer.reported(Entry(delivery="d" * 32, workflow="ci", status=Status.SUCCESS, at=1))
+    observer.operated("retry", "delivery", ["d" * 32], "operator (uid 0)")
+    observer.held(delivery(), "deduplicated")
+    told = lines(out)[1:]
+    assert [line["event"] for line in told] == [
+        *("delivery planned", "delivery attempted", "status", "operator", "delivery held")
+    ]
+    assert {(line["event_id"], line["rule"], line["delivery"]) for line in told} == {("1", "a/b", "d" * 32)}
+
+
+async def test_what_a_provider_logs_bears_its_delivery(out: io.StringIO) -> None:
+    """And a fault that it meets; not what others log."""
+    configure("json", "info", out)
+    observer = LogObserver()
+
+    async def deliver() -> None:
+        observer.claimed(delivery())
+        structlog.get_logger("theirs").info("asking")
+        observer.fault("provider x", "A bug.")
+
+    await asyncio.create_task(deliver())
+    observer.fault("identity", "The resolver is down.")
+    asking, bug, other = lines(out)
+    assert asking["delivery"] == bug["delivery"] == "d" * 32
+    assert (asking["rule"], bug["attempt"]) == ("a/b", 2)
+    assert "delivery" not in other
+
+
+def test_what_is_remembered_is_bounded(out: io.StringIO, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A status of long ago has its delivery, which leads to the rest."""
+    monkeypatch.setattr(log, "REMEMBERED", 1)
+    configure("json", "info", out)
+    observer = LogObserver()
+    for name in ("d", "e"):
+        observer.attempted(replace(delivery(), id=name * 32), Outcome(state=State.DONE))
+    observer.reported(Entry(delivery="d" * 32, workflow="ci", status=Status.SUCCESS, at=1))
+    assert lines(out)[-1]["delivery"] == "d" * 32
+    assert "rule" not in lines(out)[-1]

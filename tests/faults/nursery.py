@@ -83,6 +83,12 @@ class Nursery:
         return self.wait(PATIENCE)
 
 
+def _now(_: object) -> int:
+    """The time in microseconds, as far off as it was told to be."""
+    off: int = struct.unpack("q", _CLOCK[:])[0]
+    return time.time_ns() // 1000 + off
+
+
 def live(folder: str, crash_at: str, environ: dict[str, str]) -> None:
     """Never returns."""
     from router import host  # noqa: PLC0415
@@ -98,7 +104,7 @@ def live(folder: str, crash_at: str, environ: dict[str, str]) -> None:
             os.dup2(fd, to)
         os.environ.update(environ)
         crash._AT = crash_at or None
-        host.SystemClock.now = lambda _: time.time_ns() // 1000 + struct.unpack("q", _CLOCK[:])[0]  # type: ignore[method-assign]
+        host.SystemClock.now = _now  # type: ignore[method-assign, assignment]
         code = main(["run"])
     finally:
         os._exit(code)

@@ -137,7 +137,7 @@ def _memory() -> str | None:
     return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(480)
 @pytest.mark.fault("T-08", "T-18", "T-19")
 @pytest.mark.parametrize("which", range(len(SEEDS) or 3))
 def test_whatever_happens_in_whatever_order(simulator: Pipe, nursery: Pipe, which: int) -> None:

@@ -90,7 +90,7 @@ async def disturb(world: World, ci: Ci, chance: random.Random) -> None:
     world.knot.rewind = chance.choice((0, 0, 20))
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(480)
 @pytest.mark.fault("T-06", "T-08", "T-38")
 async def test_an_appview_hears_the_end_of_every_push(folder: Path, chance: random.Random, nursery: Pipe) -> None:
     """Fifty kills, three hundred pushes: as many builds, and as many runs whose statuses came in order to their end."""
@@ -136,7 +136,7 @@ async def calm(world: World, ci: Ci) -> None:
 
 async def over(view: Appview, watching: asyncio.Task[None], count: int) -> None:
     """Until so many runs are over; at once where the appview found something wrong."""
-    async with asyncio.timeout(120):
+    async with asyncio.timeout(240):
         while view.over() < count:
             if watching.done():
                 watching.result()

@@ -35,10 +35,10 @@ sources:
   jetstream: {{jetstream: {{hosts: ["{jetstream}"], collections: [sh.tangled.repo.issue]}}}}
 {knots}
 providers:
-  buildkite: {{url: "{ci}/v2", org: demo, token: {{env: CI_TOKEN}}, settle: {settle:g}s}}
+  buildkite: {{url: "{ci}/v2", org: demo, token: {{env: CI_TOKEN}}, settle: {settle:g}s, per_org: 10000, per_token: 10000}}
   webhook: {{secrets: {{sink: {{env: SINK_SECRET}}}}}}
 identity: {{resolver: "{directory}"}}
-delivery: {{poll: 100ms, lease: 5s}}
+delivery: {{poll: 100ms, lease: 5s, loop: {{events: 0}}, circuit: {{wait: 100ms, longest: 400ms}}}}
 log: {{format: json, level: info}}
 rules: [./rules]
 """
@@ -134,11 +134,13 @@ class World:
         """Returns once this life's router hears somebody: it handles signals by then."""
         until(lambda: self._logged('"source up"') > self._ups, "a source to be up")
 
-    def first_life(self) -> None:
-        """Until everything is listened to: a Jetstream is heard from then on."""
+    def first_life(self) -> float:
+        """Until everything is listened to: a Jetstream is heard from then on. How many seconds that took."""
+        begun = time.monotonic()
         self.start()
         self.simulator.ask("attended")
         until(self._has_cursors, "every source to have a cursor")
+        return time.monotonic() - begun
 
     def _has_cursors(self) -> bool:
         return bool(self.rows("SELECT count(*) FROM sources WHERE cursor IS NOT NULL")[0][0] > len(KNOTS))

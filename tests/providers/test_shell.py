@@ -70,7 +70,8 @@ HOSTILE = [
 
 
 async def run(lent: Host, tmp_path: Path, *, timeout: float = 60.0, grace: float = 0.2, **options: Any) -> Receipt:
-    settings = shell.Settings(workdir=str(tmp_path), grace=grace, **options.pop("settings", {}))
+    said = {"workdir": str(tmp_path), "grace": f"{grace * 1000:g}ms", **options.pop("settings", {})}
+    settings = shell.Settings.model_validate(said)
     return await shell.Shell(settings, lent).deliver(delivery(shell.Options(**options), id="d1", timeout=timeout))
 
 

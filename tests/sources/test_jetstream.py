@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import aclosing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -117,6 +118,7 @@ async def test_identity_and_account_events_are_heard(
     assert nsids == ["com.atproto.sync.subscribeRepos#identity", "com.atproto.sync.subscribeRepos#account"]
 
 
+@pytest.mark.fault("T-21")
 async def test_a_time_in_the_future_moves_no_cursor(
     host: Host, seen: Remembering, peer: Peer, visit: type[Visit], take: Take
 ) -> None:
@@ -175,3 +177,70 @@ def test_wrong_settings_are_refused(settings: dict[str, Any]) -> None:
     """What a server would answer with 400 is found before it is asked."""
     with pytest.raises(ValidationError):
         jetstream.Settings(**settings)
+
+
+HOUR = 3600 * SECOND
+
+
+@pytest.mark.fault("T-20")
+async def test_what_servers_have_forgotten_is_told(
+    host: Host, seen: Remembering, peer: Peer, visit: type[Visit], take: Take
+) -> None:
+    """A cursor older than their look-back is answered with silence about what is gone: we know, and say it once."""
+    peer.visits = [visit([frame(NOW - 1), frame(NOW)])]
+    heard = await take(open_jetstream(host, seen, peer), NOW - 40 * HOUR, 3)
+    assert heard[0].gap == "Servers keep 36 hours, and nothing was heard for 40: what came first of it is missed."
+    assert [one.gap for one in heard[1:]] == ["", ""]
+    assert heard[0].cursor == NOW - 40 * HOUR
+
+
+@pytest.mark.fault("T-20")
+async def test_an_outage_of_days_is_a_gap_too(
+    host: Host, seen: Remembering, peer: Peer, visit: type[Visit], take: Take, clock: FakeClock
+) -> None:
+    """Not only a router that was down misses something: so does one whose network was."""
+    peer.visits = [visit([frame(NOW)], close=1001), visit([frame(NOW + 40 * HOUR)])]
+    source = open_jetstream(host, seen, peer)
+    async with aclosing(source.hear(NOW - 1)) as heard:  # type: ignore[type-var]
+        assert not (await anext(heard)).gap
+        clock.time += 40 * HOUR
+        assert (await anext(heard)).gap.startswith("Servers keep 36 hours, and nothing was heard for 40")
+
+
+@pytest.mark.fault("T-20")
+@pytest.mark.parametrize(
+    "said", [{"kind": "info", "name": "OutdatedCursor"}, {"$type": "error", "error": "CursorTooOld", "message": "x"}]
+)
+async def test_a_server_that_says_so_is_believed(
+    host: Host, seen: Remembering, peer: Peer, visit: type[Visit], take: Take, said: dict[str, Any]
+) -> None:
+    """Newer servers say that a cursor is too old. It is no bad frame but a gap, and the next dial asks for what there is."""
+    peer.visits = [visit([said], close=1008), visit([frame(NOW)])]
+    heard = await take(open_jetstream(host, seen, peer), NOW - 37 * HOUR, 3)
+    assert [bool(one.gap) for one in heard] == [True, True, False]
+    assert {one.bad for one in heard} == {None}
+    assert int(peer.cursors()[1] or 0) >= NOW - 36 * HOUR
+
+
+@pytest.mark.fault("T-21")
+async def test_a_host_whose_clock_is_ahead_cannot_make_us_skip(
+    host: Host, seen: Remembering, peer: Peer, visit: type[Visit], take: Take
+) -> None:
+    """Its times move the cursor no further than our own clock, less the rewind."""
+    peer.visits = [visit([frame(NOW + 200 * SECOND)], close=1001), visit([frame(NOW + 1)])]
+    heard = await take(open_jetstream(host, seen, peer), NOW - SECOND, 2)
+    assert heard[0].cursor == NOW + 5 * SECOND
+    assert NOW <= int(peer.cursors()[1] or 0) <= NOW + SECOND
+
+
+@pytest.mark.fault("T-13")
+async def test_a_message_over_the_limit_is_passed_over(
+    host: Host, seen: Remembering, peer: Peer, visit: type[Visit], take: Take
+) -> None:
+    """A server that ignores the limit it was asked to keep is gone on with behind the message, without the usual rewind."""
+    large = {"did": DID, "time_us": NOW, "kind": "commit", "commit": "x" * 100_000}
+    peer.visits = [visit([large]), visit([large]), visit([frame(NOW + 1)])]
+    heard = await take(open_jetstream(host, seen, peer, max_message_size=5000), NOW - SECOND, 2)
+    assert heard[0].bad == f"The message is larger than {5000 + jetstream.MARGIN} bytes."
+    assert heard[1].event is not None
+    assert peer.cursors()[2] == str(NOW)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -67,10 +68,10 @@ async def test_first_contact(
     host: Host, seen: Remembering, peer: Peer, visit: type[Visit], take: Take, since: Any, first: int
 ) -> None:
     """Never without a cursor, which would bring every push of the past; and it is handed on before any event is."""
-    peer.visits = [visit([push(NOW * 1000 + 1)])]
+    peer.visits = [visit([push(NOW * 1000)])]
     heard = await take(open_knot(peer, host, seen, since), None, 2)
     assert (heard[0].event, heard[0].bad, heard[0].cursor) == (None, None, first)
-    assert heard[1].cursor == NOW * 1000 + 1
+    assert heard[1].cursor == NOW * 1000
     assert peer.cursors() == [str(first)]
 
 
@@ -141,6 +142,7 @@ async def test_an_older_knot_is_drained(
     assert peer.cursors() == ["10", str((NOW - 901) * 1000)]
 
 
+@pytest.mark.fault("T-21")
 async def test_a_poisoned_frame_moves_no_cursor(
     host: Host, seen: Remembering, peer: Peer, visit: type[Visit], take: Take
 ) -> None:
@@ -152,6 +154,7 @@ async def test_a_poisoned_frame_moves_no_cursor(
     assert peer.cursors() == ["10", "10"]
 
 
+@pytest.mark.fault("T-19")
 async def test_a_cursor_ahead_of_the_clock_is_now(
     host: Host, seen: Remembering, peer: Peer, visit: type[Visit], take: Take
 ) -> None:
@@ -162,6 +165,7 @@ async def test_a_cursor_ahead_of_the_clock_is_now(
 
 
 @pytest.mark.parity(25)
+@pytest.mark.fault("T-12")
 async def test_bad_messages_stop_nothing(host: Host, seen: Remembering, peer: Peer, visit: type[Visit], take: Take) -> None:
     """Garbage, binary, wrong types and a ping each pass by on the same connection, with a reason and what was sent."""
     wrong = {**push(12), "event": "x"}
@@ -225,3 +229,92 @@ def test_wrong_settings_are_refused(settings: dict[str, Any]) -> None:
     """A host is a host name and a port: nothing may be smuggled into the address."""
     with pytest.raises(ValidationError):
         knot.Settings(**settings)
+
+
+@pytest.mark.fault("T-21")
+async def test_a_clock_that_is_ahead_loses_nothing(
+    host: Host, seen: Remembering, peer: Peer, visit: type[Visit], take: Take
+) -> None:
+    """The cursor never passes our own clock: what a knot that is minutes ahead says until then would be lost with a drop."""
+    ahead = NOW * 1000 + 4 * MINUTE
+    peer.visits = [visit([push(ahead)], close=1001), visit([push(ahead), push(NOW * 1000 + MINUTE)])]
+    heard = await take(open_knot(peer, host, seen), 10, 3)
+    assert [one.cursor for one in heard] == [NOW * 1000, pytest.approx(NOW * 1000, abs=10**9), heard[1].cursor]
+    assert int(peer.cursors()[1] or 0) < NOW * 1000 + MINUTE
+    assert heard[2].event is not None
+
+
+@pytest.mark.fault("T-21")
+async def test_a_clock_that_was_set_back_is_heard_again(
+    host: Host, seen: Remembering, peer: Peer, visit: type[Visit], take: Take, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After news and a quarter of an hour of silence it is asked once for the quarter of an hour before: its newer events may
+    bear older times. From then on its own times count, in this process."""
+    monkeypatch.setattr(knot, "QUIET", 0.01)
+    latest, back = NOW * 1000, NOW * 1000 - 5 * MINUTE
+    peer.visits = [visit([push(latest)]), visit([push(back)], close=1001), visit([push(back + 1)])]
+    heard = await take(open_knot(peer, host, seen), 10, 3)
+    assert peer.cursors() == ["10", str(latest - 15 * MINUTE), str(back)]
+    assert [one.event is not None for one in heard] == [True] * 3
+
+
+@pytest.mark.fault("T-21")
+async def test_silence_alone_is_looked_back_from_once(
+    host: Host, seen: Remembering, peer: Peer, visit: type[Visit], take: Take, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What comes twice is no news, so a quiet knot is left in peace; and after a restart nothing older than half a day is asked
+    for again: the store may have forgotten that it was acted on."""
+    monkeypatch.setattr(knot, "QUIET", 0.01)
+    latest = NOW * 1000
+    peer.visits = [visit([push(latest)]), visit([push(latest)]), visit([push(latest + 1)])]
+    heard = asyncio.ensure_future(take(open_knot(peer, host, seen), 10, 3))
+    async with asyncio.timeout(10):
+        while len(peer.requests) < 2:
+            await asyncio.sleep(0.01)
+    await asyncio.sleep(0.1)
+    heard.cancel()
+    assert len(peer.requests) == 2
+    source = open_knot(peer, host, seen)
+    peer.visits = [visit([push(latest - 13 * 60 * MINUTE)])]
+    await take(source, latest - 13 * 60 * MINUTE, 1)
+    assert source._quiet is None  # type: ignore[attr-defined]
+
+
+@pytest.mark.fault("T-13")
+@pytest.mark.parametrize("older", [False, True])
+async def test_a_message_that_is_too_large_loses_nothing_else(
+    host: Host, seen: Remembering, peer: Peer, visit: type[Visit], take: Take, *, older: bool
+) -> None:
+    """It is passed over by its own place, in both generations; what follows it is heard, and it is told as a bad frame."""
+    at = NOW * 1000 - 10 * MINUTE
+    large, after = (old_push(at // 1000), old_push(at // 1000 + 1)) if older else (push(at), push(at + 1))
+    large["event"] = {"x": "y" * (1 << 20)}
+    peer.visits = [visit([large]), visit([large]), visit([after])]
+    heard = await take(open_knot(peer, host, seen), 10, 2)
+    assert heard[0].bad == "The message is larger than 1048576 bytes."
+    assert heard[1].event is not None
+    assert peer.cursors() == ["10", "10", str(at)]
+    assert heard[1].cursor == (at + 1000 - MINUTE if older else at + 1)
+
+
+@pytest.mark.fault("T-13")
+async def test_an_older_knots_large_message_is_passed_by_steps(
+    host: Host, seen: Remembering, peer: Peer, visit: type[Visit], take: Take
+) -> None:
+    """Its place is a little later than its key says: how much, is found out, so that no event behind it is skipped."""
+    at = NOW * 1000 - 10 * MINUTE
+    large = {**old_push(at // 1000), "event": {"x": "y" * (1 << 20)}}
+    peer.visits = [visit([large]) for _ in range(6)] + [visit([old_push(at // 1000 + 10)])]
+    await take(open_knot(peer, host, seen), 10, 4)
+    assert peer.cursors() == ["10", "10", *[str(at)] * 2, *[str(at + knot.SLACK)] * 2, str(at + 4 * knot.SLACK)]
+
+
+async def test_a_large_message_from_the_future_skips_nothing(
+    host: Host, seen: Remembering, peer: Peer, visit: type[Visit], take: Take
+) -> None:
+    """A place that cannot be believed is none."""
+    large = {"created": 4_102_444_800 * 10**9, "event": "y" * (1 << 20)}
+    peer.visits = [visit([large]), visit([large]), visit([push(11)])]
+    heard = await take(open_knot(peer, host, seen), 10, 2)
+    assert heard[0].bad is not None
+    assert peer.cursors() == ["10"] * 3

@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from router.sources import websocket
+from router.core import torn
+from router.host import Host
+from router.sources import skim, websocket
+from router.sources.pace import Pace
 from router.sources.websocket import LIMIT, Line, Received
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from router.host import Host
     from tests.sources.conftest import FakeClock, Peer, Remembering, Visit
 
     RawPeer = Callable[[Any], Awaitable[int]]
@@ -27,8 +29,9 @@ def short_goodbyes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(websocket, "CLOSE_WITHIN", 0.05)
 
 
-def line_to(port: int, host: Host, seen: Remembering, limit: int = LIMIT) -> Line:
-    return Line("k", host, seen, lambda failures: f"ws://127.0.0.1:{port}/events?failures={failures}", limit)
+def line_to(port: int, host: Host, seen: Remembering, limit: int = LIMIT, pace: Pace | None = None) -> Line:
+    address = f"ws://127.0.0.1:{port}/events?failures="
+    return Line("k", host, seen, lambda failures: f"{address}{failures}", torn.knot, limit=limit, pace=pace)
 
 
 async def receive(line: Line, count: int, *, proven: bool = False) -> list[Received]:
@@ -49,6 +52,7 @@ def text_frame(payload: bytes, length: int | None = None) -> bytes:
     return bytes([0x81, 126]) + (len(payload) if length is None else length).to_bytes(2, "big") + payload
 
 
+@pytest.mark.fault("T-10")
 async def test_the_wait_is_full_jitter_under_a_doubling_ceiling(
     host: Host, seen: Remembering, peer: Peer, visit: type[Visit], clock: FakeClock
 ) -> None:
@@ -86,6 +90,7 @@ async def test_a_minute_is_proof_too(
 
 
 @pytest.mark.parity(26)
+@pytest.mark.fault("T-10")
 async def test_a_peer_that_is_not_there_is_dialled_again(
     host: Host, seen: Remembering, peers: Callable[[], Awaitable[Peer]], visit: type[Visit]
 ) -> None:
@@ -96,7 +101,7 @@ async def test_a_peer_that_is_not_there_is_dialled_again(
     port = closed.sockets[0].getsockname()[1]
     closed.close()
     await closed.wait_closed()
-    line = Line("k", host, seen, lambda failures: f"ws://127.0.0.1:{there.port if failures else port}/events")
+    line = Line("k", host, seen, lambda failures: f"ws://127.0.0.1:{there.port if failures else port}/events", torn.knot)
     await receive(line, 1)
     assert "cannot be reached" in seen.sentences("down")[0]
 
@@ -113,33 +118,99 @@ async def test_a_redirect_is_not_followed(
 
 
 @pytest.mark.parity(74)
-async def test_a_message_that_is_too_large_is_named_each_time(
+@pytest.mark.fault("T-13")
+async def test_a_message_that_is_too_large_is_passed_over(
     host: Host, seen: Remembering, peer: Peer, visit: type[Visit], clock: FakeClock
 ) -> None:
-    """It comes again at each reconnect, since nothing can be learned of it: that is told, and waited for longer and longer."""
+    """It is met again at the next dial, skimmed for its place, and told once, with its beginning."""
+    large = f'{{"created":17,"event":"{"x" * 20_000}"}}'
+    peer.visits = [visit(["fine", large]), visit(["fine", large]), visit(["next"])]
+    got = await receive(line_to(peer.port, host, seen, limit=1000), 3)
+    assert [one.frame for one in (got[0], got[2])] == [b"fine", b"next"]
+    assert (got[1].bad, got[1].cursor) == ("The message is larger than 1000 bytes.", 17)
+    assert got[1].frame == large[: torn.KEPT].encode()
+    assert len(peer.requests) == 3
+    assert len(clock.slept) == 1
+
+
+@pytest.mark.fault("T-13")
+async def test_a_large_message_in_pieces_that_says_its_place_last(host: Host, seen: Remembering, raw_peer: RawPeer) -> None:
+    """Fragments count together, pings between them do not, and the end of the message tells as well as its beginning."""
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"\x01\x7e\x27\x10" + b'{"event":{"a":"' + b"x" * 9985)
+        writer.write(b"\x89\x02hi" + b"\x00\x7e\x27\x10" + b"x" * 10_000)
+        writer.write(b"\x00\x0e" + b'"},"created":9')
+        writer.write(b"\x80\x02" + b"3}")
+        await reader.read()
+
+    got = await receive(line_to(await raw_peer(script), host, seen, limit=15_000), 1)
+    assert got[0].cursor == 93
+    walker = skim.Walker(10, torn.knot)
+    for byte in b"\x01\x0a" + b'{"event":{' + b"\x89\x02hi" + b"\x80\x7e\x00\x0f" + b'},"created":93}':
+        walker.feed_data(bytes([byte]))
+    found = await walker.found
+    assert found is not None
+    assert found.place == 93
+
+
+@pytest.mark.fault("T-13")
+async def test_one_that_cannot_be_passed_over_quarantines_its_source(
+    host: Host, seen: Remembering, peer: Peer, visit: type[Visit], clock: FakeClock
+) -> None:
+    """A message without a place is tried a few times, and then once an hour; every try is told."""
     large = "x" * 2000
-    peer.visits = [visit(["fine", large], close=1000), visit(["fine", large], close=1000), visit(["fine"])]
-    got = await receive(line_to(peer.port, host, seen, limit=1000), 5)
-    too_large = Received(bad="The message is larger than 1000 bytes.")
-    fine = Received(b"fine")
-    assert got == [fine, too_large, fine, too_large, fine]
-    first, second = seen.sentences("down")
-    assert "it sent a message larger than 1000 bytes; dialled again" in first
-    assert "2 times in a row: what comes after it is not heard" in second
-    assert len(clock.slept) == 2
+    peer.visits = [visit([large]) for _ in range(2 * websocket.STUCK)] + [visit(["at last"])]
+    got = await receive(line_to(peer.port, host, seen, limit=1000), websocket.STUCK + 1)
+    assert got == [Received(large.encode(), "The message is larger than 1000 bytes.")] * websocket.STUCK + [
+        Received(b"at last")
+    ]
+    (sentence,) = seen.sentences("quarantined")
+    assert "5 times in a row: what comes after it is not heard; dialled once an hour from now on" in sentence
+    assert 1800 <= clock.slept[-1] <= 5400
 
 
-async def test_a_huge_declared_length_is_refused_unread(host: Host, seen: Remembering, raw_peer: RawPeer) -> None:
-    """A frame that claims a terabyte is over before a byte of it is kept."""
+@pytest.mark.fault("T-13")
+async def test_a_huge_declared_length_is_refused_unread(
+    host: Host, seen: Remembering, raw_peer: RawPeer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A frame that claims a terabyte is over before a byte of it is kept, and is not waited for when it is skimmed."""
+    monkeypatch.setattr(skim, "WITHIN", 0.1)
 
     async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(bytes([0x81, 127]) + (1 << 40).to_bytes(8, "big"))
         await reader.read()
 
     got = await receive(line_to(await raw_peer(script), host, seen), 1)
-    assert got[0].bad == f"The message is larger than {LIMIT} bytes."
+    assert got == [Received(bad=f"The message is larger than {LIMIT} bytes.")]
+    assert f"it sent a message larger than {LIMIT} bytes" in seen.sentences("down")[0]
 
 
+@pytest.mark.fault("T-13")
+async def test_skimming_gives_up_on_what_never_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In constant memory, and after so many bytes not at all."""
+    monkeypatch.setattr(skim, "MOST", 1 << 20)
+    walker = skim.Walker(1000, torn.knot)
+    walker.feed_data(bytes([0x81, 127]) + (1 << 40).to_bytes(8, "big"))
+    while not walker.found.done():
+        walker.feed_data(b"x" * 65_536)
+        assert len(walker._head) + len(walker._tail) <= 2 * torn.KEPT
+    assert await walker.found is None
+
+
+@pytest.mark.fault("T-14")
+async def test_compression_is_not_spoken(host: Host, seen: Remembering, raw_peer: RawPeer) -> None:
+    """None is offered, and a frame that is compressed all the same breaks the protocol: a bomb is never unpacked."""
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(bytes([0xC1, 5]) + b"\xaa\xbb\xcc\xdd\xee")
+        await reader.read()
+
+    got = await receive(line_to(await raw_peer(script), host, seen), 1)
+    assert got == [Received(bad="The message breaks the websocket protocol (close code 1002).")]
+
+
+@pytest.mark.fault("T-12")
 async def test_a_broken_protocol_is_a_bad_frame(host: Host, seen: Remembering, raw_peer: RawPeer) -> None:
     """Bytes that are no websocket frame are reported, and the connection is made anew."""
 
@@ -152,6 +223,7 @@ async def test_a_broken_protocol_is_a_bad_frame(host: Host, seen: Remembering, r
     assert got[1].bad == "The message breaks the websocket protocol (close code 1002)."
 
 
+@pytest.mark.fault("T-12")
 async def test_a_message_that_is_cut_off_is_nothing(host: Host, seen: Remembering, raw_peer: RawPeer, clock: FakeClock) -> None:
     """Half a message and then no connection: only whole messages count, and it is dialled again."""
 
@@ -164,6 +236,7 @@ async def test_a_message_that_is_cut_off_is_nothing(host: Host, seen: Rememberin
     assert len(clock.slept) == 1
 
 
+@pytest.mark.fault("T-12")
 async def test_text_that_is_no_text_is_left_to_the_listener(host: Host, seen: Remembering, raw_peer: RawPeer) -> None:
     """Invalid UTF-8 is one bad message and not the end of the connection."""
 
@@ -190,6 +263,26 @@ async def test_pings_are_answered(host: Host, seen: Remembering, raw_peer: RawPe
     assert got == [Received(b"\x8abeat")]
 
 
+async def test_pings_do_not_break_the_silence(host: Host, seen: Remembering, raw_peer: RawPeer) -> None:
+    """A listener that waits for no more than so long waits for messages: a peer that only pings has fallen silent."""
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(text_frame(b"said"))
+        with suppress(ConnectionError):
+            while True:
+                writer.write(bytes([0x89, 0]))
+                await writer.drain()
+                await asyncio.sleep(0.01)
+
+    line = line_to(await raw_peer(script), host, seen)
+    async with aclosing(line.messages()) as messages:  # type: ignore[type-var]
+        await anext(messages)
+        line.patience = 0.1
+        await anext(messages)
+        assert "it fell silent" in seen.sentences("down")[0]
+
+
+@pytest.mark.fault("T-17")
 async def test_a_connection_that_is_dead_is_noticed(
     host: Host, seen: Remembering, raw_peer: RawPeer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -241,6 +334,7 @@ async def flood(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
             await writer.drain()
 
 
+@pytest.mark.fault("T-16")
 async def test_a_peer_that_never_reads_does_not_stop_us(
     host: Host, seen: Remembering, raw_peer: RawPeer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -251,6 +345,7 @@ async def test_a_peer_that_never_reads_does_not_stop_us(
     assert "it fell silent" in seen.sentences("down")[0]
 
 
+@pytest.mark.fault("T-16")
 async def test_a_peer_that_never_reads_cannot_keep_us_from_closing(host: Host, seen: Remembering, raw_peer: RawPeer) -> None:
     """Closing waits for a moment and then cuts the connection, so that its other end notices."""
     ended = asyncio.Event()
@@ -264,6 +359,7 @@ async def test_a_peer_that_never_reads_cannot_keep_us_from_closing(host: Host, s
 
 
 @pytest.mark.parity(25)
+@pytest.mark.fault("T-15")
 async def test_one_bad_peer_delays_no_other(
     host: Host, seen: Remembering, raw_peer: RawPeer, peer: Peer, visit: type[Visit]
 ) -> None:
@@ -281,3 +377,109 @@ async def test_one_bad_peer_delays_no_other(
     flooded.cancel()
     with suppress(asyncio.CancelledError):
         await flooded
+
+
+@pytest.mark.fault("T-15")
+async def test_a_flood_is_read_no_faster_than_its_pace(
+    host: Host, seen: Remembering, peer: Peer, visit: type[Visit], clock: FakeClock
+) -> None:
+    """What came at once is read at once, up to ten seconds' worth; after that each message waits for its turn."""
+    peer.visits = [visit(["x"] * 50)]
+    await receive(line_to(peer.port, host, seen, pace=Pace(messages=4)), 50)
+    assert sum(clock.slept) == pytest.approx((49 - 40) / 4)
+
+
+@pytest.mark.fault("T-15")
+async def test_large_messages_are_paced_by_their_bytes(
+    host: Host, seen: Remembering, peer: Peer, visit: type[Visit], clock: FakeClock
+) -> None:
+    """Few messages may be a flood, too."""
+    peer.visits = [visit(["x" * 50_000] * 5)]
+    await receive(line_to(peer.port, host, seen, pace=Pace(bytes=10_000)), 5)
+    assert sum(clock.slept) == pytest.approx((4 * 50_000 - 100_000) / 10_000)
+
+
+@pytest.mark.fault("T-15")
+async def test_a_peer_over_its_pace_is_left_unread(host: Host, seen: Remembering, raw_peer: RawPeer) -> None:
+    """While its turn has not come, no more is taken from it than buffers hold: it cannot write on, and we do not grow."""
+    asleep, full = asyncio.Event(), asyncio.Event()
+
+    class Stopped:
+        def now(self) -> int:
+            return 0
+
+        async def sleep(self, seconds: float) -> None:
+            asleep.set()
+            await asyncio.Event().wait()
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.transport.set_write_buffer_limits(high=1 << 16)
+        for _ in range(500):
+            writer.write(text_frame(b"x" * 60_000) * 10)
+            drained = asyncio.ensure_future(writer.drain())
+            if not (await asyncio.wait((drained,), timeout=0.2))[0] and asleep.is_set():
+                full.set()
+                return
+
+    stopped = Host(http=host.http, clock=Stopped(), rng=host.rng)
+    task = asyncio.create_task(receive(line_to(await raw_peer(script), stopped, seen, pace=Pace(messages=1)), 1000))
+    await full.wait()
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+
+
+@pytest.mark.fault("T-15")
+async def test_turns_go_by_bytes_too(host: Host, seen: Remembering, peer: Peer, visit: type[Visit]) -> None:
+    """A few large messages leave the event loop to others as often as many small ones."""
+    line = line_to(peer.port, host, seen)
+    turns = 0
+    for _ in range(20):
+        line.received += 1
+        turning = asyncio.create_task(line._turn(200_000))
+        await asyncio.sleep(0)
+        turns += not turning.done()
+        await turning
+    assert turns == 10
+
+
+@pytest.mark.fault("T-10")
+async def test_after_a_week_it_is_tried_once_an_hour(
+    host: Host, seen: Remembering, peer: Peer, visit: type[Visit], clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A knot that has gone costs next to nothing, is told so, and is welcome when it comes back."""
+    peer.visits = [visit(refuse=503), visit(refuse=503), visit(refuse=503), visit(["news"], close=1001), visit(["news"])]
+    sleep = clock.sleep
+
+    async def days(seconds: float) -> None:
+        await sleep(seconds)
+        clock.time += websocket.GIVEN_UP_AFTER // 2
+
+    monkeypatch.setattr(clock, "sleep", days)
+    line = line_to(peer.port, host, seen)
+    async with aclosing(line.messages()) as messages:  # type: ignore[type-var]
+        assert (await anext(messages)).frame == b"news"
+        assert [state for state in seen.states() if state in ("down", "quarantined")] == ["down", "down", "quarantined"]
+        assert 1800 <= clock.slept[-1] <= 5400
+        line.prove()
+        await anext(messages)
+        assert seen.states().count("quarantined") == 1
+        assert clock.slept[-1] <= 2
+
+
+@pytest.mark.fault("T-37")
+async def test_dials_come_one_by_one(host: Host, seen: Remembering, peer: Peer, visit: type[Visit]) -> None:
+    """After a start, or when the network is back, all who dial take turns: fifty at once, then fifty a second."""
+    slept: list[float] = []
+
+    class Standing:
+        def now(self) -> int:
+            return 0
+
+        async def sleep(self, seconds: float) -> None:
+            slept.append(seconds)
+
+    peer.visits = [visit(["hello"]) for _ in range(70)]
+    still = Host(http=host.http, clock=Standing(), rng=host.rng)
+    await asyncio.gather(*(receive(line_to(peer.port, still, seen), 1) for _ in range(70)))
+    assert sorted(slept) == pytest.approx([number / 50 for number in range(1, 21)])

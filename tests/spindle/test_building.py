@@ -43,6 +43,12 @@ rules:
       - shell: {argv: [/bin/sh, -c, 'echo begun; echo "$DEPLOY_KEY"; while [ ! -e done ]; do sleep 0.05; done; echo over']}
         secrets: [DEPLOY_KEY]
 """
+NEVER = """\
+rules:
+  - name: never
+    when: {repo: did:plc:corerrrrrrrrrrrrrrrrrrrr, trigger: push, branch: none}
+    do: [log: {message: x}]
+"""
 FILE = WORKFLOW.replace("{fake: {}}", "{buildkite: {pipeline: core}}")
 FILES = {".tangled/workflows/ci.yml": FILE}
 KEY = ", secrets_key: {env: TEST_SECRETS_KEY}"
@@ -65,7 +71,7 @@ async def ci() -> AsyncIterator[Ci]:
 async def world(tmp_path: Path, ci: Ci) -> AsyncIterator[World]:
     provider = (
         f"providers: {{buildkite: {{token: {{env: TEST_BUILDKITE_TOKEN}}, url: {ci.url}/v2,"
-        " webhook_secrets: [{env: TEST_WEBHOOK_SECRET}]}}\ndelivery: {poll: 50ms}\n"
+        " webhook_secrets: [{env: TEST_WEBHOOK_SECRET}], per_org: 10000, per_token: 10000}}\ndelivery: {poll: 50ms}\n"
     )
     async with World(tmp_path, rules=BUILDKITE, settings=KEY, more=provider) as made:
         await made.start()
@@ -383,3 +389,52 @@ async def test_pipelines_are_listed_in_pages(machine: World) -> None:
     assert seen == shas[::-1]
     assert [one["commit"] for one in await machine.pipelines(commits=shas[1])] == [shas[1]]
     assert await machine.pipelines(kinds="manual") == []
+
+
+@pytest.mark.parity(51)
+async def test_a_rebuild_is_a_run_of_its_own(world: World, ci: Ci) -> None:
+    """Somebody builds it once more in Buildkite: a new run of the same commit, told to its end; the first stays as it ended."""
+    await world.ours()
+    world.push(files=FILES)
+    await world.until(lambda: ci.builds)
+    (build,) = ci.builds
+    build.step(ci.clock())
+    build.cancel(ci.clock())
+    first = await of(world, "cancelled")
+    before = build.shape(ci.url)
+    again = {
+        **before,
+        "id": "00000000-0000-4000-8000-00000000000a",
+        "number": 99,
+        "rebuilt_from": {"id": before["id"], "number": 1},
+    }
+    headers = {"X-Buildkite-Token": canaries.HEARD, "X-Buildkite-Event": "build.running"}
+
+    async def told(state: str) -> None:
+        sent = {"event": "build.x", "pipeline": {"slug": "core"}, "build": {**again, "state": state, "finished_at": None}}
+        async with world.http.post(f"{world.url}/webhooks/buildkite", json=sent, headers=headers) as response:
+            assert response.status == 200
+
+    for state, status in (("running", "running"), ("running", "running"), ("passed", "success")):
+        await told(state)
+
+        async def shown(status: str = status) -> Any:
+            found = await world.pipelines()
+            return found if [one["workflows"][0]["status"] for one in found] == [status, "cancelled"] else None
+
+        newest, oldest = await world.until(shown)
+    assert oldest == first
+    assert (newest["commit"], newest["trigger"]) == (first["commit"], first["trigger"])
+
+
+@pytest.mark.parity(31)
+@pytest.mark.parametrize("quiet", [f", silent: [{CORE}]", ", unmatched: silent", "", "rules"])
+async def test_who_wants_no_word_gets_none(tmp_path: Path, quiet: str) -> None:
+    """A push that nobody builds is not told of where the operator says so: of a repo, of all, or in its ruleset."""
+    text = f"unmatched: silent\n{NEVER}" if quiet == "rules" else NEVER
+    async with World(tmp_path, rules=text, settings=quiet if quiet != "rules" else "") as world:
+        await world.start()
+        await world.ours()
+        world.push(files={})
+        await world.until(lambda: [plan for event, plan, _ in world.told.plans if event.fields.get("pipeline")])
+        assert len(await world.pipelines()) == (0 if quiet else 1)

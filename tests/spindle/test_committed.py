@@ -14,6 +14,7 @@ import aiohttp
 import pytest
 
 from router.engine.store import connection
+from router.engine.store.sqlite import SqliteStore
 from router.web.unix import address, socket_path
 from tests import canaries
 from tests.spindle import test_building
@@ -31,8 +32,22 @@ RETRY, DISCARD = "/api/v1/deliveries/retry", "/api/v1/deliveries/discard"
 SLOW = 0.15
 
 
+@pytest.fixture
+def stores(monkeypatch: pytest.MonkeyPatch) -> list[SqliteStore]:
+    """Those that were opened."""
+    opened: list[SqliteStore] = []
+    init = SqliteStore.__init__
+
+    def opening(store: SqliteStore, *given: Any, **named: Any) -> None:
+        init(store, *given, **named)
+        opened.append(store)
+
+    monkeypatch.setattr(SqliteStore, "__init__", opening)
+    return opened
+
+
 @pytest.fixture(autouse=True)
-def slow_commits(monkeypatch: pytest.MonkeyPatch) -> None:
+def slow_commits(monkeypatch: pytest.MonkeyPatch, stores: list[SqliteStore]) -> None:
     opening = connection.open_writing
 
     def opened(path: str, busy: float = connection.BUSY) -> sqlite3.Connection:
@@ -119,3 +134,41 @@ async def operate(world: World) -> None:
             async with admin.post(f"http://router{RETRY}", json={"ids": [name]}) as response:
                 assert (response.status, await response.json()) == (200, {"changed": [name]})
     assert stored(world, "SELECT asked OR state != 'discarded' FROM deliveries") == [1]
+
+
+@pytest.mark.fault("T-27")
+async def test_a_full_disk_is_said_so_by_the_edge(
+    world: World, ci: Ci, stores: list[SqliteStore], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What asks for something new gets a 503 before anything is done, as does readiness; questions, health and what a CI tells
+    are answered as ever."""
+    await world.ours()
+    world.push(files=FILES)
+    await world.until(lambda: ci.builds)
+    await of(world, "pending")
+    monkeypatch.setattr(SqliteStore, "full", True)
+    secret = {"repo": CORE, "key": "DEPLOY_KEY", "value": "canary"}
+    answers = {}
+    for path in ("readyz", "healthz"):
+        async with world.http.get(f"{world.url}/{path}") as response:
+            answers[path] = response.status, await response.text()
+    assert answers == {
+        "readyz": (503, "The disk is full: nothing new is heard until there is room again.\n"),
+        "healthz": (200, "ok\n"),
+    }
+    async with world.http.post(f"{world.url}/xrpc/sh.tangled.repo.addSecret", json=secret) as response:
+        assert (response.status, (await response.json())["error"]) == (503, "ServiceUnavailable")
+    assert (await world.get("sh.tangled.owner"))[0] == 200
+    (build,) = ci.builds
+    build.cancel(ci.clock())
+    body = {"event": "build.finished", "build": build.shape(ci.url), "pipeline": {"slug": "core"}}
+    headers = {"X-Buildkite-Token": canaries.HEARD, "X-Buildkite-Event": "build.finished"}
+    async with world.http.post(f"{world.url}/webhooks/buildkite", json=body, headers=headers) as response:
+        assert response.status == 200
+    await of(world, "cancelled")
+    monkeypatch.setattr(SqliteStore, "full", False)
+    for store in stores:
+        await store.regain()
+    assert (await world.call(ALICE, "sh.tangled.repo.addSecret", secret))[0] == 200
+    async with world.http.get(f"{world.url}/readyz") as response:
+        assert response.status == 200

@@ -68,6 +68,17 @@ def test_knots_are_those_of_repos_that_count() -> None:
     assert roster(*ours, repo(rkey="two", repoDid=BOB), change(ALICE, REPO, "core", "2")).knots == {KNOT}
 
 
+@pytest.mark.parity(6, 8)
+def test_a_repo_that_is_renamed_is_one_repo() -> None:
+    """Its new record and the one of its old name are of one DID: the newer counts, in whatever order they come."""
+    older, newer = repo(rkey="core"), repo(rkey="kernel", rev="2")
+    for order in ((older, newer), (newer, older)):
+        (found,) = roster(member(ALICE), *order).repos
+        assert (found.name, found.did) == ("kernel", CORE)
+    named = roster(member(ALICE), repo(rkey="3mvfdkqum2222", name="core", repoDid=""))
+    assert (named.repo_by_name(ALICE, "core") or repo).rkey == "3mvfdkqum2222"  # type: ignore[union-attr]
+
+
 @pytest.mark.parity(11, 12)
 def test_collaborators_of_old_and_new_shapes() -> None:
     """By the AT-URI of the record or by the repo's DID, as the owner wrote; and as the knot says, whose word is the last."""

@@ -46,6 +46,19 @@ async def test_an_appview_can_verify_who_runs_it(world: World) -> None:
         assert "spindle" in await response.text()
 
 
+@pytest.mark.fault("T-20")
+async def test_what_jetstream_missed_is_listed_at_once(world: World) -> None:
+    """A gap is told, and the records of everybody are listed anew without waiting for their time."""
+    await world.ours()
+    world.push()
+    await world.statuses()
+    world.pds.jetstream = None
+    world.choose(world.other, rkey="unheard", repoDid=FORK)
+    world.jetstream.emit_raw('{"kind":"info","name":"OutdatedCursor"}')
+    await world.until(world.other.log.attended.is_set)
+    assert [source for source, _ in world.told.gaps] == ["spindle:jetstream"]
+
+
 @pytest.mark.parity(5, 6, 9, 18, 30, 61)
 @pytest.mark.acceptance("P-06", "P-15")
 async def test_a_push_is_built_and_shown(world: World) -> None:

@@ -49,6 +49,7 @@ async def emptied(crowd: Crowd, left: int = 0) -> None:
 
 
 @pytest.mark.parity(58)
+@pytest.mark.fault("T-38")
 @pytest.mark.acceptance("A-09")
 async def test_a_reader_that_does_not_read_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     """Once its buffers are full, and after the time that a message may take; one that reads is told on."""
@@ -97,9 +98,11 @@ async def test_silence_is_pinged_and_the_end_is_said(monkeypatch: pytest.MonkeyP
         await emptied(crowd)
 
 
-async def test_too_many_of_one_address_are_turned_away(monkeypatch: pytest.MonkeyPatch) -> None:
-    """And let in again when one has left."""
-    monkeypatch.setattr(streams, "PER_PEER", 1)
+@pytest.mark.fault("T-38")
+@pytest.mark.parametrize("bound", ["PER_PEER", "IN_ALL"])
+async def test_too_many_are_turned_away(monkeypatch: pytest.MonkeyPatch, bound: str) -> None:
+    """Of one address, or in all; and let in again when one has left."""
+    monkeypatch.setattr(streams, bound, 1)
     bell = asyncio.Event()
 
     async def tell(_line: Line) -> tuple[int, str]:

@@ -126,7 +126,7 @@ class World:
 
     async def until(self, condition: Callable[[], Any]) -> Any:
         """The first true value."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(45):
             while True:
                 if self._running is not None and self._running.done():
                     await self._running

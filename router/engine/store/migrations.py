@@ -26,6 +26,10 @@ def m0003_spindle(db: Database) -> None:
     _run(db, "0003.sql")
 
 
+def m0004_queues(db: Database) -> None:
+    _run(db, "0004.sql")
+
+
 def m0005_restores(db: Database) -> None:
     _run(db, "0005.sql")
 
@@ -34,7 +38,7 @@ def m0006_operator(db: Database) -> None:
     _run(db, "0006.sql")
 
 
-STEPS = (m0001_first, m0002_verdicts_before, m0003_spindle, m0005_restores, m0006_operator)
+STEPS = (m0001_first, m0002_verdicts_before, m0003_spindle, m0004_queues, m0005_restores, m0006_operator)
 migrations = Migrations("router")
 for step in STEPS:
     migrations()(step)

@@ -277,7 +277,7 @@ async def test_what_may_not_be_written_is_a_sentence(tmp_path: Path) -> None:
     store = await open_store(folder / "router.db")
     await store.close()
     for one in (*tmp_path.parents, tmp_path, folder):
-        if one.stat().st_uid == os.geteuid() and one.name.startswith(("pytest-", "test_", "folder")):
+        if one.stat().st_uid == os.geteuid() and one.name.startswith(("pytest-", "popen-", "test_", "folder")):
             one.chmod(0o755)
     for mode, lock in ((0o555, True), (0o777, False)):
         folder.chmod(mode)

@@ -45,7 +45,9 @@ class Told(Silent):
         self.outcomes: list[Outcome] = []
         self.entries: list[Entry] = []
         self.faults: list[str] = []
+        self.circuits: list[tuple[str, str]] = []
         self.bad: list[str] = []
+        self.gaps: list[tuple[str, str]] = []
         self.states: list[tuple[str, str]] = []
         self.news = asyncio.Event()
 
@@ -55,6 +57,10 @@ class Told(Silent):
 
     def bad_frame(self, source: str, sentence: str) -> None:
         self.bad.append(sentence)
+        self.news.set()
+
+    def gap(self, source: str, sentence: str) -> None:
+        self.gaps.append((source, sentence))
         self.news.set()
 
     def planned(self, event: Event, plan: Plan, fresh: bool) -> None:  # noqa: FBT001 - the observer's signature
@@ -67,6 +73,10 @@ class Told(Silent):
 
     def reported(self, entry: Entry) -> None:
         self.entries.append(entry)
+        self.news.set()
+
+    def circuit(self, name: str, sentence: str) -> None:
+        self.circuits.append((name, sentence))
         self.news.set()
 
     def fault(self, what: str, sentence: str, error: BaseException | None = None) -> None:

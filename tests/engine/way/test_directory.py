@@ -17,6 +17,7 @@ from router.demo.directory import Identity
 from router.demo.knot import Knot, KnotRepo
 from router.demo.server import Server
 from router.egress import Egress
+from router.engine import described
 from router.engine.directory import Directory
 from router.host import Host
 from router.http import open_outside, open_session
@@ -163,18 +164,26 @@ async def test_a_repo_that_was_renamed_gets_its_new_name(store: Store, time: Fak
         assert len(knot.requests) == 3
 
 
-async def test_no_more_repos_are_remembered_than_have_room(
+async def test_what_knots_say_of_repos_is_bounded_on_disk(
     store: Store, time: FakeClock, told: Told, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A knot that announces repos without end fills the memory of nobody."""
-    monkeypatch.setattr("router.engine.directory.REMEMBERED", 3)
-    async with directory(store, time, told) as (made, _, knot):
-        dids = [f"did:plc:{'a' * 22}2{digit}" for digit in "234567"]
-        knot.repos = tuple(KnotRepo(did, ALICE, "hello") for did in dids)
-        for did in dids:
-            event = push(named=False, repo=did)
-            assert (await made.complete(event)).fields["repo"]["name"] == "hello"
-        assert len(made._repos) <= 3
+    """A knot that invents repos pushes out its own, in memory and in the store, and never those of others."""
+    monkeypatch.setattr(described, "OF_ONE_KNOT", 3)
+    many = tuple(KnotRepo(f"did:plc:{number:a<24}", ALICE, f"r{number}") for number in "bcdefgh")
+    async with directory(store, time, told) as (made, *_):
+        await made.complete(push(named=False))
+        async with Knot("other", repos=many) as other:
+            made.knots["other.example"] = other.url
+            for repo in many:
+                event = push(named=False, repo=repo.did)
+                fields = {**event.fields, "knot": "other.example", "repo": {"did": repo.did}}
+                await made.complete(changed(event, fields=fields))
+        kept = list(await store.facts("repo"))
+        assert kept == [f"knot.example {HELLO}", *(f"other.example {repo.did}" for repo in many[-3:])]
+        monkeypatch.setattr(described, "MOST", 2)
+        again = Directory(store, made.host, told, "https://resolver.invalid", {})
+        await again.load()
+        assert len(again._repos) == len(await store.facts("repo")) == 2
 
 
 @pytest.mark.threat("S-07")
