@@ -210,7 +210,7 @@ async def test_a_status_has_the_same_id_in_every_life_of_the_store(engine: Engin
     await engine.hear(push(1), push(2))
     second, first = await engine.store.deliveries()
     ids = []
-    async with aclosing(Echo(engine.store, engine.bell).hear(0)) as statuses:
+    async with aclosing(Echo(engine.store, engine.bell).hear(0)) as statuses:  # type: ignore[type-var]
         async for one in statuses:
             assert one.event is not None
             ids.append(one.event.id)
