@@ -119,7 +119,7 @@ ROWS: list[tuple[int | str, str, str]] = [
         "Events come twice, and in any order",
         (
             "An event is known by origin and id, and acted on once; what a knot may send again is not forgotten before. What "
-            "they lead to about one ref is made in the order of the events' own times, and only a newer event cancels what runs."
+            "they lead to about one ref is made in the order of the events' own times; only a newer event cancels what runs."
         ),
     ),
     (

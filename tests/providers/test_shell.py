@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import shutil
 import signal
 from collections.abc import Sequence
 from contextlib import suppress
@@ -463,7 +464,7 @@ async def test_without_the_program_limits_are_set_a_moment_later(
     lent: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where there is no util-linux: what the kernel is asked for comes after the start."""
-    monkeypatch.setattr(_limits.shutil, "which", lambda *_args, **_kwargs: None)
+    monkeypatch.setattr(shutil, "which", lambda *_args, **_kwargs: None)
     script = "while ! grep -q 'Max cpu time  *7 ' /proc/$$/limits; do :; done; echo limited"
     receipt = await run(lent, tmp_path, script=script, settings={"limits": _limits.Limits(cpu=7)}, timeout=30.0)
     assert output(receipt) == "limited\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import cache
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from router.core.model import Delivery, Entry, Event, Micros, Pipeline, Plan, State, Tree
 from router.engine.crash import crash_point
-from router.engine.store import gates, journal, mirror, pipelines, quotas, restores, sql
+from router.engine.store import gates, journal, mirror, operator, pipelines, quotas, restores, sql
 from router.engine.store.base import Accepted, Arrival
 from router.engine.store.rows import LARGEST, as_json, delivery_columns, event_columns, integer, text
 
@@ -29,7 +30,9 @@ def accept(db: sqlite3.Connection, arrivals: Sequence[Arrival], policy: Policy, 
     """See Store.accept."""
     gates.forget(db, now)
     quotas.forget(db, now)
-    accepted = [_one(db, arrival, policy, now) for arrival in arrivals]
+    hits: Counter[str] = Counter()
+    accepted = [_one(db, arrival, policy, now, hits) for arrival in arrivals]
+    operator.count_hits(db, hits, now)
     for source in dict.fromkeys(arrival.source for arrival in arrivals):
         heard = [pair for pair in zip(arrivals, accepted, strict=True) if pair[0].source == source]
         _remember_source(db, source, heard, now)
@@ -43,7 +46,8 @@ class _Known:
     undecided: bool
 
 
-def _one(db: sqlite3.Connection, arrival: Arrival, policy: Policy, now: Micros) -> Accepted:
+def _one(db: sqlite3.Connection, arrival: Arrival, policy: Policy, now: Micros, hits: Counter[str]) -> Accepted:
+    """`hits` counts the rules that new events matched; of known ones that are planned again, a trigger does."""
     mirror.write(db, arrival.records, now)
     event, plan = arrival.event, arrival.plan
     if event is None or plan is None:
@@ -56,6 +60,7 @@ def _one(db: sqlite3.Connection, arrival: Arrival, policy: Policy, now: Micros) 
         number = _insert(db, "events", {**columns, "heard": now})
         owner = Owner.of(event)
         quotas.store(db, policy, owner.account, owner.knot, len(columns["record"]) + len(columns["fields"]), now)
+        hits.update(plan.matched)
         return _entrance(db, policy, event, number, now).enter(plan, arrival.pipeline)
     if not known.undecided:
         return Accepted(fresh=False)

@@ -64,7 +64,7 @@ LIMIT :limit
 
 def forget(db: sqlite3.Connection, before: Micros, dead_before: Micros, after: int, limit: int) -> tuple[int, int | None]:
     """See Store.forget."""
-    values = {"before": before, "dead_before": dead_before, "after": after, "limit": limit}
+    values: dict[str, int | str] = {"before": before, "dead_before": dead_before, "after": after, "limit": limit}
     values |= {"open": _OPEN, "overlap": _OVERLAP}
     looked = db.execute(_LOOK, values).fetchall()
     old = [row for row in looked if row["old"]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import aclosing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -202,3 +203,17 @@ async def test_builds_that_never_end_hide_no_others(
     assert [len(page) for page in asked[:4]] == [4, 4, 2, 4]
     assert {name for page in asked[:3] for name in page} == {row.id for row in await store.deliveries(limit=99)}
     assert {name for page in asked for name in page[:2]} == {row.id for row in await store.deliveries(limit=99)}
+
+
+async def test_a_status_has_the_same_id_in_every_life_of_the_store(engine: Engine) -> None:
+    """A restored store tells it under another number of the journal; what follows from it must get the id that it had."""
+    await engine.hear(push(1), push(2))
+    second, first = await engine.store.deliveries()
+    ids = []
+    async with aclosing(Echo(engine.store, engine.bell).hear(0)) as statuses:  # type: ignore[type-var]
+        async for one in statuses:
+            assert one.event is not None
+            ids.append(one.event.id)
+            if len(ids) == 2:
+                break
+    assert ids == [f"{first.id}/0/pending", f"{second.id}/0/pending"]
