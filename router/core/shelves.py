@@ -6,6 +6,8 @@ A place on a shelf is the number of one rule, a tuple of numbers, or a further i
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
+from operator import itemgetter
+from os.path import commonprefix
 from typing import TYPE_CHECKING, TypeAlias
 
 from router.core.truth import Known, Unevaluable
@@ -61,7 +63,7 @@ def take(filed: Filed, view: View, people: People, out: list[int]) -> None:
 class Shelf:
     """One field's rules. `affixes` are (whether it is a beginning, length, places by text)."""
 
-    __slots__ = ("absent", "affixes", "exact", "exact_only", "field", "grams", "handles", "present", "ranges")
+    __slots__ = ("absent", "affixes", "exact", "exact_only", "field", "grams", "handles", "present", "ranges", "stem")
 
     def __init__(self, field: str, filed: Mapping[Key, Filed]) -> None:
         self.field = field
@@ -74,7 +76,9 @@ class Shelf:
         for key, place in filed.items():
             if key.kind in "^$":
                 affixes.setdefault((key.kind == "^", len(key.value)), {})[key.value] = place
-        self.affixes = tuple((*which, places) for which, places in affixes.items())
+        self.affixes = tuple((*which, places) for which, places in sorted(affixes.items()))
+        #: How all of them begin, where they are beginnings.
+        self.stem = commonprefix([key.value for key in filed if key.kind == "^"]) if all(map(itemgetter(0), affixes)) else ""
         bounds = {key.value: place for key, place in filed.items() if key.kind == "#"}
         self.ranges = Ranges(bounds) if bounds else None
         self.exact_only = not (self.affixes or self.grams or self.handles or self.ranges)
@@ -119,10 +123,11 @@ class Shelf:
             take(place, view, people, out)
         if self.exact_only:
             return
-        for beginning, length, places in self.affixes:
-            place = places.get(value[:length] if beginning else value[-length:])
-            if place is not None:
-                take(place, view, people, out)
+        if self.affixes and (not self.stem or value.startswith(self.stem)):
+            for beginning, length, places in self.affixes:
+                place = places.get(value[:length] if beginning else value[-length:])
+                if place is not None:
+                    take(place, view, people, out)
         if self.grams:
             for gram in {value[at : at + GRAM] for at in range(len(value) - GRAM + 1)}:
                 place = self.grams.get(gram)
@@ -165,7 +170,10 @@ class SingleShelf(Shelf):
         elif not self.exact_only:
             self._text(value, view, people, out)
         elif (place := self.exact.get(value)) is not None:
-            take(place, view, people, out)
+            if type(place) is int:
+                out.append(place)
+            else:
+                take(place, view, people, out)
 
 
 class KnotShelf(Shelf):
@@ -209,8 +217,11 @@ class RepoShelf(Shelf):
     def _single(self, value: Tree, view: View, people: People, out: list[int]) -> None:
         if not isinstance(value, dict):
             return
-        if self.exact or self.affixes or self.grams:
-            self._text(value.get("did") or "", view, people, out)
+        did = value.get("did") or ""
+        if not self.exact_only:
+            self._text(did, view, people, out)
+        elif (found := self.exact.get(did)) is not None:
+            take(found, view, people, out)
         if self.owned:
             owner, name = value.get("owner"), value.get("name")
             if owner is not None and not people.handles and owner not in self.owned:
