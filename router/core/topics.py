@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from router.core.conditions import Asks
 from router.core.rulebook import OWN_STATUS, Mode, asks_for_statuses
 from router.core.truth import attempt
+from router.core.view import SINGLE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -74,7 +75,14 @@ class Topics:
 
     def speak_of(self, view: View) -> bool:
         """Whether there is one."""
-        return any(all(map(view.values, present)) for present in self._of_kind(view))
+        look_up, fields = view.values, view.event.fields
+        for present in self._of_kind(view):
+            for field in present:
+                if (fields.get(field) is None) if field in SINGLE else not look_up(field):
+                    break
+            else:
+                return True
+        return False
 
     def _of_kind(self, view: View) -> Mapping[tuple[str, ...], dict[int, Ruleset]]:
         """Rulesets that are about events of such a kind, by what else an event must have."""

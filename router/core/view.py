@@ -49,15 +49,19 @@ class View(Struct, eq=False):
 
     def values(self, field: str) -> Sequence[Tree]:
         """The values of a named field or a JSONPath; none where the event does not have it."""
-        found = self.seen.get(field)
-        if found is None:
-            found = self.seen[field] = self._look_up(field)
+        seen = self.seen
+        if field in seen:
+            return seen[field]
+        found = seen[field] = self._look_up(field)
         return found
 
     def _look_up(self, field: str) -> Sequence[Tree]:
-        event = self.event
         if field.startswith("$"):
             return jsonpath.finder(field)(self.root)
+        event = self.event
+        if field in SINGLE:
+            value = event.fields.get(field)
+            return _NONE if value is None else (value,)
         if field == "nsid":
             return (event.nsid,)
         if field == "source":
