@@ -10,13 +10,12 @@ from aiohttp import web
 from router.web import events as asked
 from router.web.desk import Ask
 from router.web.page.now import outline
-from router.web.page.words import about
+from router.web.page.words import about, repo
 from router.web.shapes import EventsAsked
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
-    from router.core.rulebook import Rulebook
     from router.engine.store.base import EventRow
     from router.web.desk import Desk
 
@@ -33,7 +32,7 @@ async def look(desk: Desk, _path: Mapping[str, str], query: Mapping[str, str]) -
         "rows": [row(one) for one in rows],
         "filters": {name: given.get(name, "") for name in _FILTERS},
         "filtered": bool(set(given) - {"before"}),
-        "nsids": nsids(desk.rulebook(), rows),
+        "nsids": sorted({one.event.nsid for one in rows}),
         "rules": [rule.id for rule in desk.rulebook().rules],
         "older": older(given, rows),
     }
@@ -69,7 +68,7 @@ def row(found: EventRow) -> dict[str, Any]:
         "origin": event.origin,
         "id": event.id,
         "nsid": event.nsid,
-        "repo": str(event.fields.get("repo") or ""),
+        "repo": repo(event.fields),
         "about": about(event.fields),
         "actor": str(event.fields.get("actor") or ""),
         "matched": list(found.matched),
@@ -77,12 +76,6 @@ def row(found: EventRow) -> dict[str, Any]:
         "undecided": found.undecided,
         "refused": str(event.fields.get("refused") or ""),
     }
-
-
-def nsids(book: Rulebook, rows: Iterable[EventRow]) -> Sequence[str]:
-    """To choose from: those of what is shown. Rules know no complete list, and any may be written."""
-    del book
-    return sorted({one.event.nsid for one in rows})
 
 
 def older(given: Mapping[str, str], rows: Sequence[EventRow]) -> str:

@@ -10,7 +10,7 @@ from router.engine.pauses import RULE
 from router.health import FINE
 from router.web.listed import OWN, source_rows
 from router.web.page.plots import plots
-from router.web.page.words import ago, duration
+from router.web.page.words import ago, duration, ref
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -86,9 +86,9 @@ def troubles(
 def tiles(counts: Mapping[str, int], backlog: Backlog, rules: int, started: Micros, now: Micros) -> list[dict[str, str]]:
     """A few numbers with names."""
     waiting = sum(counts.get(state, 0) for state in (State.READY, State.CLAIMED, State.VERIFY))
-    age = duration(max(0, now - backlog.due) / 1e6) if backlog.due is not None else "none is due"
+    age = "oldest due for " + duration(max(0, now - backlog.due) / 1e6) if backlog.due is not None else "nothing is due"
     return [
-        {"name": "Outbox", "value": str(waiting), "more": f"oldest due: {age}", "where": "/deliveries"},
+        {"name": "Outbox", "value": str(waiting), "more": age, "where": "/deliveries"},
         {"name": "Delivered", "value": str(counts.get(State.DONE, 0)), "more": "", "where": "/deliveries?state=done"},
         {"name": "Dead letters", "value": str(counts.get(State.DEAD, 0)), "more": "", "where": "/deliveries?state=dead"},
         {"name": "Rules", "value": str(rules), "more": "", "where": "/rules"},
@@ -107,7 +107,7 @@ def outline(rows: Sequence[DeliveryRow]) -> list[dict[str, Any]]:
             "provider": row.provider,
             "item": row.item,
             "repo": row.repo,
-            "ref": row.ref,
+            "ref": ref(row.ref),
             "attempt": row.attempt,
             "due": row.due,
             "created": row.created,

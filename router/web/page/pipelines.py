@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
+from router.web.page.words import ref
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -65,14 +67,13 @@ def of_pipeline(found: Pipeline) -> dict[str, Any]:
     trigger = found.record.get("triggerMetadata")
     told = trigger if isinstance(trigger, dict) else {}
     inner = next((one for one in (told.get("push"), told.get("pullRequest")) if isinstance(one, dict)), {})
-    ref = inner.get("ref") or inner.get("sourceBranch") or ""
     return {
         "id": found.id,
         "repo": found.repo,
         "name": found.name,
         "owner": found.owner,
         "kind": found.kind,
-        "ref": str(ref).removeprefix("refs/heads/").removeprefix("refs/tags/"),
+        "ref": ref(str(inner.get("ref") or inner.get("sourceBranch") or "")),
         "sha": found.sha,
         "actor": found.actor,
         "fork": found.source_repo,
@@ -110,7 +111,7 @@ def of_deliveries(rows: Sequence[DeliveryRow]) -> list[dict[str, Any]]:
             "name": "",
             "owner": "",
             "kind": "",
-            "ref": of[0].ref,
+            "ref": ref(of[0].ref),
             "sha": sha,
             "actor": "",
             "fork": "",

@@ -52,13 +52,12 @@ def duration(seconds: float) -> str:
     if seconds < 1:
         return f"{seconds * 1000:.0f} ms"
     if seconds < 10:
-        return f"{seconds:.1f} s"
+        return f"{seconds:.1f}".removesuffix(".0") + " s"
     if seconds < 60:
         return f"{seconds:.0f} s"
-    for size, unit in _UNITS:
-        if seconds >= size:
-            return f"{seconds / size:.0f} {unit}" if seconds >= 10 * size else f"{seconds / size:.1f} {unit}"
-    return f"{seconds:.0f} s"
+    size, unit = next((size, unit) for size, unit in _UNITS if seconds >= size)
+    count = f"{seconds / size:.{0 if seconds >= 10 * size else 1}f}".removesuffix(".0")
+    return f"{count} {unit}"
 
 
 def plain(value: object) -> str:
@@ -82,13 +81,26 @@ def tree(value: Any) -> str:
 def link(url: object) -> str:
     """The address, if it is one that may be followed: http or https, of a host, with nothing hidden in it. Else nothing."""
     text = str(url or "")
-    if not text.isprintable() or len(text) > 2000:
+    if not text.isprintable() or text != text.strip() or len(text) > 2000:
         return ""
     try:
         parts = urlsplit(text)
     except ValueError:
         return ""
     return text if parts.scheme in ("http", "https") and parts.hostname and "@" not in parts.netloc else ""
+
+
+def ref(name: str) -> str:
+    """A branch or a tag by its short name."""
+    return name.removeprefix("refs/heads/").removeprefix("refs/tags/")
+
+
+def repo(fields: Any) -> str:
+    """The repo that an event is about: its DID, which filters take, or whatever it is named by."""
+    told = fields.get("repo")
+    if isinstance(told, dict):
+        return str(told.get("did") or told.get("name") or "")
+    return str(told or "")
 
 
 def about(fields: Any) -> str:
