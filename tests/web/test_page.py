@@ -64,7 +64,8 @@ class Visit:
 
 @asynccontextmanager
 async def visiting(state: str = "failing", token: Secret | None = None) -> AsyncIterator[Visit]:
-    desk, refused = await stage.STATES[state](), []
+    desk = await stage.STATES[state]()
+    refused: list[int] = []
     object.__setattr__(desk, "refused", refused.append)
     told = asyncio.get_running_loop().create_future()
     task = asyncio.create_task(admin.serve_address(desk, AdminSection(listen="127.0.0.1:0", token=token), told.set_result))
