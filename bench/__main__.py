@@ -34,7 +34,7 @@ def main(names: list[str]) -> None:
         for row in importlib.import_module(f"bench.{name}").rows():
             found.append(kept_row(row))
             print("\n".join(page.lines(found[-1])), flush=True)
-        keep(name, found)
+            keep(name, found)
 
 
 def keep(name: str, found: list[dict[str, Any]]) -> None:

@@ -49,6 +49,9 @@ class Observer(Protocol):
     def circuit(self, name: str, sentence: str) -> None:
         """A destination, or a credential, is not asked any more for a while, or is asked again."""
 
+    def doubled(self, delivery: str) -> None:
+        """A delivery had happened twice, and the one too many is cancelled."""
+
     def operated(self, verb: str, kind: str, names: Sequence[str], who: str) -> None:
         """An operator did something to these sources, rules, deliveries or events: `pause`, `resume`, `retry`, `discard`,
         `approve`, `deny`."""
@@ -85,6 +88,8 @@ class Silent:
     def claimed(self, delivery: Delivery[Tree]) -> None: ...
 
     def attempted(self, delivery: Delivery[Tree], outcome: Outcome) -> None: ...
+
+    def doubled(self, delivery: str) -> None: ...
 
     def operated(self, verb: str, kind: str, names: Sequence[str], who: str) -> None: ...
 
