@@ -21,24 +21,27 @@ from bench.harness import Row
 ROOT = Path(__file__).parent.parent
 LAST = ROOT / "bench" / "last.json"
 #: In the order of the table. A module here has `rows()`.
-MODULES = ("matching", "peers", "memory", "validating", "loading")
+MODULES = ("matching", "peers", "memory", "idle", "validating", "loading")
 LIBRARIES = ("msgspec", "jinja2", "pydantic", "pyyaml", "jsonpath-ng", "google-re2")
 
 
 def main(names: list[str]) -> None:
-    kept: dict[str, Any] = json.loads(LAST.read_text()) if LAST.exists() else {}
-    kept["machine"] = machine()
-    modules = kept.setdefault("modules", {})
     for name in names or MODULES:
         if not (ROOT / "bench" / f"{name}.py").exists():
             continue
         print(f"==> {name}", flush=True)
         found = []
         for row in importlib.import_module(f"bench.{name}").rows():
-            print("\n".join(page.lines(kept_row(row))), flush=True)
             found.append(kept_row(row))
-        modules[name] = found
-    kept["modules"] = {name: modules[name] for name in MODULES if name in modules}
+            print("\n".join(page.lines(found[-1])), flush=True)
+            keep(name, found)
+
+
+def keep(name: str, found: list[dict[str, Any]]) -> None:
+    """Put the rows of a module beside those of the others."""
+    kept: dict[str, Any] = json.loads(LAST.read_text()) if LAST.exists() else {}
+    modules = kept.get("modules", {}) | {name: found}
+    kept = {"machine": machine(), "modules": {name: modules[name] for name in MODULES if name in modules}}
     LAST.write_text(json.dumps(kept, indent=1) + "\n")
     page.write(kept, ROOT / "docs")
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 HEAD = """# What things cost
 
-> `make bench` wrote this page; bench/last.json has the same as data.
+> `make bench` wrote this page; bench/last.json has the same as data, bench/README.md where the time goes and what was tried.
 
 Each row is measured side by side, in turns: ratios are what counts, absolute times are those of the machine below. Times
 are the processor's. Sides show the median, the minimum, and the spread (largest minus smallest, as a share of the median).

@@ -42,7 +42,7 @@ def rows() -> Iterator[Row]:
         "python -c pass": [sys.executable, "-c", "pass"],
         "import pydantic, yaml, click": [sys.executable, "-c", "import pydantic, yaml, click; pydantic.create_model('A')"],
     }
-    taken = in_turns(small, rounds=9)
+    taken = in_turns(small, rounds=5)
     yield Row(
         "router validate of one small file, against python -c pass",
         ratio(taken["router validate"], taken["python -c pass"]),
@@ -55,7 +55,7 @@ def rows() -> Iterator[Row]:
         file.write_text(mix.text(10_000, loading.STEP))
         read = f"import yaml; yaml.load(open({str(file)!r}), Loader=yaml.CSafeLoader)"
         large = {"router validate": [*validate, str(file)], "yaml.CSafeLoader": [sys.executable, "-c", read]}
-        taken = in_turns(large, rounds=2)
+        taken = in_turns(large, rounds=1)
     yield Row(
         "router validate of 10,000 rules, against PyYAML's C loader",
         ratio(taken["router validate"], taken["yaml.CSafeLoader"]),

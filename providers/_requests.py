@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
@@ -64,9 +65,19 @@ def line(text: str, most: int) -> str:
 
 
 async def ask(
-    host: Host, method: str, url: str, *, headers: Mapping[str, str], body: bytes | None, limit: int, to: str, hide: str = ""
+    host: Host,
+    method: str,
+    url: str,
+    *,
+    headers: Mapping[str, str],
+    body: bytes | None,
+    limit: int,
+    to: str,
+    hide: str = "",
+    linger: float | None = None,
 ) -> Answer:
     """Send once. `to` names the other side in sentences; `hide` is a secret that is blotted out where the answer repeats it.
+    With `linger` the answer's status decides: its body is read for so many seconds, and whatever is missing then is left out.
 
     Raises Permanent for what is no URL, Transient where the request surely never arrived (name, connection, TLS), and Ambiguous
     where it may have: aiohttp sends a POST once, so a connection that breaks after it was made leaves that open, one that was
@@ -79,9 +90,9 @@ async def ask(
         async with host.http.request(
             method, url, headers=headers, data=body, timeout=timeout, allow_redirects=False
         ) as response:
-            read = await _read(response.content, limit)
+            read, whole = await _read(response.content, limit, linger)
             told = read[:limit].replace(hide.encode(), b"[secret]") if hide else read[:limit]
-            return Answer(response.status, response.headers, told, complete=len(read) <= limit)
+            return Answer(response.status, response.headers, told, complete=whole and len(read) <= limit)
     except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError):
         raise Permanent(f"{to} cannot be asked: that is no URL.") from None
     except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
@@ -90,14 +101,22 @@ async def ask(
         raise Ambiguous(f"The answer of {to} was lost: {_reason(error)}.") from None
 
 
-async def _read(content: Any, limit: int) -> bytes:
-    """Up to one byte more than the limit, so that it shows whether there was more."""
+async def _read(content: Any, limit: int, linger: float | None) -> tuple[bytes, bool]:
+    """Up to one byte more than the limit, so that it shows whether there was more, and whether nothing was lost on the way."""
+    import aiohttp  # noqa: PLC0415 - as above
+
     parts: list[bytes] = []
     left = limit + 1
-    while left > 0 and (part := await content.read(left)):
-        parts.append(part)
-        left -= len(part)
-    return b"".join(parts)
+    try:
+        async with asyncio.timeout(linger):
+            while left > 0 and (part := await content.read(left)):
+                parts.append(part)
+                left -= len(part)
+    except (aiohttp.ClientError, OSError, TimeoutError):
+        if linger is None:
+            raise
+        return b"".join(parts), False
+    return b"".join(parts), True
 
 
 def _seconds(text: str, headers: Mapping[str, str]) -> float | None:

@@ -38,7 +38,9 @@ def proved(headers: Mapping[str, str], body: bytes, secrets: Sequence[str], mode
     if signed is not None and mode != "token":
         return _signature(signed, body, secrets, now)
     if token is not None and mode != "signature":
-        if any([hmac.compare_digest(token.encode(), secret.encode()) for secret in secrets]):  # noqa: C419 - all, in constant time
+        # Bytes that are no text come as halves of characters.
+        given = token.encode("utf-8", "surrogatepass")
+        if any([hmac.compare_digest(given, secret.encode()) for secret in secrets]):  # noqa: C419 - all, in constant time
             return ""
         raise Refused("The token is not ours.")
     raise Refused("It has no token and no signature of the kind that is configured.")
@@ -67,10 +69,10 @@ def news(body: bytes, now: Micros) -> News | None:
     build = tree.get("build")
     if not isinstance(build, dict):
         return None
-    delivery, place = _delivery(build), _place(build)
-    if delivery is None or place is None:
+    delivery, where = _delivery(build), place(build)
+    if delivery is None or where is None:
         return None
-    receipt, report = _builds.receipt(build, *place), _builds.report(delivery, build, now)
+    receipt, report = _builds.receipt(build, *where), _builds.report(delivery, build, now)
     if receipt is None or report is None:
         return None
     return News(report=report, receipt=receipt, rerun=_rerun(build))
@@ -82,7 +84,7 @@ def _delivery(build: Mapping[str, Any]) -> str | None:
     return name if isinstance(name, str) and _DELIVERY.fullmatch(name) else None
 
 
-def _place(build: Mapping[str, Any]) -> tuple[str, str] | None:
+def place(build: Mapping[str, Any]) -> tuple[str, str] | None:
     """The organization and the pipeline, of the build's own address."""
     url = build.get("url")
     found = _BUILD.search(url) if isinstance(url, str) else None

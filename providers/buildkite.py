@@ -10,6 +10,7 @@ import json
 import re
 from contextlib import suppress
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from urllib.parse import urlencode
 
@@ -17,10 +18,25 @@ from pydantic import AfterValidator, Field
 
 from providers import _builds, _environment, _joblogs, _webhooks
 from providers._jobcache import Jobs, Said
-from providers._requests import REFUSED, Answer, ask, bearer, line
-from router.core.errors import Ambiguous, DeliveryError, Permanent, Transient
+from providers._requests import Answer, ask, bearer, line
+from router.core.errors import Ambiguous, DeliveryError, Permanent, RateLimited, Transient, Unauthorized
 from router.core.model import Delivery, LogLine, Receipt, Report
-from router.provider import Bounded, Check, Closed, Duration, Exposes, News, Plugin, Secret, doubtful, ill, well
+from router.provider import (
+    Bounded,
+    Check,
+    Closed,
+    Destination,
+    Doubled,
+    Duration,
+    Exposes,
+    Limit,
+    News,
+    Plugin,
+    Secret,
+    doubtful,
+    ill,
+    well,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -40,6 +56,14 @@ RESET = 30.0
 ANSWER_WITHIN = 4.0
 #: Builds asked about at once, and builds on a page of a list: the most that Buildkite has.
 LANES, PAGE = 4, 100
+#: Microseconds that a look-up goes back: longer than a router is down before somebody looks at what it left.
+LOOK_BACK = 30 * 86_400_000_000
+#: Pages of one organization's builds that an audit reads.
+AUDITED = 5
+#: Buildkite's limits by the headers that tell when they are over.
+HEADERS = (("RateLimit-Remaining", "RateLimit-Reset"), ("RateLimit-User-Remaining", "RateLimit-User-Reset"))
+#: Of a list of builds: as many as there may be on a page, and no more of each than is read.
+_ALL = {"per_page": PAGE, "exclude_jobs": "true", "exclude_pipeline": "true"}
 
 _SLUG = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,254}")
 _COMMIT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/~^-]{0,254}")
@@ -82,6 +106,9 @@ class Settings(Closed):
     org: Annotated[str, AfterValidator(_slug)] | None = Field(None, description="The organization of steps that name none.")
     url: Annotated[str, AfterValidator(_url)] = "https://api.buildkite.com/v2"
     settle: Duration = Field(15.0, description="How long Buildkite may need to show a build that it accepted.")
+    per_org: int = Field(200, ge=2, le=10_000, description="Requests in a minute that an organization allows.")
+    per_token: int = Field(50, ge=2, le=10_000, description="Requests in a minute that the token's user has.")
+    reserve: int = Field(10, ge=0, le=1000, description="How many of these are kept for look-ups.")
     webhook_secrets: list[Secret] = Field(
         default_factory=list, description="The secrets of its webhooks; several while one is exchanged for another."
     )
@@ -128,47 +155,65 @@ class Buildkite:
         self.settle = settings.settle
         self._jobs = Jobs()
 
+    def destination(self, options: Options, /) -> Destination:
+        first, slash, _ = options.pipeline.partition("/")
+        org = first if slash else options.org or self.settings.org or "-"
+        return Destination(name=org, credential="token", limits=self._limits(org))
+
     async def deliver(self, delivery: Delivery[Options], /) -> Receipt:
         org, slug = self._pipeline(delivery.options)
         body = json.dumps(_build(delivery)).encode()
-        answer = await self._ask("POST", f"/organizations/{org}/pipelines/{slug}/builds", body)
+        answer = await self._ask("POST", f"/organizations/{org}/pipelines/{slug}/builds", body, trace=delivery.trace)
         if answer.status == 201:
             receipt = _builds.receipt(answer.json(), org, slug)
             if receipt is None:
                 raise Ambiguous("Buildkite accepted the build, and its answer cannot be read.", response=answer.shown())
             return receipt
-        raise _refused(answer)
+        raise _refused(answer, self._limits(org))
 
     async def find(self, delivery: Delivery[Options], /) -> Receipt | None:
         org, slug = self._pipeline(delivery.options)
-        filters = {f"meta_data[{DELIVERY}]": delivery.id, "per_page": PAGE, "exclude_jobs": "true", "exclude_pipeline": "true"}
-        try:
-            answer = await self._ask("GET", f"/organizations/{org}/pipelines/{slug}/builds?{urlencode(filters)}")
-        except Ambiguous as lost:
-            raise Transient(str(lost)) from None
+        # Lists that nothing narrows are refused when they are long. No delivery waits for its look-up for so long.
+        began = _time(self.host.clock.now() - LOOK_BACK)
+        filters = {f"meta_data[{DELIVERY}]": delivery.id, "created_from": began, **_ALL}
+        answer = await self._found(org, slug, filters)
+        narrowed = answer.status == 400
+        if narrowed:
+            answer = await self._found(org, slug, {**filters, "branch": delivery.options.branch})
         builds = answer.json() if answer.status == 200 else None
         if not isinstance(builds, list):
-            raise _not_told(answer)
+            raise _not_told(answer, self._limits(org))
         mine = [build for build in builds if isinstance(build, dict) and _delivery_of(build) == delivery.id]
-        if not mine and len(builds) < PAGE:
+        if not mine and len(builds) < PAGE and not narrowed:
             return None
-        # The oldest is the first that was made: a later one, if there ever is one, is the one too many.
+        # The oldest is the first that was made: a later one, if there ever is one, is the one too many. That there is none of
+        # its branch proves nothing: Buildkite may spell it in another way.
         receipt = _builds.receipt(mine[-1], org, slug) if mine else None
         if receipt is None:
             raise Transient("The look-up was answered with builds that tell nothing of this delivery's.")
         return receipt
+
+    async def _found(self, org: str, slug: str, filters: Mapping[str, Any]) -> Answer:
+        try:
+            return await self._ask("GET", f"/organizations/{org}/pipelines/{slug}/builds?{urlencode(filters)}")
+        except Ambiguous as lost:
+            raise Transient(str(lost)) from None
 
     async def poll(self, receipts: Sequence[tuple[str, Receipt]], /) -> Sequence[Report]:
         import asyncio  # noqa: PLC0415 - validate reads only the options
 
         reports: list[Report] = []
         for first in range(0, len(receipts), LANES):
-            answers = await asyncio.gather(*(self._look(receipt) for _, receipt in receipts[first : first + LANES]))
-            for (delivery, _), answer in zip(receipts[first:], answers, strict=False):
+            # What is left of the limits is for new builds and for look-ups; webhooks tell meanwhile, and the next poll.
+            lanes = [one for one in receipts[first : first + LANES] if self.host.meter.spend(self._limits(_org(one[1])))]
+            answers = await asyncio.gather(*(self._look(receipt, spent=True) for _, receipt in lanes))
+            for (delivery, _), answer in zip(lanes, answers, strict=True):
                 build = answer.json() if answer is not None and answer.status == 200 else None
                 if isinstance(build, dict) and (report := _builds.report(delivery, build, self.host.clock.now())) is not None:
                     reports.append(report)
-            if any(answer is not None and answer.status == 429 for answer in answers):
+            refused = [answer for answer in answers if answer is not None and answer.status == 429]
+            if refused:
+                _closed(refused[0], self._limits(_org(lanes[0][1])), self.host)
                 break  # the rest would only be refused, and use up what new builds need
         return reports
 
@@ -178,13 +223,41 @@ class Buildkite:
             return True
         if answer.status in (404, 422):
             return False
-        raise _not_told(answer)
+        raise _not_told(answer, self._limits(_org(receipt)))
+
+    async def audit(self, receipts: Sequence[Receipt], since: int, /) -> Sequence[Doubled]:
+        builds: list[dict[str, Any]] = []
+        for org in sorted({_org(receipt) for receipt in receipts}):
+            builds += await self._since(org, since)
+        by_delivery: dict[str, list[dict[str, Any]]] = {}
+        for build in builds:
+            # A rebuild bears the meta-data of what it was rebuilt from: a person asked for it.
+            if isinstance(name := _delivery_of(build), str) and not build.get("rebuilt_from"):
+                by_delivery.setdefault(name, []).append(build)
+        return [double for name, made in by_delivery.items() for double in _doubles(name, made)]
+
+    async def _since(self, org: str, since: int) -> list[dict[str, Any]]:
+        """An organization's builds from that moment on, newest first, as far as there is leave to ask."""
+        began = _time(since)
+        builds: list[dict[str, Any]] = []
+        for page in range(1, AUDITED + 1):
+            if not self.host.meter.spend(self._limits(org)):
+                break
+            query = urlencode({"created_from": began, "page": page, **_ALL})
+            answer = await self._told("GET", f"/organizations/{org}/builds?{query}", spent=True)
+            listed = answer.json() if answer.status == 200 else None
+            if not isinstance(listed, list):
+                raise _not_told(answer, self._limits(org))
+            builds += [build for build in listed if isinstance(build, dict)]
+            if len(listed) < PAGE:
+                break
+        return builds
 
     async def logs(self, receipt: Receipt, /) -> Sequence[LogLine]:
         answer = await self._told("GET", f"{_path(receipt)}?exclude_pipeline=true&include_retried_jobs=true")
         build = answer.json() if answer.status == 200 else None
         if not isinstance(build, dict):
-            raise _not_told(answer)
+            raise _not_told(answer, self._limits(_org(receipt)))
         jobs = _joblogs.jobs(build)
         speak = [job for job in jobs if _joblogs.has_log(job)]
         over = (report := _builds.report("", build, 0)) is not None and report.status.final
@@ -203,7 +276,7 @@ class Buildkite:
         """A job's log as far as it is there. One that is too large, or gone, is not asked for again."""
         log = await self._told("GET", f"{_path(receipt)}/jobs/{job['id']}/log", limit=_joblogs.LARGEST)
         if log.status == 429:
-            raise _not_told(log)
+            raise _not_told(log, self._limits(_org(receipt)))
         answer = log.json() if log.status == 200 else None
         text = answer.get("content") if isinstance(answer, dict) else None
         over = _joblogs.is_over(job)
@@ -242,15 +315,29 @@ class Buildkite:
         report = _builds.report(news.report.delivery, build, self.host.clock.now()) if isinstance(build, dict) else None
         return replace(news, report=report) if report is not None and report.status.final else news
 
-    async def _told(self, method: str, path: str, body: bytes | None = None, limit: int = LIMIT) -> Answer:
+    def _limits(self, org: str) -> tuple[Limit, Limit]:
+        """What Buildkite counts of a request: for the organization, and for the user whose token it is."""
+        settings = self.settings
+        return (
+            Limit(name=f"buildkite/{org}", rate=settings.per_org, reserve=settings.reserve),
+            Limit(name="buildkite token", rate=settings.per_token, reserve=settings.reserve),
+        )
+
+    async def _told(
+        self, method: str, path: str, body: bytes | None = None, limit: int = LIMIT, *, spent: bool = False
+    ) -> Answer:
         """An answer about something that is there already: one that was lost is asked for again."""
+        if not spent:
+            self.host.meter.count(self._limits(path.split("/")[2]))
         try:
             return await self._ask(method, path, body, limit)
         except Ambiguous as lost:
             raise Transient(str(lost)) from None
 
-    async def _look(self, receipt: Receipt) -> Answer | None:
+    async def _look(self, receipt: Receipt, *, spent: bool = False) -> Answer | None:
         """Buildkite's answer about a build; None where there was none."""
+        if not spent:
+            self.host.meter.count(self._limits(_org(receipt)))
         try:
             return await self._ask("GET", f"{_path(receipt)}?exclude_pipeline=true")
         except (Ambiguous, Transient):
@@ -285,12 +372,15 @@ class Buildkite:
             )
         return found
 
-    async def _ask(self, method: str, path: str, body: bytes | None = None, limit: int = LIMIT) -> Answer:
+    async def _ask(self, method: str, path: str, body: bytes | None = None, limit: int = LIMIT, *, trace: str = "") -> Answer:
         token = self.settings.token.reveal()
         url = f"{self.settings.url}{path}"
-        return await ask(
-            self.host, method, url, headers=bearer(token, body), body=body, limit=limit, to="Buildkite", hide=token
-        )
+        headers = bearer(token, body) | ({"traceparent": trace} if trace else {})
+        return await ask(self.host, method, url, headers=headers, body=body, limit=limit, to="Buildkite", hide=token)
+
+
+def _org(receipt: Receipt) -> str:
+    return str(receipt.detail["org"])
 
 
 def _path(receipt: Receipt) -> str:
@@ -302,19 +392,21 @@ def _build(delivery: Delivery[Options]) -> dict[str, Any]:
     """The body of a create-build request. What the router needs in the meta-data wins over what a rule says."""
     options = delivery.options
     body = options.model_dump(exclude={"org", "pipeline", "message"}, exclude_none=True)
-    if delivery.revealed:
-        body["env"] = {**options.env, **delivery.revealed}
+    if delivery.revealed or delivery.trace:
+        body["env"] = {**_environment.traced(delivery.trace), **options.env, **delivery.revealed}
     message = line(options.message or "", MESSAGE)
     if message:
         body["message"] = message
     body["meta_data"] = {**options.meta_data, DELIVERY: delivery.id, "router:attempt": str(delivery.attempt)}
+    if delivery.trace:
+        body["meta_data"]["router:traceparent"] = delivery.trace
     return body
 
 
-def _refused(answer: Answer) -> DeliveryError:
+def _refused(answer: Answer, limits: Sequence[Limit]) -> DeliveryError:
     """What any answer but success means for a build that was asked for."""
     status, shown = answer.status, answer.shown()
-    if (closed := _closed(answer)) is not None:
+    if (closed := _closed(answer, limits)) is not None:
         return closed
     if 300 <= status < 400:
         return Permanent(f"Buildkite answered {status}: redirects are not followed. Mend `url` in router.yaml.", response=shown)
@@ -323,21 +415,51 @@ def _refused(answer: Answer) -> DeliveryError:
     return Ambiguous(f"Buildkite answered {status}.", response=shown)
 
 
-def _not_told(answer: Answer) -> Transient:
+def _not_told(answer: Answer, limits: Sequence[Limit]) -> Transient:
     """A look-up without a list of builds proves nothing."""
-    return _closed(answer) or Transient(f"The look-up was answered with {answer.status}.", response=answer.shown())
+    return _closed(answer, limits) or Transient(f"The look-up was answered with {answer.status}.", response=answer.shown())
 
 
-def _closed(answer: Answer) -> Transient | None:
+def _closed(answer: Answer, limits: Sequence[Limit], host: Host | None = None) -> Transient | None:
     """The answers that concern all that the token asks for: too much, or not allowed. They use up no attempt."""
     if answer.status == 429:
-        wait = answer.wait("Retry-After", "RateLimit-Reset", "RateLimit-User-Reset")
-        seconds = RESET if wait is None else max(1.0, wait)
-        return Transient("Buildkite is asked too often.", response=answer.shown(), retry_after=seconds, counts=False)
+        # Of the organization's limit and the user's, those that are used up; where no header says, both may be.
+        told = [
+            (limit, answer.wait(reset)) for limit, (left, reset) in zip(limits, HEADERS, strict=True) if _none(answer, left)
+        ]
+        waits = [answer.wait("Retry-After", *(reset for _, reset in HEADERS)), *(wait for _, wait in told)]
+        seconds = max((max(1.0, wait) for wait in waits if wait is not None), default=RESET)
+        if host is not None:
+            host.meter.drain([limit for limit, _ in told] or limits, seconds)
+        names = [limit.name for limit, _ in told]
+        return RateLimited("Buildkite is asked too often.", response=answer.shown(), retry_after=seconds, limits=names)
     if answer.status in (401, 403):
         sentence = f"Buildkite refuses the token ({answer.status}): it needs write_builds and read_builds, here."
-        return Transient(sentence, response=answer.shown(), retry_after=REFUSED, counts=False)
+        return Unauthorized(sentence, response=answer.shown(), here=answer.status == 403)
     return None
+
+
+def _time(micros: int) -> str:
+    return datetime.fromtimestamp(micros // 1_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _none(answer: Answer, header: str) -> bool:
+    return answer.headers.get(header, "").strip() == "0"
+
+
+def _doubles(delivery: str, builds: Sequence[Mapping[str, Any]]) -> list[Doubled]:
+    """The first of a delivery's builds, with each of the others."""
+    places = ((build, _webhooks.place(build)) for build in builds)
+    made = [(build, _builds.receipt(build, *place)) for build, place in places if place is not None]
+    sorted_ = sorted(
+        (
+            (_builds.moment(build.get("created_at")) or 0, receipt.detail["number"], receipt)
+            for build, receipt in made
+            if receipt
+        ),
+        key=lambda one: one[:2],
+    )
+    return [Doubled(delivery=delivery, first=sorted_[0][2], extra=extra) for _, _, extra in sorted_[1:]]
 
 
 def _message(answer: Answer) -> str:

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from pydantic import AfterValidator, Field
 
 from providers import _environment
-from providers._requests import REFUSED, Answer, ask, bearer, line
-from router.core.errors import Ambiguous, DeliveryError, Permanent, Transient
+from providers._requests import Answer, ask, bearer, line
+from router.core.errors import Ambiguous, DeliveryError, Permanent, RateLimited, Transient, Unauthorized
 from router.core.model import Delivery, LogLine, Receipt, Report, Status
-from router.provider import Check, Closed, Duration, Exposes, Plugin, Secret, ill, well, yaml_trouble
+from router.provider import Check, Closed, Destination, Duration, Exposes, Plugin, Secret, ill, well, yaml_trouble
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -100,10 +100,13 @@ class Sourcehut:
         self.host = host
         self.settle = settings.settle
 
+    def destination(self, _options: Options, /) -> Destination:
+        return Destination(name=self.settings.url.partition("://")[2], credential="token")
+
     async def deliver(self, delivery: Delivery[Options], /) -> Receipt:
         options = delivery.options
         variables = {
-            "manifest": _manifest(options.manifest, options.env),
+            "manifest": _manifest(options.manifest, {**_environment.traced(delivery.trace), **options.env}),
             "tags": options.tags,
             "note": f"{line(options.note, NOTE)}\n\n{_mark(delivery.id)}".strip(),
             "secrets": options.secrets,
@@ -300,10 +303,10 @@ def _closed(answer: Answer) -> Transient | None:
     if answer.status == 429:
         wait = answer.wait("Retry-After")
         seconds = RESET if wait is None else max(1.0, wait)
-        return Transient("SourceHut is asked too often.", response=answer.shown(), retry_after=seconds, counts=False)
+        return RateLimited("SourceHut is asked too often.", response=answer.shown(), retry_after=seconds)
     if answer.status in (401, 403):
         sentence = f"SourceHut refuses the token ({answer.status}): it needs builds.sr.ht/JOBS:RW and builds.sr.ht/LOGS:RO."
-        return Transient(sentence, response=answer.shown(), retry_after=REFUSED, counts=False)
+        return Unauthorized(sentence, response=answer.shown())
     return None
 
 

@@ -17,9 +17,9 @@ from urllib.parse import urlencode, urlsplit
 from pydantic import AfterValidator, Field, model_validator
 
 from providers._requests import Answer, ask
-from router.core.errors import Ambiguous, DeliveryError, Permanent, Transient
+from router.core.errors import Ambiguous, DeliveryError, Permanent, RateLimited, Transient
 from router.core.model import Delivery, Receipt, Status
-from router.provider import Bounded, Closed, Plugin, Secret
+from router.provider import Bounded, Closed, Destination, Duration, Plugin, Retry, Secret
 
 if TYPE_CHECKING:
     from router.provider import Host
@@ -30,6 +30,10 @@ LIMIT = 65536
 LARGEST = 1 << 20
 #: Bytes of a signing key: the specification wants 24 to 64, and some senders have fewer.
 SHORTEST = 16
+#: Seconds for which an answer's body is read once its status is there: that has decided already.
+LINGER = 5.0
+#: When what failed is tried again: at once, and then after so many seconds each, more than a day in all.
+SCHEDULE = (5.0, 300.0, 1800.0, 7200.0, 18_000.0, 36_000.0, 36_000.0)
 #: Seconds until a secret that cannot be used is read again: only an operator can mend it.
 REFUSED = 300.0
 
@@ -73,8 +77,9 @@ Headers = Annotated[dict[str, str], AfterValidator(_headers)]
 
 
 class Settings(Closed):
-    """Secrets that steps name."""
+    """Secrets that steps name, and how long receivers may take."""
 
+    timeout: Annotated[Duration, Field(gt=0)] = Field(15.0, description="How long a receiver may take to answer.")
     secrets: dict[str, Secret] = Field(default_factory=dict, description="Signing secrets by name: whsec_ and base64.")
 
 
@@ -106,7 +111,12 @@ class Webhook:
         self.settings = settings
         self.host = host
 
+    def destination(self, options: Options, /) -> Destination:
+        return Destination(name=urlsplit(options.url).netloc.lower())
+
     async def deliver(self, delivery: Delivery[Options], /) -> Receipt:
+        import asyncio  # noqa: PLC0415 - validate reads only the options
+
         options = delivery.options
         kind, body = _body(options)
         if body is not None and len(body) > LARGEST:
@@ -114,12 +124,20 @@ class Webhook:
         own_kind = body is None or any(name.lower() == "content-type" for name in options.headers)
         headers = dict(options.headers) if own_kind else {"Content-Type": kind, **options.headers}
         headers |= self._signed(delivery.id, body or b"", options.secret)
+        if delivery.trace and not any(name.lower() == "traceparent" for name in options.headers):
+            headers["traceparent"] = delivery.trace
         to = urlsplit(options.url).netloc
+        seconds = min(self.settings.timeout, delivery.timeout)
         try:
-            answer = await ask(self.host, options.method, options.url, headers=headers, body=body, limit=LIMIT, to=to)
+            async with asyncio.timeout(seconds):
+                answer = await ask(
+                    self.host, options.method, options.url, headers=headers, body=body, limit=LIMIT, to=to, linger=LINGER
+                )
         except Ambiguous as lost:
             # The id is the same in each attempt, and at least once is the promise.
             raise Transient(str(lost)) from None
+        except TimeoutError:
+            raise Transient(f"{to} did not answer within {seconds:g} s.") from None
         if 200 <= answer.status < 300:
             return Receipt(id=delivery.id, status=Status.SUCCESS, detail={"status": answer.status})
         raise _failed(answer, to)
@@ -166,18 +184,26 @@ def _body(options: Options) -> tuple[str, bytes | None]:
 
 
 def _failed(answer: Answer, to: str) -> DeliveryError:
-    """Any answer but 2xx is a failure. Which are worth another attempt: timeouts, conflicts of load, and the server's own."""
+    """Any answer but 2xx is a failure, a redirect too, and is tried again: receivers are mended. Unless they say otherwise."""
     shown, wait = answer.shown(), answer.wait("Retry-After")
-    if answer.status == 429 and wait is not None:
-        # Not considered, and told when it will be: that uses up no attempt. Who never says when is tried no more than 5xx.
-        return Transient(f"{to} is asked too often.", response=shown, retry_after=max(1.0, wait), counts=False)
-    if answer.status in (408, 425, 429) or answer.status >= 500:
-        return Transient(f"{to} answered {answer.status}.", response=shown, retry_after=wait)
-    if 300 <= answer.status < 400:
-        return Permanent(f"{to} answered {answer.status}: redirects are not followed. Write the final URL.", response=shown)
+    if answer.headers.get("webhook-delivery", "").strip().lower() == "abort-message":
+        return Permanent(f"{to} answered {answer.status} and wants no more attempts.", response=shown)
     if answer.status == 410:
         return Permanent(f"{to} answered 410: it wants no more of these.", response=shown)
-    return Permanent(f"{to} answered {answer.status}.", response=shown)
+    if answer.status == 429 and wait is not None:
+        # Not considered, and told when it will be: that uses up no attempt. Who never says when is tried no more than 5xx.
+        return RateLimited(f"{to} is asked too often.", response=shown, retry_after=max(1.0, wait))
+    hint = ": redirects are not followed. Write the final URL" if 300 <= answer.status < 400 else ""
+    # Who refuses this request is there, and may take the next: its circuit stays closed.
+    alive = answer.status < 500 and answer.status not in (408, 425, 429)
+    return Transient(f"{to} answered {answer.status}{hint}.", response=shown, retry_after=wait, alive=alive)
 
 
-plugin = Plugin(settings=Settings, options=Options, open=Webhook, idempotent=True, sample=lambda _status: {})
+plugin = Plugin(
+    settings=Settings,
+    options=Options,
+    open=Webhook,
+    idempotent=True,
+    retry=Retry(attempts=len(SCHEDULE) + 1, schedule=SCHEDULE),
+    sample=lambda _status: {},
+)

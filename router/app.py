@@ -12,19 +12,23 @@ from contextlib import AsyncExitStack, suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
-from router import limits
+from router import limits, otlp
 from router.draining import drained
 from router.egress import Egress
 from router.engine.approvals import Approvals
+from router.engine.audit import Audit
 from router.engine.bell import Bell
 from router.engine.cancelling import Cancelling
+from router.engine.destinations import Destinations
 from router.engine.directory import Directory
 from router.engine.dispatch import Dispatch
 from router.engine.echo import Echo
 from router.engine.follow import Follow
 from router.engine.hushed import Hushed
 from router.engine.intake import Intake
+from router.engine.limits import Limits
 from router.engine.logbook import Logbook
+from router.engine.overdue import Overdue
 from router.engine.pulse import Pulse
 from router.engine.relief import Relief
 from router.engine.retention import Retention
@@ -44,6 +48,7 @@ from router.reload import Reload
 from router.scrape import Scrape
 from router.sections import PLC
 from router.systemd import Systemd, stuck
+from router.terms import destinations_of, policy_of, trip_of
 from router.watch import Watch
 from router.web import admin
 from router.web.desk import Desk
@@ -60,6 +65,7 @@ if TYPE_CHECKING:
     from router.observe import Observer
     from router.sources.base import Source
     from router.spindle.spindle import Spindle
+    from router.tracing import Tracing
 
 #: Seconds after which events that could not be decided are planned again even if nothing new is known to be known.
 PLAN_AGAIN = 600.0
@@ -88,14 +94,15 @@ async def run(
     if short := limits.open_files(_files(config)):
         observer.fault("limits", short)
     async with AsyncExitStack() as opened:
-        store = await open_store(config.store_path, ballast=config.store.ballast)
+        store = await open_store(config.store_path, ballast=config.store.ballast, policy=policy_of(config))
         opened.push_async_callback(store.close)
         http = await opened.enter_async_context(open_session())
         clock = SystemClock()
         egress = Egress(config.egress.allow)
         outside = await opened.enter_async_context(open_outside(egress))
-        host = Host(http, clock, scribe=StoreScribe(clock), guarded=outside)
-        router = Router(config, rulebook, observer, store, host, egress)
+        host = Host(http, clock, scribe=StoreScribe(clock), guarded=outside, meter=Limits(clock))
+        tracing = await opened.enter_async_context(otlp.tracing(os.environ, clock, observer))
+        router = Router(config, rulebook, observer, store, host, egress, tracing)
         store.committed(router.metrics.committed)
         if loaded is not None:
             router.reloads(loaded, asked or asyncio.Event())
@@ -114,6 +121,7 @@ class Router:
         store: Store,
         host: Host,
         egress: Egress | None = None,
+        tracing: Tracing | None = None,
     ) -> None:
         self.config = config
         self.store = store
@@ -121,10 +129,21 @@ class Router:
         self.metrics = Metrics(host.clock)
         self.sources = Sources(host.clock)
         self.recent = Recent(host.clock)
-        self.observer = observer = several(Hushed(observer, host.clock), self.metrics, self.sources, self.recent)
+        self.tracing = tracing
+        traced = () if tracing is None else (tracing,)
+        self.observer = observer = several(*traced, Hushed(observer, host.clock), self.metrics, self.sources, self.recent)
         self.egress = egress or Egress()
         self.bell = Bell()
         self.guests = {guest.name: guest for guest in open_guests(config, rulebook, host)}
+        self.destinations = Destinations(
+            self.guests,
+            host.clock,
+            observer,
+            each=config.delivery.each,
+            terms=destinations_of(config),
+            limits=host.meter if isinstance(host.meter, Limits) else None,
+            trip=trip_of(config),
+        )
         self.directory = Directory(store, host, observer, config.identity.resolver, config.identity.pins)
         self.directory.handles = self.handles_of(config)
         self.intake = Intake(store, rulebook, self.directory, observer, host.clock, self.bell, config.store.record)
@@ -137,7 +156,10 @@ class Router:
             owner=f"{socket.gethostname()}:{os.getpid()}",
             concurrency=config.delivery.concurrency,
             lease=config.delivery.lease,
+            destinations=self.destinations,
         )
+        self.intake.destination = self.destinations.name
+        self.dispatch.trace = tracing.traceparent if tracing is not None else None
         self.pulse = Pulse(observer)
         self.started = host.clock.now()
         self.scrape = Scrape(
@@ -151,11 +173,14 @@ class Router:
             lambda: self.intake.rulebook,
             lambda: self.reload.running.digest if self.reload is not None else "",
         )
-        self.retention = Retention(store, host.clock, observer, config.store.keep)
+        self.retention = Retention(store, host.clock, observer, config.store.keep, config.store.keep_dead)
         self.listening = Listening(self.intake, host, observer)
         self.following: dict[str, tuple[Follow, asyncio.Task[None]]] = {}
         self.reload: Reload | None = None
         self.asked = asyncio.Event()
+        delivery = config.delivery
+        self.overdue = Overdue(store, self.bell, observer, host.clock, delivery.longest)
+        self.audit = Audit(self.guests, store, self.bell, observer, host.clock, delivery.audit)
         self.learned = asyncio.Event()
         self.spindle = self._spindle()
         self.group = asyncio.TaskGroup()
@@ -269,8 +294,12 @@ class Router:
         yield self.systemd.watch(self._stuck)
         yield from self._answering()
         yield self.retention.run()
+        if self.tracing is not None:
+            yield self.tracing.run(self.store)
         yield Relief(self.store, self.retention, self.bell, self.host.clock, self.observer).run()
         yield self.store.failed()
+        yield self.overdue.run()
+        yield self.audit.run()
         yield Cancelling(self.guests, self.dispatch, self.store, self.bell, self.observer, self.host.clock).run()
 
     def _answering(self) -> Iterator[Coroutine[Any, Any, None]]:
@@ -293,6 +322,7 @@ class Router:
             refused=self.metrics.refused_request,
             started=self.started,
             reload=self.reload,
+            destinations=self.destinations,
         )
         yield admin.serve(desk, self.config.store_path)
         if self.config.admin.listen:
@@ -351,7 +381,7 @@ class Router:
                 follow = self.following[guest.name][0]
                 follow.guest, follow.provider, follow.every = guest, guest.provider, poll
             else:
-                follow = Follow(guest, guest.provider, self.store, self.bell, self.observer, self.host.clock, poll)
+                follow = Follow(guest, guest.provider, self.store, self.bell, self.observer, self.host, poll)
                 self.following[guest.name] = follow, self._tell(follow.run(), f"follow {guest.name}")
 
     async def _plan_again(self) -> None:

@@ -29,6 +29,7 @@ from router.sections import (
     EgressSection,
     IdentitySection,
     LogSection,
+    QuotasSection,
     ReloadSection,
     SourceConfig,
     SpindleSection,
@@ -42,7 +43,20 @@ if TYPE_CHECKING:
 
 __all__ = ["DEFAULT_FILE", "Config", "SourceConfig", "file", "load"]
 
-SECTION_KEYS = ("store", "sources", "rules", "providers", "identity", "delivery", "log", "reload", "admin", "egress", "spindle")
+SECTION_KEYS = (
+    "store",
+    "sources",
+    "rules",
+    "providers",
+    "identity",
+    "delivery",
+    "log",
+    "reload",
+    "admin",
+    "egress",
+    "quotas",
+    "spindle",
+)
 _SOURCE_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 #: What `engine.echo` calls itself: a source of this name would take its cursor, and one of the two would hear nothing.
 _OURS = "spindle"
@@ -109,6 +123,7 @@ class _Reader:
             reload=self._section("reload", ReloadSection),
             admin=self._section("admin", AdminSection),
             egress=self._section("egress", EgressSection),
+            quotas=self._section("quotas", QuotasSection),
             spindle=self._spindle(),
             rules=tuple(self._rules()),
             sources=tuple(self._sources()) if with_plugins else (),

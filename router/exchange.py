@@ -8,6 +8,7 @@ from router.core.members import canonical_host
 from router.egress import Egress
 from router.engine import log
 from router.guests import open_guests
+from router.terms import destinations_of, policy_of, trip_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from router.loaded import Loaded
 
 #: Sections of router.yaml that are named where something in them is another.
-_SECTIONS = ("store", "identity", "delivery", "log", "egress", "reload", "spindle")
+_SECTIONS = ("store", "identity", "delivery", "log", "egress", "quotas", "reload", "spindle")
 
 
 async def exchange(router: Router, loaded: Loaded) -> Sequence[str]:
@@ -50,7 +51,12 @@ def _providers(before: dict[str, Guest], now: dict[str, Guest]) -> Sequence[str]
 
 
 def _set(router: Router, config: Config, before: Config) -> None:
-    router.intake.record, router.retention.keep = config.store.record, config.store.keep
+    router.intake.record = config.store.record
+    router.retention.keep, router.retention.keep_dead = config.store.keep, max(config.store.keep, config.store.keep_dead)
+    router.destinations.each, router.destinations.terms = config.delivery.each, destinations_of(config)
+    router.destinations.circuits.trip = trip_of(config)
+    router.overdue.longest, router.audit.every = config.delivery.longest, config.delivery.audit
+    router.store.hold_back(policy_of(config))
     router.dispatch.concurrency, router.dispatch.lease = config.delivery.concurrency, config.delivery.lease
     router.directory.change(config.identity.resolver, config.identity.pins, router.handles_of(config))
     router.egress.allow = Egress(config.egress.allow).allow

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from router import plugins
 from router.core.errors import BadInput
 from router.engine.dispatch import Guest
+from router.terms import retry_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -27,9 +29,9 @@ def open_guests(
     `opened`, and was configured the same `before`, stays as it is."""
     used = {step.provider for rule in rulebook.rules for step in rule.steps}
     for name in plugins.installed(plugins.PROVIDERS):
-        known = (opened or {}).get(name)
+        known, retry = (opened or {}).get(name), retry_of(config.delivery.retry.get(name))
         if known is not None and before is not None and before.providers.get(name) == config.providers.get(name):
-            yield known
+            yield known if known.retry == retry else replace(known, retry=retry)
             continue
         plugin = plugins.provider(name)
         try:
@@ -38,4 +40,4 @@ def open_guests(
             if name in used:
                 raise
             continue
-        yield Guest(name, plugin, plugin.open(settings, host))
+        yield Guest(name, plugin, plugin.open(settings, host), retry)

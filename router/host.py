@@ -58,6 +58,41 @@ class Deaf:
         return True
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limit:
+    """What another side counts: at most `rate` requests in any `per` seconds, by whatever has this name. `reserve` of them are
+    kept for look-ups."""
+
+    name: str
+    rate: int
+    per: float = 60.0
+    reserve: int = 0
+
+
+class Meter(Protocol):
+    """Counts the requests that a provider makes beside deliveries and look-ups: those the router counts itself."""
+
+    def spend(self, limits: Sequence[Limit]) -> bool:
+        """Whether one request may be made now that can as well be made later. It leaves deliveries half of each limit."""
+
+    def count(self, limits: Sequence[Limit]) -> None:
+        """One request is made, whatever is left."""
+
+    def drain(self, limits: Sequence[Limit], seconds: float) -> None:
+        """The other side takes no more for so long."""
+
+
+class Unmetered:
+    """Counts nothing: tests of single providers."""
+
+    def spend(self, limits: Sequence[Limit]) -> bool:
+        return True
+
+    def count(self, limits: Sequence[Limit]) -> None: ...
+
+    def drain(self, limits: Sequence[Limit], seconds: float) -> None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Host:
     """Handed to every source and provider when it is opened.
@@ -72,6 +107,7 @@ class Host:
     scribe: Scribe = field(default_factory=Deaf)
     #: For what strangers name: it connects to public addresses alone. The same as `http` where nobody is a stranger: in tests.
     guarded: aiohttp.ClientSession | None = None
+    meter: Meter = field(default_factory=Unmetered)
     #: Turns of all who dial peers: after a start, or when the network is back, a thousand dials come one by one.
     dials: Bucket = field(default_factory=lambda: Bucket(rate=50, burst=50))
 

@@ -10,38 +10,44 @@ registration (entry-point group `router.providers`) and a contract that mypy che
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
 from pydantic import BaseModel
 
 from router.core.checkup import Check, Checks, doubtful, ill, well
 from router.core.errors import RouterError
-from router.core.model import Delivery, LogLine, Receipt, Report, Tree
+from router.core.model import Delivery, LogLine, Micros, Receipt, Report, Retry, Tree
 from router.core.options import Bounded, Command, Exposes, Script, Verbatim
-from router.host import Host
+from router.host import Host, Limit
 from router.secret import Secret, SecretMissing
 from router.settings import Closed, Duration
 
 __all__ = [
+    "Addresses",
+    "Audits",
     "Bounded",
     "Cancels",
     "Check",
     "Checks",
     "Closed",
     "Command",
+    "Destination",
+    "Doubled",
     "Duration",
     "EndsWithItsAttempt",
     "Exposes",
     "Follows",
     "Hears",
     "Host",
+    "Limit",
     "Logs",
     "News",
     "Plugin",
     "Provider",
     "Reconciles",
     "Refused",
+    "Retry",
     "Script",
     "Secret",
     "SecretMissing",
@@ -68,6 +74,25 @@ class Provider(Protocol[OptionsT_contra]):
         `delivery.timeout` is over, which counts as Ambiguous: clean up, and let the cancellation through. Raises Transient,
         Permanent or Ambiguous; SecretMissing parks the delivery; anything else is a bug and makes it a dead letter.
         """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Destination:
+    """Where deliveries go that fail together: `name` is a host, an organization. `credential` names what they are sent with,
+    where that may be refused; `limits` are what the other side counts, the same for all that share them by name."""
+
+    name: str
+    credential: str = ""
+    limits: tuple[Limit, ...] = ()
+
+
+@runtime_checkable
+class Addresses(Protocol[OptionsT_contra]):
+    """A provider whose deliveries go to other sides that may be slow, busy or gone, each for itself. Without it all of its
+    deliveries are one destination, without limits and without a circuit breaker."""
+
+    def destination(self, options: OptionsT_contra, /) -> Destination:
+        """Where a delivery with these options goes. Must not raise, wait or look at anything but settings and options."""
 
 
 @runtime_checkable
@@ -98,6 +123,24 @@ class Cancels(Protocol):
     async def cancel(self, receipt: Receipt, /) -> bool:
         """Stop it. True where the other side agreed, or it is stopping already; False where it is over, so that its own end is
         the truth. Raises Transient where that cannot be told now."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Doubled:
+    """A delivery that happened twice: `first` is the effect to keep, `extra` a later one."""
+
+    delivery: str
+    first: Receipt
+    extra: Receipt
+
+
+@runtime_checkable
+class Audits(Protocol):
+    """A provider that can list its latest effects, so that one too many is found."""
+
+    async def audit(self, receipts: Sequence[Receipt], since: Micros, /) -> Sequence[Doubled]:
+        """Of the effects that began at `since` or later, those that one delivery had twice. What a person asked for again is
+        none. `receipts` are what was made lately: they say where to look. Raises Transient where that cannot be told now."""
 
 
 @runtime_checkable
@@ -163,7 +206,8 @@ class Plugin(Generic[SettingsT, OptionsT]):
     """A provider's registration.
 
     `open` is called once, with the settings of router.yaml (or their defaults), inside the running loop. `idempotent` says
-    that doing it twice with the same id does no harm, so that an ambiguous outcome may simply be tried again.
+    that doing it twice with the same id does no harm, so that an ambiguous outcome may simply be tried again. `retry` is when
+    what failed is tried again where neither the rule nor router.yaml says.
 
     `sample` is for tests of rules: the body, as JSON, of what the other side answers with a status. A plug-in that has one
     acts by requests of `host.http` alone, so that a test can answer them; of any other, a test says how attempts end, and
@@ -174,6 +218,7 @@ class Plugin(Generic[SettingsT, OptionsT]):
     options: type[OptionsT]
     open: Callable[[SettingsT, Host], Provider[OptionsT]]
     idempotent: bool = False
+    retry: Retry = field(default_factory=Retry)
     sample: Callable[[int], Tree] | None = None
 
 

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, Field, model_validator
 
 from router import plugins
-from router.core import identity, options
+from router.core import identity, keys, options
 from router.core.errors import BadInput
 from router.core.problems import Place
 from router.library import Entry
@@ -54,12 +54,13 @@ def _networks(networks: list[str]) -> list[str]:
 
 class StoreSection(Closed):
     """`record` says which events are kept when no rule matched: those that some rule is about (`wanted`), or all. `keep` is for
-    how long events, deliveries, runs and logs are kept once they are over. `ballast` is room beside the store that is given up
-    when the disk is full."""
+    how long events, deliveries, runs and logs are kept once they are over, `keep_dead` for how long at least those of dead
+    letters. `ballast` is room beside the store that is given up when the disk is full."""
 
     path: str = Field("router.db", min_length=1)
     record: Literal["matched", "wanted", "all"] = "wanted"
     keep: Annotated[Duration, Field(ge=86400)] = 90 * 86400.0
+    keep_dead: Annotated[Duration, Field(ge=86400)] = 90 * 86400.0
     ballast: Annotated[Size, Field(ge=0, le=1 << 40)] = 8 << 20
 
 
@@ -71,14 +72,81 @@ class IdentitySection(Closed):
     pins: Annotated[dict[str, str], AfterValidator(_pins)] = Field(default_factory=dict)
 
 
+class RetrySection(Closed):
+    """When a provider's deliveries are tried again, where their rules do not say: as `retry` in a rule."""
+
+    attempts: int | None = Field(None, ge=1, le=keys.MOST_ATTEMPTS)
+    base: Duration | None = None
+    factor: float | None = Field(None, gt=0, le=1000)
+    cap: Duration | None = None
+    schedule: list[Duration] = Field(default_factory=list, max_length=keys.MOST_ATTEMPTS)
+
+
+class DestinationSection(Closed):
+    """What one destination takes: so many deliveries at once, and `rate` requests in `per`."""
+
+    concurrency: int | None = Field(None, ge=1, le=1024)
+    rate: int | None = Field(None, ge=1, le=10_000)
+    per: Annotated[Duration, Field(gt=0)] = 60.0
+
+
+class LoopSection(Closed):
+    """The guard against rules that feed themselves: a rule acts on `events` events about one ref in `within`; more wait."""
+
+    events: int = Field(100, ge=0, description="0 turns it off.")
+    within: Annotated[Duration, Field(gt=0)] = 600.0
+
+
+class CircuitSection(Closed):
+    """When a destination is left alone: after `failures` in a row, for `wait`, then for twice as long, up to `longest`."""
+
+    failures: int = Field(5, ge=1)
+    wait: Annotated[Duration, Field(gt=0)] = 30.0
+    longest: Annotated[Duration, Field(gt=0)] = 600.0
+
+
 class DeliverySection(Closed):
-    """The way out. `lease` is added to a delivery's timeout; `shutdown` is how long a stop waits for what is under way;
-    `poll` is how often a CI is asked about builds that are not over."""
+    """The way out. `concurrency` is in all, `each` to one destination. `lease` is added to a delivery's timeout; `shutdown` is
+    how long a stop waits for what is under way; `poll` is how often a CI is asked about builds that are not over, `audit` how
+    often whether one was made twice, and `longest` how long nothing may be heard of one until it has timed out. `hold` is how
+    long a delivery that failed keeps newer ones of its ref waiting."""
 
     concurrency: int = Field(16, ge=1, le=1024)
+    each: int = Field(8, ge=1, le=1024)
     lease: Duration = 30.0
-    poll: Duration = 10.0
+    poll: Annotated[Duration, Field(gt=0)] = 10.0
+    audit: Annotated[Duration, Field(ge=10)] = 300.0
+    longest: Annotated[Duration, Field(ge=60)] = 7 * 86400.0
+    hold: Duration = 600.0
     shutdown: Duration = 20.0
+    loop: LoopSection = Field(default_factory=LoopSection)
+    circuit: CircuitSection = Field(default_factory=CircuitSection)
+    retry: dict[str, RetrySection] = Field(default_factory=dict, description="By the name of a provider.")
+    destinations: dict[str, DestinationSection] = Field(
+        default_factory=dict, description="By name, as `router deliveries destinations` shows them: webhook/chat.example.com."
+    )
+
+
+class QuotaSection(Closed):
+    """What there may be of somebody's; what is not said is not limited. `bytes` are of events, deliveries and logs."""
+
+    actions: int | None = Field(None, ge=1, description="Deliveries in an hour.")
+    in_flight: int | None = Field(None, ge=1, description="Deliveries and builds under way at once.")
+    bytes: int | None = Field(None, ge=1, description="Bytes stored in an hour.")
+
+
+#: What a spindle, to which strangers come, allows each owner of repos unless it says otherwise.
+SPINDLE_QUOTA = QuotaSection(actions=1000, in_flight=100, bytes=256 << 20)
+
+
+class QuotasSection(Closed):
+    """For each owner of repos (`did`), each knot, and everybody together. What is over a quota waits, and says so."""
+
+    did: QuotaSection | None = Field(
+        None, description="By default no limit, and in a spindle 1000 actions, 100 in flight and 256 MiB."
+    )
+    knot: QuotaSection = Field(default_factory=QuotaSection)
+    all: QuotaSection = Field(default_factory=QuotaSection)
 
 
 #: The directory of did:plc.
@@ -163,6 +231,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "reload": ReloadSection,
     "admin": AdminSection,
     "egress": EgressSection,
+    "quotas": QuotasSection,
     "spindle": SpindleSection,
 }
 
@@ -191,10 +260,16 @@ class Config:
     reload: ReloadSection = field(default_factory=ReloadSection)
     admin: AdminSection = field(default_factory=AdminSection)
     egress: EgressSection = field(default_factory=EgressSection)
+    quotas: QuotasSection = field(default_factory=QuotasSection)
     #: None where the router is no spindle.
     spindle: SpindleSection | None = None
     #: Where what is not a default was said: `store.path` -> `router.yaml:3:5`, or a variable of the environment.
     origins: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def account_quota(self) -> QuotaSection:
+        """What each owner of repos may use."""
+        return self.quotas.did or (SPINDLE_QUOTA if self.spindle is not None else QuotaSection())
 
     @property
     def store_path(self) -> Path:

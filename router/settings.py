@@ -25,7 +25,9 @@ def is_size(info: FieldInfo) -> bool:
 
 
 def _seconds(value: Any) -> Any:
-    """Seconds of a text with a unit; a bare number passes, for defaults and code."""
+    """Seconds of a text with a unit. A bare number would be read as seconds by one and as minutes by the next."""
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        raise ValueError(f"`{value:g}` has no unit: write {value:g}s, or say which other, like 10m or 1h30m.")  # noqa: TRY004
     return durations.seconds(value) if isinstance(value, str) else value
 
 

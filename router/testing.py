@@ -190,7 +190,10 @@ class _Check(Generic[SettingsT, OptionsT]):
     async def a_lost_answer(self) -> None:
         for cut in ("before", "within"):
             outcome = await self._deliver(replace(self.peer.accepts, cut=cut))
-            again = self.plugin.idempotent and isinstance(outcome, Transient)
+            # Where doing it again would do no harm, the answer's status may decide without its body.
+            again = self.plugin.idempotent and (
+                isinstance(outcome, Transient) or (cut == "within" and isinstance(outcome, Receipt))
+            )
             _must(again or isinstance(outcome, Ambiguous), f"An answer that is cut off is Ambiguous, not {outcome!r}.")
 
     async def nobody_there(self) -> None:

@@ -117,7 +117,10 @@ ROWS: list[tuple[int | str, str, str]] = [
     (
         "T-18",
         "Events come twice, and in any order",
-        "An event is known by origin and id, and acted on once; what a knot may send again is not forgotten before.",
+        (
+            "An event is known by origin and id, and acted on once; what a knot may send again is not forgotten before. What "
+            "they lead to about one ref is made in the order of the events' own times; only a newer event cancels what runs."
+        ),
     ),
     (
         "T-19",
@@ -149,8 +152,8 @@ ROWS: list[tuple[int | str, str, str]] = [
         "T-23",
         "A CI answers 429, 5xx, slowly, half an answer, or nonsense",
         (
-            "Refusals wait for as long as they ask and use up no attempt; what may have been accepted is looked up before "
-            "it is sent again."
+            "No more is asked than the other side allows; refusals wait for as long as they ask and use up no attempt; "
+            "failures in a row open a circuit; what may have been accepted is looked up before it is sent again."
         ),
     ),
     (
@@ -158,7 +161,7 @@ ROWS: list[tuple[int | str, str, str]] = [
         "A CI accepts a build and its answer is lost",
         (
             "Nothing is sent until a look-up that succeeded, begun `settle` after the failure, finds nothing; so there is "
-            "one build."
+            "one build. Of two, an auditor cancels the newer."
         ),
     ),
     (
@@ -173,8 +176,8 @@ ROWS: list[tuple[int | str, str, str]] = [
         "T-26",
         "A receiver of webhooks that answers slowly, endlessly, or elsewhere",
         (
-            "An attempt has a timeout, of an answer 64 KiB are read, redirects are failures; deliveries to others go on "
-            "beside it."
+            "An attempt has 15 s, a 2xx decides whatever its body does, 64 KiB of it are read, redirects are failures; each "
+            "host has its own slots and its own circuit, and deliveries to others go on beside it."
         ),
     ),
     (
@@ -207,8 +210,8 @@ ROWS: list[tuple[int | str, str, str]] = [
         "T-31",
         "One event leads to thousands of actions, or a rule sets itself off",
         (
-            "An event has at most 256 deliveries, an event that four of our own statuses led to is not looked at, and "
-            "quotas make the rest wait, visibly."
+            "An event has at most 256 deliveries, an event that four of our own statuses led to is not looked at, a rule "
+            "acts on a hundred events about one ref in ten minutes, and quotas make the rest wait, visibly."
         ),
     ),
     (

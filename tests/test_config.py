@@ -7,8 +7,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from router import config, plugins
+from router import config, plugins, terms
 from router.core.errors import BadInput
+from router.core.model import Retry
+from router.engine.circuits import Trip
+from router.engine.destinations import Terms
+from router.engine.store.policy import Policy, Quota
+from router.host import Limit
 from router.provider import Closed, Plugin
 from router.secret import Secret
 from router.sections import DeliverySection
@@ -105,7 +110,7 @@ def test_every_section_is_read(tmp_path: Path) -> None:
     made = read(tmp_path, WHOLE)
     assert (made.store.record, made.store_path) == ("all", tmp_path / "state/router.db")
     assert made.sources == (
-        config.SourceConfig("first", "tape", Tape(path="a.jsonl", every=120.0)),
+        config.SourceConfig("first", "tape", Tape.model_validate({"path": "a.jsonl", "every": "2m"})),
         config.SourceConfig("second", "tape", Tape(path="b.jsonl")),
     )
     assert [(entry.text, entry.base) for entry in made.rules] == [("bundled:tangled", tmp_path), ("./more", tmp_path)]
@@ -279,6 +284,49 @@ def test_sources_and_providers_can_be_left_out(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(plugins, "installed", never)
     made = config.load(tmp_path / "router.yaml", {}, with_plugins=False)
     assert (made.sources, made.providers, made.store.record) == ((), {}, "all")
+
+
+@pytest.mark.parametrize("text", ["delivery: {lease: 30}", "delivery: {poll: 0.5}", "store: {keep: 7776000}"])
+def test_a_duration_without_a_unit_is_refused(tmp_path: Path, text: str) -> None:
+    """As in rules: a bare number would be seconds to one and minutes to another."""
+    with pytest.raises(BadInput) as raised:
+        read(tmp_path, text)
+    assert any("has no unit" in str(problem) for problem in raised.value.problems)
+
+
+DELIVERING = """
+delivery:
+  each: 4
+  hold: 1m
+  loop: {events: 7, within: 5m}
+  circuit: {failures: 3, wait: 10s, longest: 1m}
+  retry: {webhook: {schedule: [1s, 2s]}, buildkite: {attempts: 3, base: 5s}}
+  destinations: {webhook/chat.example.com: {concurrency: 2, rate: 30, per: 10s}}
+quotas: {did: {actions: 5}, knot: {in_flight: 6}, all: {bytes: 7}}
+"""
+
+
+def test_what_is_said_of_delivering_reaches_the_engine(tmp_path: Path) -> None:
+    """Attempts of providers, what destinations take, quotas, the guards."""
+    made = read(tmp_path, DELIVERING)
+    assert terms.retry_of(made.delivery.retry["webhook"]) == Retry(attempts=3, schedule=(1.0, 2.0))
+    assert terms.retry_of(made.delivery.retry["buildkite"]) == Retry(attempts=3, base=5.0)
+    assert terms.retry_of(None) is None
+    limit = Limit(name="webhook/chat.example.com of router.yaml", rate=30, per=10.0)
+    assert terms.destinations_of(made) == {"webhook/chat.example.com": Terms(concurrency=2, limit=limit)}
+    assert terms.trip_of(made) == Trip(failures=3, wait=10.0, longest=60.0)
+    assert terms.policy_of(made) == Policy(
+        account=Quota(actions=5), knot=Quota(in_flight=6), all=Quota(bytes=7), loop_events=7, loop_within=300.0, hold=60.0
+    )
+
+
+@pytest.mark.threat("S-21")
+def test_a_spindle_has_quotas_by_default(tmp_path: Path) -> None:
+    """Strangers come to it; who only routes for themselves limits nobody."""
+    assert terms.policy_of(read(tmp_path, "store: {}")).account == Quota()
+    spindle = "spindle: {hostname: spindle.example, owner: 'did:plc:aliceaaaaaaaaaaaaaaaaaaa'}"
+    assert terms.policy_of(read(tmp_path, spindle)).account == Quota(actions=1000, in_flight=100, bytes=256 << 20)
+    assert terms.policy_of(read(tmp_path, f"{spindle}\nquotas: {{did: {{}}}}")).account == Quota()
 
 
 @pytest.mark.parametrize(

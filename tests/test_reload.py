@@ -15,6 +15,7 @@ from router import app, loaded, watch
 from router.core.differences import Kind
 from router.core.model import Heard, Receipt
 from router.demo.server import Server
+from router.engine import directory
 from router.engine.store.sqlite import open_store
 from router.host import Host, SystemClock
 from router.http import open_session
@@ -291,9 +292,12 @@ class Resolver(Server):
         return web.json_response({"did": ALICE})
 
 
-async def test_handles_of_new_rules_are_asked_for_and_what_waited_is_planned(running: Running) -> None:
+async def test_handles_of_new_rules_are_asked_for_and_what_waited_is_planned(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A rule that names somebody new has them resolved at once, by the resolver that the new settings name; an event that came
     before the answer is planned again."""
+    monkeypatch.setattr(directory, "AGAIN", 3600.0)
     asks = RULES.replace('branch: "**"', 'owner: "@alice.example"')
     assert (await running.again(rules=asks, settings='identity: {resolver: "http://127.0.0.1:9"}\n')).ok
     await running.hear(push(1))

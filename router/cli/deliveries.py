@@ -10,10 +10,10 @@ import click
 
 from router import config
 from router.cli import FINDINGS, FINE, names, show
-from router.cli.asking import change
+from router.cli.asking import ask, change
 from router.cli.group import Verbs
 from router.cli.opening import config_option, from_store, output_option
-from router.core.errors import BadInput
+from router.core.errors import BadInput, RouterError
 from router.core.model import State
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ _SHORT = 12
         "show": (f"{_HERE}:show_one", "Show one delivery with its attempts and statuses."),
         "retry": (f"{_HERE}:retry", "Make dead, discarded or waiting deliveries once more, now."),
         "discard": (f"{_HERE}:discard", "Never make these deliveries."),
+        "destinations": (f"{_HERE}:destinations", "Show where deliveries go, and what is shut there."),
     },
 )
 def deliveries() -> None:
@@ -92,7 +93,15 @@ def _changing(command: Any) -> Any:
         output_option,
         config_option,
         click.option("--all", "everything", is_flag=True, help="With --state: all of them."),
-        click.option("--state", type=click.Choice([State.DEAD.value]), help="Those in this state, with --all."),
+        click.option(
+            "--since", metavar="WHEN", default="", help="With --state: since then, like 2h (ago) or 2026-11-30T08:00Z."
+        ),
+        click.option("--repo", metavar="DID", default="", help="With --state: those of this repo."),
+        click.option("--provider", metavar="NAME", default="", help="With --state: those of this provider."),
+        click.option("--rule", metavar="ID", default="", help="With --state: those of this rule."),
+        click.option(
+            "--state", type=click.Choice([State.DEAD.value]), help="Those in this state: --all, or some by the options below."
+        ),
         click.argument("ids", nargs=-1, metavar="[ID]...", shell_complete=names.deliveries),
     ):
         command = add(command)
@@ -101,27 +110,57 @@ def _changing(command: Any) -> Any:
 
 @click.command
 @_changing
-def retry(ids: Sequence[str], state: str | None, everything: bool, config_file: Path | None, output: str) -> int:  # noqa: FBT001
+def retry(ids: Sequence[str], config_file: Path | None, output: str, **chosen: Any) -> int:
     """Make these deliveries again, at once, their attempts counted anew: dead, discarded or waiting ones.
 
     One that may have happened is looked up first. Works beside a running router, and without one.
     """
-    return _change("retry", ids, state, everything=everything, file=config_file, output=output)
+    return _change("retry", ids, chosen, file=config_file, output=output)
 
 
 @click.command
 @_changing
-def discard(ids: Sequence[str], state: str | None, everything: bool, config_file: Path | None, output: str) -> int:  # noqa: FBT001
+def discard(ids: Sequence[str], config_file: Path | None, output: str, **chosen: Any) -> int:
     """Give these deliveries up: they are kept, and never made."""
-    return _change("discard", ids, state, everything=everything, file=config_file, output=output)
+    return _change("discard", ids, chosen, file=config_file, output=output)
 
 
-def _change(verb: str, ids: Sequence[str], state: str | None, *, everything: bool, file: Path | None, output: str) -> int:
-    if bool(ids) == bool(state) or bool(state) != everything:
-        raise click.UsageError("Name deliveries by their IDs, or all dead ones by --state dead --all.")
+@click.command
+@config_option
+@output_option
+def destinations(config_file: Path | None, output: str) -> int:
+    """Show where deliveries went since the router started: free requests, failures in a row, what is shut and until when."""
+    settings = config.load(config_file, with_plugins=False)
+    rows = ask(settings, "GET", "/api/v1/destinations")
+    if rows is None:
+        raise RouterError(f"No router runs on the store {settings.store_path}: destinations are known while it does.")
+    if output == "json":
+        show.as_json(rows)
+        return FINE
+    headings = ("DESTINATION", "STATE", "UNTIL", "SLOTS", "REQUESTS LEFT", "FAILURES", "REASON")
+    cells = [
+        (
+            row["name"],
+            row["state"],
+            show.moment(row["until"]) if row.get("until") else "",
+            *("" if row.get(key) is None else row[key] for key in ("slots", "requests_left", "failures", "reason")),
+        )
+        for row in rows
+    ]
+    show.table(headings, cells)
+    return FINE
+
+
+def _change(verb: str, ids: Sequence[str], chosen: dict[str, Any], *, file: Path | None, output: str) -> int:
+    filters = {key: chosen[key] for key in ("rule", "provider", "repo") if chosen[key]}
+    state, since = chosen["state"], _since(chosen["since"])
+    if bool(ids) == bool(state) or bool(state) != bool(chosen["everything"] or filters or since):
+        raise click.UsageError(
+            "Name deliveries by their IDs, or dead ones by --state dead with --all, --rule, --since and so on."
+        )
     settings = config.load(file, with_plugins=False)
     whole = [_whole_id(settings, one) for one in ids]
-    body: dict[str, Any] = {"ids": whole} if ids else {"state": state}
+    body: dict[str, Any] = {"ids": whole} if ids else {"state": state, **filters, "since": since}
     changed = change(settings, f"/api/v1/deliveries/{verb}", body, partial(_directly, verb, body))
     if output == "json":
         show.as_json({"changed": changed})
@@ -134,6 +173,26 @@ def _change(verb: str, ids: Sequence[str], state: str | None, *, everything: boo
     return FINDINGS if set(whole) - set(changed) else FINE
 
 
+def _since(text: str) -> int:
+    """Microseconds of a moment, or of so long ago; 0 where nothing is said."""
+    from datetime import UTC, datetime  # noqa: PLC0415 - as below
+
+    from router.core import durations  # noqa: PLC0415 - only here
+    from router.host import SystemClock  # noqa: PLC0415 - as above
+
+    if not text:
+        return 0
+    try:
+        return max(1, SystemClock().now() - round(durations.seconds(text) * 1_000_000))
+    except ValueError:
+        pass
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise click.UsageError("--since is a duration, like 2h, or a moment, like 2026-11-30T08:00Z.") from None
+    return max(1, int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1_000_000))
+
+
 def _whole_id(settings: Config, beginning: str) -> str:
     row = from_store(settings, lambda store: store.delivery(beginning))
     if row is None:
@@ -142,10 +201,9 @@ def _whole_id(settings: Config, beginning: str) -> str:
 
 
 async def _directly(verb: str, body: dict[str, Any], store: Store, now: int) -> Sequence[str]:
-    from router.web.deliveries import BY_WHOM  # noqa: PLC0415 - only where no router runs
-    from router.web.shapes import MOST  # noqa: PLC0415 - as above
+    from router.web.deliveries import BY_WHOM, chosen  # noqa: PLC0415 - only where no router runs
 
-    ids = body.get("ids") or [row.id for row in await store.deliveries(state=State.DEAD, limit=MOST)]
+    ids = body.get("ids") or await chosen(store, body)
     if verb == "retry":
         return await store.retry(ids, now)
     return await store.discard(ids, BY_WHOM, now)

@@ -77,7 +77,8 @@ def _terms(old: Delivery[Tree], new: Delivery[Tree]) -> Iterator[Term]:
     for name in ("timeout", "idempotent"):
         yield from _differing(getattr(old, name), getattr(new, name), name)
     if old.retry != new.retry:
-        yield from _differing(asdict(old.retry), asdict(new.retry), "retry")
+        before, after = (asdict(delivery.retry) if delivery.retry else None for delivery in (old, new))
+        yield from _differing(before, after, "retry")
     if old.gates != new.gates:
         before, after = (asdict(delivery.gates) if delivery.gates else None for delivery in (old, new))
         yield from _differing(before, after, "gates")

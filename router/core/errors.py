@@ -6,6 +6,8 @@ RouterError
 ├── RenderError          a template met an event that it cannot render
 ├── DeliveryError        what a provider says of an attempt; the class says what to do next
 │   ├── Transient        it did not happen: try again, perhaps after a stated wait
+│   │   ├── RateLimited  nor will anything else that the same limit counts, until then
+│   │   └── Unauthorized nor will anything else by the same credential, until an operator mends it
 │   ├── Permanent        it did not happen and never will: dead letter
 │   └── Ambiguous        it may have happened: look before trying again
 └── StoreError           our own memory: locked by another router, or from a newer version
@@ -68,15 +70,45 @@ class Transient(DeliveryError):
     """It did not happen; trying again may help.
 
     `retry_after` is in seconds, as the other side asked. `counts` is false where the attempt was never considered (429),
-    so that a busy CI does not use up a delivery's attempts.
+    so that a busy CI does not use up a delivery's attempts. `alive` says that the other side is well, and refused just this.
     """
 
     def __init__(
-        self, sentence: str, *, response: str | None = None, retry_after: float | None = None, counts: bool = True
+        self,
+        sentence: str,
+        *,
+        response: str | None = None,
+        retry_after: float | None = None,
+        counts: bool = True,
+        alive: bool = False,
     ) -> None:
         super().__init__(sentence, response=response)
         self.retry_after = retry_after
         self.counts = counts
+        self.alive = alive
+
+
+class RateLimited(Transient):
+    """The other side counts our requests and takes no more for `retry_after` seconds (429). It uses up no attempt.
+
+    `limits` are the names of the limits that are used up; none: all those of its destination.
+    """
+
+    def __init__(self, sentence: str, *, retry_after: float, response: str | None = None, limits: Sequence[str] = ()) -> None:
+        super().__init__(sentence, response=response, retry_after=retry_after, counts=False, alive=True)
+        self.limits = tuple(limits)
+
+
+class Unauthorized(Transient):
+    """A credential of ours is refused (401), or may not do this there (403): nothing else is tried with it for a while, at that
+    destination only where it is just not allowed `here`. It uses up no attempt."""
+
+    #: Seconds until it is tried again: only an operator can mend it.
+    AGAIN = 300.0
+
+    def __init__(self, sentence: str, *, response: str | None = None, here: bool = False) -> None:
+        super().__init__(sentence, response=response, retry_after=self.AGAIN, counts=False, alive=True)
+        self.here = here
 
 
 class Permanent(DeliveryError):

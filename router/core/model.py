@@ -149,7 +149,9 @@ class Delivery(Generic[OptionsT_co]):
     `options` is a plain tree in plans and in the store, and the provider's own Options where a provider gets it.
     `secrets` names those of its repo that it may have; their values, `revealed`, are in a provider's hands alone.
     `attempt` counts from 1 in a provider's hands. `state` is what the plan asks for: ready, shadow, skipped, or dead
-    with a `reason` where the event could not be rendered.
+    with a `reason` where the event could not be rendered. `retry` is None where the rule leaves it to the provider.
+    `destination` is what it shares limits and failures with, and empty for its provider as a whole.
+    `trace` is the attempt's place in a trace, as the header `traceparent` says it; empty where nobody traces.
     """
 
     id: str
@@ -163,7 +165,7 @@ class Delivery(Generic[OptionsT_co]):
     subject: Subject = field(default_factory=Subject)
     item: str | None = None
     timeout: float = 60.0
-    retry: Retry = field(default_factory=Retry)
+    retry: Retry | None = None
     idempotent: bool = False
     gates: Gates | None = None
     secrets: tuple[str, ...] = ()
@@ -172,6 +174,8 @@ class Delivery(Generic[OptionsT_co]):
     reason: str = ""
     attempt: int = 0
     depth: int = 0
+    destination: str = ""
+    trace: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from router.core import match, options, work
 from router.core.errors import RenderError
-from router.core.model import Delivery, Entry, Gates, Plan, Retry, State, Status, Subject, Trouble
+from router.core.model import Delivery, Entry, Gates, Plan, State, Status, Subject, Trouble
 from router.core.options import Exposes
 from router.core.rulebook import Mode
 from router.core.truth import Unevaluable, attempt
@@ -155,7 +155,7 @@ class _Maker:
             subject=_subject(event, workflow),
             item=_item_name(item, position) if rule.each else None,
             timeout=step.timeout or rule.timeout or DEFAULT_TIMEOUT,
-            retry=step.retry or rule.retry or Retry(),
+            retry=step.retry or rule.retry,
             idempotent=step.idempotent,
             secrets=step.secrets if _is_trusted(event) else (),
             gates=gates,

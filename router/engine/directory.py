@@ -78,9 +78,9 @@ class Directory:
     def change(self, resolver: str, pins: Mapping[str, str], handles: Resolves | None) -> None:
         """Ask elsewhere from now on. Who is pinned no more is unknown until asked for."""
         self.resolver, self.handles = resolver.rstrip("/"), handles
-        known = {handle: did for handle, did in self.identities.items() if handle not in self.pins}
+        known: dict[str, str | None] = {handle: did for handle, did in self.identities.items() if handle not in self.pins}
         self.pins = dict(pins)
-        self.identities = {**known, **self.pins}
+        self.identities = Known({**known, **self.pins})
 
     async def resolve(self, handles: Collection[str]) -> bool:
         """Ask for every handle once, a few at a time; whether each got an answer."""

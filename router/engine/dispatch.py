@@ -8,7 +8,6 @@ gets it again only where doing it twice does no harm.
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from math import inf
@@ -20,12 +19,13 @@ from router.core.errors import Ambiguous, Permanent, RenderError, RouterError, S
 from router.core.model import Delivery, Entry, Outcome, Receipt, State, Status
 from router.core.retry import judge
 from router.engine.crash import crash_point
-from router.provider import AnyPlugin, EndsWithItsAttempt, Provider, Reconciles
+from router.engine.destinations import Destinations, Target
+from router.provider import AnyPlugin, EndsWithItsAttempt, Follows, Hears, Provider, Reconciles
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
-    from router.core.model import Tree
+    from router.core.model import Retry, Tree
     from router.engine.bell import Bell
     from router.engine.store.base import Claim, Store
     from router.host import Host
@@ -42,6 +42,12 @@ class Guest:
     name: str
     plugin: AnyPlugin
     provider: Provider[Any]
+    #: What router.yaml says of its attempts, where it says anything.
+    retry: Retry | None = None
+
+    def policy(self, delivery: Delivery[Any]) -> Retry:
+        """The rule's own, or the operator's, or the provider's."""
+        return delivery.retry or self.retry or self.plugin.retry
 
     @property
     def settle(self) -> float | None:
@@ -68,8 +74,8 @@ class Dispatch:
         *,
         owner: str,
         concurrency: int = 16,
-        each: int = 8,
         lease: float = 30.0,
+        destinations: Destinations | None = None,
     ) -> None:
         self.store = store
         self.guests = guests
@@ -78,10 +84,12 @@ class Dispatch:
         self.observer = observer
         self.owner = owner
         self.concurrency = concurrency
-        self.each = each
         self.lease = lease
+        self.destinations = destinations or Destinations(guests, host.clock, observer)
         #: Set by whoever keeps secrets.
         self.vault: Keeps | None = None
+        #: The attempt's place in a trace, as `traceparent` says it; set by whoever traces.
+        self.trace: Callable[[Delivery[Tree]], str] | None = None
         self._running: dict[asyncio.Task[None], Delivery[Tree]] = {}
         #: Why those were cancelled that are being ended.
         self._unwanted: dict[str, str] = {}
@@ -131,21 +139,21 @@ class Dispatch:
         free = self.concurrency - len(self._running)
         if free <= 0:
             return []
-        taken = Counter(delivery.provider for delivery in self._running.values())
-        busy = {name: max(0, self.each - taken[name]) for name in self.guests}
+        room, looking = self.destinations.room(delivery.destination for delivery in self._running.values())
+        each = self.destinations.each
         try:
-            return list(await self.store.claim(self.owner, free, self.lease, now, busy))
+            return list(await self.store.claim(self.owner, free, self.lease, now, room, each=each, looking=looking))
         except StoreFull:
             return []  # what waits, waits: the bell rings when there is room
 
     async def _rest(self, rung: int, now: int) -> None:
-        """Wait for the bell, or until something is due. With no free slot only the bell can change anything."""
+        """Wait for the bell, or until something is due or a destination opens. With no free slot only the bell can change
+        anything."""
         seconds = SWEEP
         if len(self._running) < self.concurrency:
-            due = await self.store.next_due(now)
-            # What is due already and yet was not claimed waits for a group or a provider's limit, so for the bell.
-            if due is not None and due > now:
-                seconds = min(SWEEP, (due - now) / 1_000_000)
+            # What is due already and yet was not claimed waits for its lane, so for the bell, or for its destination.
+            moments = (await self.store.next_due(now), self.destinations.opens())
+            seconds = min([SWEEP, *((at - now) / 1_000_000 for at in moments if at is not None and at > now)])
         try:
             async with asyncio.timeout(seconds):
                 await self.bell.wait(rung)
@@ -185,7 +193,9 @@ class Dispatch:
 
     async def _outcome(self, claim: Claim) -> Outcome:
         outcome = await self._try(claim)
-        return replace(outcome, entries=_entries(claim.delivery, outcome, self.host.clock.now()))
+        guest = self.guests.get(claim.delivery.provider)
+        told = isinstance(guest and guest.provider, (Follows, Hears))
+        return replace(outcome, entries=_entries(claim.delivery, outcome, self.host.clock.now(), told_later=told))
 
     async def _try(self, claim: Claim) -> Outcome:
         guest = self.guests.get(claim.delivery.provider)
@@ -199,7 +209,9 @@ class Dispatch:
             return early
         if not claim.verify and isinstance(guest.provider, EndsWithItsAttempt):
             await self._begins(claim.delivery)
-        return await self._attempt(replace(claim.delivery, options=parsed), claim, guest)
+        target = self.destinations.target(guest, parsed)
+        trace = self.trace(claim.delivery) if self.trace is not None else ""
+        return await self._attempt(replace(claim.delivery, options=parsed, trace=trace), claim, guest, target)
 
     async def _begins(self, delivery: Delivery[Tree]) -> None:
         """What acts on this machine runs as soon as it is tried; nobody else would say so before its end."""
@@ -218,27 +230,32 @@ class Dispatch:
             return None
         return Outcome(state=State.VERIFY, reason="Waiting before it is looked up.", due=settled, counts=False)
 
-    async def _attempt(self, delivery: Delivery[Any], claim: Claim, guest: Guest) -> Outcome:
+    async def _attempt(self, delivery: Delivery[Any], claim: Claim, guest: Guest, target: Target) -> Outcome:
         sending = False
         timeout = asyncio.timeout(delivery.timeout)
         try:
             async with timeout:
                 if claim.verify:
-                    found = await self._look_up(delivery, claim, guest)
+                    found = await self._look_up(delivery, claim, guest, target)
                     if found is not None:
                         return found
                 delivery = replace(delivery, revealed=await self._revealed(delivery))
+                if (later := self.destinations.take(target)) is not None:
+                    return _full(State.READY, target, later)
                 sending = True
                 crash_point("before_deliver")
                 receipt = await guest.provider.deliver(delivery)
                 crash_point("after_deliver")
+                self.destinations.worked(target)
                 return _made(receipt)
         except Exception as error:  # noqa: BLE001 - the error's class says what to do; an unknown one is the provider's bug
             if timeout.expired() and isinstance(error, TimeoutError):
                 error = Ambiguous(f"No answer within {delivery.timeout:g} s.")
             elif not isinstance(error, RouterError):
                 self.observer.fault(f"provider {guest.name}", f"A bug, met by the delivery {delivery.id}.", error)
-            return self._judge(error, delivery, claim, guest, looking=claim.verify and not sending)
+            outcome = self._judge(error, delivery, claim, guest, looking=claim.verify and not sending)
+            self.destinations.failed(target, error)
+            return outcome
 
     async def _revealed(self, delivery: Delivery[Any]) -> Mapping[str, str]:
         if not delivery.secrets:
@@ -250,22 +267,25 @@ class Dispatch:
         except RouterError as error:
             raise Permanent(f"Its secrets cannot be read: {error}") from None
 
-    async def _look_up(self, delivery: Delivery[Any], claim: Claim, guest: Guest) -> Outcome | None:
+    async def _look_up(self, delivery: Delivery[Any], claim: Claim, guest: Guest, target: Target) -> Outcome | None:
         """What an earlier attempt came to; None where it surely did not happen and may be made now."""
         if isinstance(guest.provider, Reconciles):
+            if (later := self.destinations.take(target, looking=True)) is not None:
+                return _full(State.VERIFY, target, later)
             receipt = await guest.provider.find(delivery)
+            self.destinations.worked(target)
             if receipt is not None:
                 return _made(receipt, "It had happened already.")
         elif not (guest.plugin.idempotent or delivery.idempotent or claim.asked):
             raise Permanent("It may have happened before the router stopped, and it is not marked idempotent: not made again.")
-        if claim.tries > delivery.retry.attempts:
+        if claim.tries > guest.policy(delivery).attempts:
             raise Permanent(f"Given up after {claim.tries - 1} attempts; the last look-up found nothing.")
         return None
 
     def _judge(
         self, error: Exception, delivery: Delivery[Any], claim: Claim, guest: Guest, *, looking: bool = False
     ) -> Outcome:
-        tries, policy = claim.tries, delivery.retry
+        tries, policy = claim.tries, guest.policy(delivery)
         if looking:
             # A look-up sends nothing and, when it fails, proves nothing: it uses up no attempt, is tried until it can tell, and
             # must not make the delivery one that was never sent.
@@ -285,12 +305,17 @@ class Dispatch:
         return outcome
 
 
+def _full(state: State, target: Target, due: int) -> Outcome:
+    return Outcome(state=state, reason=f"Waiting for the limit of requests to {target.name}.", due=due, counts=False)
+
+
 def _made(receipt: Receipt, reason: str = "") -> Outcome:
     return Outcome(state=State.DONE, reason=reason, receipt=receipt)
 
 
-def _entries(delivery: Delivery[Tree], outcome: Outcome, now: int) -> tuple[Entry, ...]:
-    """The status that an outcome means by itself: that of a receipt, or failed for a dead letter of a rule that reports."""
+def _entries(delivery: Delivery[Tree], outcome: Outcome, now: int, *, told_later: bool = True) -> tuple[Entry, ...]:
+    """The status that an outcome means by itself: that of a receipt, or failed for a dead letter of a rule that reports. Where
+    nothing more can be told later, having been delivered is the end: nobody waits for a status that never comes."""
     workflow, receipt = delivery.subject.workflow, outcome.receipt
     if receipt is not None and receipt.status is not None:
         told = Entry(
@@ -303,6 +328,8 @@ def _entries(delivery: Delivery[Tree], outcome: Outcome, now: int) -> tuple[Entr
             url=receipt.url,
         )
         return (told,)
+    if receipt is not None and workflow and not told_later:
+        return (Entry(delivery=delivery.id, workflow=workflow, status=Status.SUCCESS, at=now, url=receipt.url),)
     if outcome.state is State.DEAD and workflow:
         return (Entry(delivery=delivery.id, workflow=workflow, status=Status.FAILED, at=now, error=outcome.reason),)
     return ()

@@ -106,7 +106,7 @@ class Logbook:
             return [said] if over else []
         if over and lines:
             with suppress(StoreFull):  # its provider has them still
-                await self.store.write_log(run.delivery, run.run, 0, lines)
+                await self.store.write_log(run.delivery, run.run, 0, lines, self.clock.now())
         return lines
 
     async def _ask(self, run: Run, provider: Logs) -> Sequence[LogLine]:

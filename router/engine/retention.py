@@ -17,13 +17,14 @@ BATCH = 200
 
 
 class Retention:
-    """Keeps events and what they led to for `keep` seconds."""
+    """Keeps events and what they led to for `keep` seconds, and those with dead letters for `keep_dead`, if that is longer."""
 
-    def __init__(self, store: Store, clock: Clock, observer: Observer, keep: float) -> None:
+    def __init__(self, store: Store, clock: Clock, observer: Observer, keep: float, keep_dead: float | None = None) -> None:
         self.store = store
         self.clock = clock
         self.observer = observer
         self.keep = keep
+        self.keep_dead = keep if keep_dead is None else max(keep, keep_dead)
 
     async def run(self) -> None:
         """For ever."""
@@ -33,12 +34,13 @@ class Retention:
 
     async def once(self) -> int:
         """How many events were forgotten."""
-        before = self.clock.now() - round(self.keep * 1_000_000)
+        now = self.clock.now()
+        before, dead_before = (now - round(seconds * 1_000_000) for seconds in (self.keep, self.keep_dead))
         after: int | None = 0
         forgotten = 0
         while after is not None:
             try:
-                gone, after = await self.store.forget(before, after, BATCH)
+                gone, after = await self.store.forget(before, after, BATCH, dead_before=dead_before)
             except (StoreBroken, StoreCorrupt):
                 raise
             except StoreError as error:

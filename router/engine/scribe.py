@@ -77,7 +77,7 @@ class StoreScribe:
             return
         count, size = self._written.get(f"{delivery} {run.run}", (0, 0))
         kept = _bounded(lines, count, size)
-        await store.write_log(delivery, run.run, count, kept)
+        await store.write_log(delivery, run.run, count, kept, self.clock.now())
         self._written[f"{delivery} {run.run}"] = count + len(kept), size + sum(len(one.text) for one in kept)
         if len(self._written) > 10_000:
             self._written = dict(list(self._written.items())[-5000:])

@@ -55,10 +55,14 @@ def _delivery(made: Delivery[Tree]) -> dict[str, Tree]:
         "report": made.subject.workflow or None,
         "gates": _gates(made.gates),
         "timeout": None if made.timeout == DEFAULT_TIMEOUT else made.timeout,
-        "retry": None if made.retry == Retry() else {**asdict(made.retry), "schedule": list(made.retry.schedule)},
+        "retry": _retry(made.retry),
         "idempotent": made.idempotent or None,
     }
     return {**{key: value for key, value in said.items() if value is not None}, "options": _sorted(made.options)}
+
+
+def _retry(retry: Retry | None) -> dict[str, Tree] | None:
+    return None if retry in (None, Retry()) else {**asdict(retry), "schedule": list(retry.schedule)}
 
 
 def _gates(gates: Gates | None) -> dict[str, Tree] | None:

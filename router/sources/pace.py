@@ -19,8 +19,8 @@ BURST = 10
 class Pace(Closed):
     """What one peer may send in a second, on average. Ten times as much may come at once; over that it is read no faster."""
 
-    messages: int = Field(1_000, ge=1, le=1_000_000, description="Messages a second.")
     bytes: int = Field(4_000_000, ge=10_000, le=1_000_000_000, description="Bytes a second.")
+    messages: int = Field(1_000, ge=1, le=1_000_000, description="Messages a second.")
 
 
 class Meter:

@@ -9,8 +9,9 @@ from router.core.model import State
 from router.web.shapes import MOST, DeliveriesNamed
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    from router.engine.store.base import Store
     from router.web.desk import Ask, Desk
     from router.web.shapes import DeliveriesMeant
 
@@ -30,6 +31,9 @@ async def one(desk: Desk, ask: Ask) -> tuple[int, Any]:
 
 
 async def retry(desk: Desk, ask: Ask) -> tuple[int, Any]:
+    # Whoever asks for them now has mended something: circuits let one through at once.
+    if desk.destinations is not None:
+        desk.destinations.circuits.close_all()
     return _changed(desk, ask, "retry", await desk.store.retry(await _ids(desk, ask.given), desk.clock.now()))
 
 
@@ -46,5 +50,14 @@ def _changed(desk: Desk, ask: Ask, verb: str, changed: Sequence[str]) -> tuple[i
 async def _ids(desk: Desk, meant: DeliveriesMeant) -> Sequence[str]:
     if isinstance(meant, DeliveriesNamed):
         return meant.ids
-    rows = await desk.store.deliveries(state=State(meant.state), rule=meant.rule, limit=MOST)
-    return [row.id for row in rows]
+    return await chosen(desk.store, meant.model_dump())
+
+
+async def chosen(store: Store, meant: Mapping[str, Any]) -> Sequence[str]:
+    """The ids that a state means, with what narrows it."""
+    narrowed = {name: meant.get(name, "") for name in ("rule", "provider", "repo")}
+    return await store.chosen(State(meant["state"]), **narrowed, since=meant.get("since", 0), limit=MOST)
+
+
+async def destinations(desk: Desk, _ask: Ask) -> tuple[int, Any]:
+    return 200, desk.destinations.shown() if desk.destinations is not None else []

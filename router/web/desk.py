@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from router.core.rulebook import Rulebook
     from router.engine.approvals import Approvals
     from router.engine.bell import Bell
+    from router.engine.destinations import Destinations
     from router.engine.logbook import Logbook
     from router.engine.pauses import Pauses
     from router.engine.pulse import Pulse
@@ -55,3 +56,4 @@ class Desk:
     refused: Callable[[int], object]
     started: Micros
     reload: Reload | None = None
+    destinations: Destinations | None = None

@@ -220,6 +220,14 @@ OPERATIONS = (
         also=_NONE,
     ),
     Operation(
+        method="GET",
+        path=f"{_API}/destinations",
+        name="destinations",
+        summary="Where deliveries went since the start, and what is shut there.",
+        does=deliveries.destinations,
+        tells=list[shapes.Destination],
+    ),
+    Operation(
         method="POST",
         path=f"{_API}/deliveries/retry",
         name="retryDeliveries",

@@ -64,13 +64,28 @@ class DeliveriesNamed(Asked):
 
 
 class DeliveriesInState(Asked):
-    """All deliveries in a state; those of one rule, where it is named."""
+    """All deliveries in a state; those of one rule, provider and repo, where it is named, that came into it since then."""
 
     state: _WAITING
     rule: Name = ""
+    provider: Name = ""
+    repo: Name = ""
+    since: Number = 0
 
 
 DeliveriesMeant = DeliveriesNamed | DeliveriesInState
+
+
+class Destination(Told):
+    """Where deliveries go: free slots' number, requests that may be made now, failures in a row, and until when it is shut."""
+
+    name: str
+    state: str
+    slots: int | None = None
+    requests_left: int | None = None
+    failures: int = 0
+    reason: str = ""
+    until: int | None = None
 
 
 class EventsMeant(Asked):

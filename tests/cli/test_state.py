@@ -223,7 +223,40 @@ def test_what_is_meant_must_be_clear(call: Call, args: tuple[str, ...]) -> None:
     """Ids, or a state and --all: nothing else changes anything."""
     code, _, err = call("deliveries", "discard", *args)
     assert code == 2
-    assert "Name deliveries by their IDs, or all dead ones by --state dead --all." in err
+    assert "Name deliveries by their IDs, or dead ones by --state dead with --all, --rule, --since and so on." in err
+
+
+@pytest.mark.parametrize(
+    ("filters", "found"),
+    [
+        (("--rule", "first/refused"), True),
+        (("--rule", "first/good"), False),
+        (("--provider", "log"), True),
+        (("--provider", "shell"), False),
+        (("--since", "2026-11-23T00:00Z"), True),
+        (("--since", "2026-11-25"), False),
+        (("--since", "1h"), False),
+        (("--repo", "did:plc:nobody"), False),
+        (("--rule", "first/refused", "--provider", "log", "--since", "2026-11-23"), True),
+    ],
+)
+def test_some_dead_deliveries_can_be_retried(call: Call, filters: tuple[str, ...], found: bool) -> None:  # noqa: FBT001
+    """By rule, provider, repo and since when they are dead, or how long ago; nothing else changes."""
+    refused = the_refused_one(call)
+    done = call("deliveries", "retry", "--state", "dead", *filters, "--output", "json")
+    assert (done.code, refused in json.loads(done.out)["changed"]) == (0, found)
+
+
+def test_when_is_a_moment_or_a_duration(call: Call) -> None:
+    """Anything else is said so."""
+    code, _, err = call("deliveries", "retry", "--state", "dead", "--since", "yesterday")
+    assert (code, "--since is a duration, like 2h, or a moment" in err) == (2, True)
+
+
+def test_destinations_are_a_running_routers(call: Call) -> None:
+    """Without one that is said."""
+    code, _, err = call("deliveries", "destinations")
+    assert (code != 0, "No router runs on the store" in err) == (True, True)
 
 
 async def _answers(path: Path) -> bool:

@@ -31,7 +31,7 @@ sources:
   knot-b:
     knot: {{host: "{knot_b}", since: beginning}}
 providers:
-  buildkite: {{url: "{ci}/v2", org: demo, token: {{env: DEMO_CI_TOKEN}}, settle: 300ms}}
+  buildkite: {{url: "{ci}/v2", org: demo, token: {{env: DEMO_CI_TOKEN}}, settle: 300ms, per_org: 10000, per_token: 10000}}
 identity: {{resolver: "{directory}"}}
 delivery: {{poll: 200ms}}
 rules: [./rules]

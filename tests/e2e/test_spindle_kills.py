@@ -46,7 +46,7 @@ class Process:
         """Written for the next start; `poll` is how often the CI is asked about builds."""
         self.world.more = (
             f"providers: {{buildkite: {{token: {{env: TEST_TOKEN}}, url: {self.ci.url}/v2, settle: 200ms, "
-            f"webhook_secrets: [{{env: TEST_TOKEN}}]}}}}\ndelivery: {{poll: {poll}}}\n"
+            f"webhook_secrets: [{{env: TEST_TOKEN}}], per_org: 10000, per_token: 10000}}}}\ndelivery: {{poll: {poll}}}\n"
         )
         self.file = self.world.write()
 

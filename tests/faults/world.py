@@ -35,10 +35,10 @@ sources:
   jetstream: {{jetstream: {{hosts: ["{jetstream}"], collections: [sh.tangled.repo.issue]}}}}
 {knots}
 providers:
-  buildkite: {{url: "{ci}/v2", org: demo, token: {{env: CI_TOKEN}}, settle: {settle:g}s}}
+  buildkite: {{url: "{ci}/v2", org: demo, token: {{env: CI_TOKEN}}, settle: {settle:g}s, per_org: 10000, per_token: 10000}}
   webhook: {{secrets: {{sink: {{env: SINK_SECRET}}}}}}
 identity: {{resolver: "{directory}"}}
-delivery: {{poll: 100ms, lease: 5s}}
+delivery: {{poll: 100ms, lease: 5s, loop: {{events: 0}}, circuit: {{wait: 100ms, longest: 400ms}}}}
 log: {{format: json, level: info}}
 rules: [./rules]
 """

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from providers import _requests, buildkite
+from providers import buildkite
 from router.core import rules
-from router.core.errors import Ambiguous, DeliveryError, Permanent, Transient
+from router.core.errors import Ambiguous, DeliveryError, Permanent, RateLimited, Transient, Unauthorized
 from router.core.model import Receipt, Status
 from router.core.problems import Problems
 from router.demo.ci import Ci
@@ -87,6 +87,19 @@ async def test_a_build_is_made_and_can_be_followed(ci: Ci, lent: Host) -> None:
     assert (receipt.id, receipt.status) == (made.id, None)
     assert receipt.url == f"{ci.url}/acme/core/builds/1"
     assert receipt.detail == {"org": "acme", "pipeline": "core", "number": 1}
+
+
+async def test_a_build_is_told_the_trace(peer: Peer, lent: Host) -> None:
+    """Of its request, in its meta-data, and to its jobs, unless the rule says another to these; without one nothing is said."""
+    for trace, env in (("", {"A": "b"}), ("00-a-b-01", {"A": "b"}), ("00-a-b-01", {"TRACEPARENT": "mine"})):
+        peer.replies.append(says(201, BUILD))
+        made = buildkite.Options(**{**OPTIONS, "env": env})
+        await opened(lent, peer.url).deliver(delivery(made, id=MINE, trace=trace))
+    plain, traced, other = ((asked.headers, json.loads(asked.body)) for asked in peer.requests)
+    assert ("traceparent" in plain[0], plain[1]["env"], len(plain[1]["meta_data"])) == (False, {"A": "b"}, 2)
+    assert traced[0]["traceparent"] == traced[1]["meta_data"]["router:traceparent"] == "00-a-b-01"
+    assert traced[1]["env"] == {"A": "b", "TRACEPARENT": "00-a-b-01"}
+    assert other[1]["env"] == {"TRACEPARENT": "mine"}
 
 
 @pytest.mark.parametrize("name", ["create-build-request", "create-build-request-pull-request"])
@@ -204,9 +217,9 @@ def test_the_address_of_the_api_is_one(url: str) -> None:
         (says(404, {"message": "No pipeline found"}), Permanent),
         (says(422, {"message": "Validation Failed"}), Permanent),
         (says(302, Location="https://elsewhere.example"), Permanent),
-        (says(401), Transient),
-        (says(403), Transient),
-        (says(429, RateLimit_Reset="30"), Transient),
+        (says(401), Unauthorized),
+        (says(403), Unauthorized),
+        (says(429, RateLimit_Reset="30"), RateLimited),
         (says(408), Ambiguous),
         (says(500), Ambiguous),
         (says(502), Ambiguous),
@@ -254,8 +267,8 @@ async def test_what_a_stranger_wrote_moves_no_cursor(peer: Peer, lent: Host) -> 
         (says(429, ratelimit_reset="12"), 12.0),
         (says(429, RateLimit_Reset="0"), 1.0),
         (says(429), buildkite.RESET),
-        (says(401), _requests.REFUSED),
-        (says(403), _requests.REFUSED),
+        (says(401), Unauthorized.AGAIN),
+        (says(403), Unauthorized.AGAIN),
     ],
 )
 async def test_waiting_uses_up_no_attempt(peer: Peer, lent: Host, reply: Reply, seconds: float) -> None:
@@ -320,7 +333,7 @@ async def test_builds_of_others_are_not_the_deliverys(peer: Peer, lent: Host, bu
 @pytest.mark.parametrize(
     "reply",
     [
-        *(says(status) for status in (302, 400, 401, 404, 429, 500, 503)),
+        *(says(status) for status in (302, 401, 404, 429, 500, 503)),
         Reply(cut="before"),
         Reply(200, "[]", cut="within"),
         Reply(200, "<html>"),

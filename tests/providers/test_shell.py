@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import shutil
 import signal
 from collections.abc import Sequence
 from contextlib import suppress
@@ -70,7 +71,8 @@ HOSTILE = [
 
 
 async def run(lent: Host, tmp_path: Path, *, timeout: float = 60.0, grace: float = 0.2, **options: Any) -> Receipt:
-    settings = shell.Settings(workdir=str(tmp_path), grace=grace, **options.pop("settings", {}))
+    said = {"workdir": str(tmp_path), "grace": f"{grace * 1000:g}ms", **options.pop("settings", {})}
+    settings = shell.Settings.model_validate(said)
     return await shell.Shell(settings, lent).deliver(delivery(shell.Options(**options), id="d1", timeout=timeout))
 
 
@@ -123,6 +125,13 @@ async def test_an_operator_may_pass_variables_on(lent: Host, tmp_path: Path, mon
     assert "SSH_AUTH_SOCK=/run/agent\n" in told
     assert "canary" not in told
     assert "NOT_SET" not in told
+
+
+async def test_a_command_is_told_the_trace(lent: Host, tmp_path: Path) -> None:
+    """As programs that speak OpenTelemetry look for it."""
+    provider = shell.Shell(shell.Settings.model_validate({"workdir": str(tmp_path)}), lent)
+    asked = delivery(shell.Options(argv=["/usr/bin/env"]), id="d1", trace="00-a-b-01")
+    assert "TRACEPARENT=00-a-b-01\n" in output(await provider.deliver(asked))
 
 
 async def test_no_descriptor_of_the_router_is_passed_on(lent: Host, tmp_path: Path) -> None:
@@ -462,7 +471,7 @@ async def test_without_the_program_limits_are_set_a_moment_later(
     lent: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where there is no util-linux: what the kernel is asked for comes after the start."""
-    monkeypatch.setattr(_limits.shutil, "which", lambda *_args, **_kwargs: None)
+    monkeypatch.setattr(shutil, "which", lambda *_args, **_kwargs: None)
     script = "while ! grep -q 'Max cpu time  *7 ' /proc/$$/limits; do :; done; echo limited"
     receipt = await run(lent, tmp_path, script=script, settings={"limits": _limits.Limits(cpu=7)}, timeout=30.0)
     assert output(receipt) == "limited\n"

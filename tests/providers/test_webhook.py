@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
+import contextlib
 import json
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,8 +14,8 @@ import pytest
 from pydantic import ValidationError
 from standardwebhooks import Webhook as Verifier
 
-from providers import webhook
-from router.core.errors import DeliveryError, Permanent, Transient
+from providers import _requests, webhook
+from router.core.errors import DeliveryError, Permanent, RateLimited, Transient
 from router.core.model import Receipt, Status
 from router.demo.sink import Received, Sink
 from router.host import Host, SystemClock
@@ -102,14 +104,26 @@ async def test_headers_of_the_rule_are_sent(peer: Peer, lent: Host) -> None:
     assert peer.requests[0].headers["x-team"] == "core"
 
 
+async def test_the_receiver_is_told_the_trace(peer: Peer, lent: Host) -> None:
+    """Where there is one; a rule that says another means it, and what is signed is the same."""
+    provider = webhook.Webhook(SETTINGS, lent)
+    for trace, headers in (("", {}), ("00-a-b-01", {}), ("00-a-b-01", {"TraceParent": "mine"})):
+        made = webhook.Options.model_validate({"url": f"{peer.url}/hook", "secret": "s", "text": "x", "headers": headers})
+        await provider.deliver(delivery(made, id=ID, trace=trace))
+    assert [asked.headers.get("traceparent") for asked in peer.requests] == [None, "00-a-b-01", "mine"]
+    assert len({asked.headers["webhook-signature"] for asked in peer.requests}) == 1
+
+
 @pytest.mark.parametrize(
     ("reply", "kind", "wait", "counts"),
     [
-        *((Reply(status, headers={"Location": "/elsewhere"}), Permanent, None, True) for status in (301, 302, 304, 307, 308)),
-        *((Reply(status), Permanent, None, True) for status in (400, 401, 403, 404, 410, 422)),
+        *((Reply(status, headers={"Location": "/elsewhere"}), Transient, None, True) for status in (301, 302, 304, 307, 308)),
+        *((Reply(status), Transient, None, True) for status in (400, 401, 403, 404, 422)),
+        (Reply(410), Permanent, None, True),
+        (Reply(500, headers={"webhook-delivery": "abort-message"}), Permanent, None, True),
         *((Reply(status), Transient, None, True) for status in (408, 425, 429, 500, 502, 503, 504)),
-        (Reply(429, headers={"Retry-After": "7"}), Transient, 7.0, False),
-        (Reply(429, headers={"Retry-After": "0"}), Transient, 1.0, False),
+        (Reply(429, headers={"Retry-After": "7"}), RateLimited, 7.0, False),
+        (Reply(429, headers={"Retry-After": "0"}), RateLimited, 1.0, False),
         (Reply(503, headers={"Retry-After": "7"}), Transient, 7.0, True),
         (
             Reply(503, headers={"Retry-After": "Mon, 23 Nov 2026 12:00:10 GMT", "Date": "Mon, 23 Nov 2026 12:00:00 GMT"}),
@@ -118,14 +132,14 @@ async def test_headers_of_the_rule_are_sent(peer: Peer, lent: Host) -> None:
             True,
         ),
         (Reply(cut="before"), Transient, None, True),
-        (Reply(200, "half", cut="within"), Transient, None, True),
+        (Reply(500, "half", cut="within"), Transient, None, True),
     ],
 )
 async def test_each_answer_of_a_receiver(
     peer: Peer, lent: Host, *, reply: Reply, kind: type[DeliveryError], wait: float | None, counts: bool
 ) -> None:
-    """Redirects are failures; what is worth another attempt gets one, a lost answer too; only a receiver that is asked too
-    often and says when to come back uses up no attempt."""
+    """Whatever is no 2xx is tried again, a redirect and a lost answer too, unless the receiver wants no more; only one that is
+    asked too often and says when to come back uses up no attempt."""
     peer.replies.append(reply)
     error = await failure(lent, peer.url, secret="s", text="x")
     assert len(peer.requests) == 1
@@ -237,3 +251,67 @@ async def test_it_keeps_the_contract_of_providers(peer: Peer) -> None:
 
 def _moment(headers: Mapping[str, str]) -> datetime:
     return datetime.fromtimestamp(int(headers["webhook-timestamp"]), UTC)
+
+
+@contextlib.asynccontextmanager
+async def dripping(*parts: bytes) -> AsyncIterator[str]:
+    """A receiver that says this, and then nothing more, however long one waits."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        for part in parts:
+            writer.write(part)
+            await writer.drain()
+        with contextlib.suppress(ConnectionError):
+            await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1")
+    async with server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/hook"
+
+
+HEAD = b"HTTP/1.1 %d Said\r\nContent-Length: 100\r\n\r\nhalf of it"
+
+
+@pytest.mark.fault("T-26")
+async def test_an_answer_that_never_ends_has_decided_by_its_status(lent: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """2xx is success, and nothing is sent again; of a failure what there is is kept."""
+    monkeypatch.setattr(webhook, "LINGER", 0.05)
+    async with dripping(HEAD % 200) as url:
+        assert (await post(lent, url)).status is Status.SUCCESS
+    async with dripping(HEAD % 500) as url:
+        assert (await failure(lent, url)).response == "half of it"
+
+
+@pytest.mark.fault("T-26")
+async def test_a_receiver_that_does_not_answer_is_given_up(lent: Host) -> None:
+    """After the provider's time, though the step would wait for longer; it is tried again."""
+    options = webhook.Options(url="https://x")
+    async with dripping(b"HTTP/1.1 2") as url:
+        settings = webhook.Settings.model_validate({"timeout": "50ms"})
+        slow = delivery(options.model_copy(update={"url": url}), id=ID, timeout=60.0)
+        with pytest.raises(Transient, match=r"did not answer within 0\.05 s"):
+            await webhook.Webhook(settings, lent).deliver(slow)
+    assert webhook.Settings().timeout == 15.0
+
+
+@pytest.mark.fault("T-26")
+def test_the_schedule_is_that_of_svix() -> None:
+    """At once, then after 5 s, 5 min, 30 min, 2 h, 5 h, 10 h and 10 h."""
+    retry = webhook.plugin.retry
+    assert (retry.attempts, retry.schedule) == (8, (5, 300, 1800, 7200, 18_000, 36_000, 36_000))
+
+
+def test_a_host_is_a_destination(lent: Host) -> None:
+    """With its port, whatever the path; without limits, unless router.yaml has some."""
+    found = webhook.Webhook(SETTINGS, lent).destination(webhook.Options(url="https://Chat.example.com:8443/a?b"))
+    assert (found.name, found.credential, found.limits) == ("chat.example.com:8443", "", ())
+
+
+def test_who_refuses_this_one_is_there(lent: Host) -> None:
+    """A 4xx is of the request, and opens no circuit; 5xx, 408 and 429 are of the receiver."""
+    alive = {
+        status: webhook._failed(_requests.Answer(status, {}, b"", complete=True), "x") for status in (400, 404, 408, 429, 500)
+    }
+    assert [getattr(error, "alive", None) for error in alive.values()] == [True, True, False, False, False]

@@ -155,7 +155,7 @@ STORIES = {
     ),
     "given up": ("hook", "{webhook: [500, lost, refused]}", "attempts: 3, outcome: dead, reason: Given up after 3 attempts"),
     "gone": ("hook", "{webhook: [{status: 410, body: gone}]}", "attempts: 1, outcome: dead, reason: it wants no more"),
-    "moved": ("hook", "{webhook: [{status: 302, headers: {Location: /there}}]}", "attempts: 1, outcome: dead"),
+    "moved": ("hook", "{webhook: [{status: 302, headers: {Location: /there}}, 204]}", "attempts: 2, outcome: done"),
     "in words": (
         "hook",
         "{webhook: [transient, {ambiguous: it broke}, {permanent: no such hook}]}",

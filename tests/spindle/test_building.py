@@ -71,7 +71,7 @@ async def ci() -> AsyncIterator[Ci]:
 async def world(tmp_path: Path, ci: Ci) -> AsyncIterator[World]:
     provider = (
         f"providers: {{buildkite: {{token: {{env: TEST_BUILDKITE_TOKEN}}, url: {ci.url}/v2,"
-        " webhook_secrets: [{env: TEST_WEBHOOK_SECRET}]}}\ndelivery: {poll: 50ms}\n"
+        " webhook_secrets: [{env: TEST_WEBHOOK_SECRET}], per_org: 10000, per_token: 10000}}\ndelivery: {poll: 50ms}\n"
     )
     async with World(tmp_path, rules=BUILDKITE, settings=KEY, more=provider) as made:
         await made.start()

@@ -6,7 +6,6 @@ import asyncio
 import stat
 from contextlib import asynccontextmanager
 from pathlib import Path
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 import aiohttp
@@ -46,9 +45,11 @@ class Outbox:
         self.calls.append(("discard", *ids, reason, now))
         return ids
 
-    async def deliveries(self, *, state: State, rule: str, limit: int) -> Sequence[SimpleNamespace]:
-        assert (state, rule, limit) == (State.DEAD, "", MOST)
-        return [SimpleNamespace(id="dead-1"), SimpleNamespace(id="dead-2")]
+    async def chosen(
+        self, state: State, *, rule: str = "", provider: str = "", repo: str = "", since: int = 0, limit: int
+    ) -> Sequence[str]:
+        assert (state, provider, repo, limit) == (State.DEAD, "", "", MOST)
+        return [one for one in ("dead-1", "dead-2") if (rule or one) == one and not (since and one == "dead-1")]
 
 
 class Rings:
@@ -123,6 +124,15 @@ async def test_all_dead_ones_can_be_meant(tmp_path: Path) -> None:
     async with serving(tmp_path / "router.db") as served:
         assert await served.post(DISCARD, json={"state": "dead"}) == (200, {"changed": ["dead-1", "dead-2"]})
         assert served.outbox.calls == [("discard", "dead-1", "dead-2", "discarded by the operator", NOW)]
+
+
+async def test_some_dead_ones_can_be_meant(tmp_path: Path) -> None:
+    """Those of a rule, a provider, a repo, or since a moment; what is none of these is refused."""
+    async with serving(tmp_path / "router.db") as served:
+        assert await served.post(RETRY, json={"state": "dead", "rule": "dead-1"}) == (200, {"changed": ["dead-1"]})
+        assert await served.post(RETRY, json={"state": "dead", "since": NOW}) == (200, {"changed": ["dead-2"]})
+        for wrong in ({"rule": 7}, {"since": "yesterday"}, {"since": 10**30}):
+            assert (await served.post(RETRY, json={"state": "dead", **wrong}))[0] == 400
 
 
 @pytest.mark.parametrize(

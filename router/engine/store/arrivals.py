@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from router.core.model import Delivery, Entry, Event, Micros, Pipeline, Plan, State, Tree
 from router.engine.crash import crash_point
-from router.engine.store import gates, journal, mirror, pipelines, restores, sql
+from router.engine.store import gates, journal, mirror, operator, pipelines, quotas, restores, sql
 from router.engine.store.base import Accepted, Arrival
-from router.engine.store.rows import LARGEST, as_json, delivery_columns, event_columns, text
+from router.engine.store.rows import LARGEST, as_json, delivery_columns, event_columns, integer, text
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable, Sequence
+
+    from router.engine.store.policy import Policy
 
 #: Bad frames that are kept of each source, and of all together, and bytes of each.
 RING, RINGS = 100, 2000
@@ -22,10 +26,13 @@ FRAME = 16384
 _TRIM_ALL = "DELETE FROM bad_frames WHERE number <= (SELECT number FROM bad_frames ORDER BY number DESC LIMIT 1 OFFSET :keep)"
 
 
-def accept(db: sqlite3.Connection, arrivals: Sequence[Arrival], now: Micros) -> list[Accepted]:
+def accept(db: sqlite3.Connection, arrivals: Sequence[Arrival], policy: Policy, now: Micros) -> list[Accepted]:
     """See Store.accept."""
     gates.forget(db, now)
-    accepted = [_one(db, arrival, now) for arrival in arrivals]
+    quotas.forget(db, now)
+    hits: Counter[str] = Counter()
+    accepted = [_one(db, arrival, policy, now, hits) for arrival in arrivals]
+    operator.count_hits(db, hits, now)
     for source in dict.fromkeys(arrival.source for arrival in arrivals):
         heard = [pair for pair in zip(arrivals, accepted, strict=True) if pair[0].source == source]
         _remember_source(db, source, heard, now)
@@ -39,7 +46,8 @@ class _Known:
     undecided: bool
 
 
-def _one(db: sqlite3.Connection, arrival: Arrival, now: Micros) -> Accepted:
+def _one(db: sqlite3.Connection, arrival: Arrival, policy: Policy, now: Micros, hits: Counter[str]) -> Accepted:
+    """`hits` counts the rules that new events matched; of known ones that are planned again, a trigger does."""
     mirror.write(db, arrival.records, now)
     event, plan = arrival.event, arrival.plan
     if event is None or plan is None:
@@ -49,10 +57,14 @@ def _one(db: sqlite3.Connection, arrival: Arrival, now: Micros) -> Accepted:
     if known is None:
         if not (arrival.keep or plan.deliveries):
             return Accepted(fresh=True)
-        return _enter(db, plan, _insert(db, "events", {**columns, "heard": now}), now, arrival.pipeline)
+        number = _insert(db, "events", {**columns, "heard": now})
+        owner = Owner.of(event)
+        quotas.store(db, policy, owner.account, owner.knot, len(columns["record"]) + len(columns["fields"]), now)
+        hits.update(plan.matched)
+        return _entrance(db, policy, event, number, now).enter(plan, arrival.pipeline)
     if not known.undecided:
         return Accepted(fresh=False)
-    return _enter_again(db, event, plan, known.number, now, arrival.pipeline)
+    return _enter_again(_entrance(db, policy, event, known.number, now), event, plan, arrival.pipeline)
 
 
 def _known(db: sqlite3.Connection, origin: str, event_id: str) -> _Known | None:
@@ -60,15 +72,14 @@ def _known(db: sqlite3.Connection, origin: str, event_id: str) -> _Known | None:
     return None if found is None else _Known(found["number"], bool(found["undecided"]))
 
 
-def _enter_again(
-    db: sqlite3.Connection, event: Event, plan: Plan, number: int, now: Micros, pipeline: Pipeline | None
-) -> Accepted:
+def _enter_again(entrance: _Entrance, event: Event, plan: Plan, pipeline: Pipeline | None) -> Accepted:
     """An event whose plan lacked something: what it lacked then. It is fresh where that made a difference."""
     columns = event_columns(event) | _plan_columns(plan)
     changed = {key: columns[key] for key in ("repo", "fields", "matched", "troubles", "undecided", "refused")}
     assignments = ", ".join(f"{name} = :{name}" for name in changed)
-    db.execute(f"UPDATE events SET {assignments} WHERE number = :number", {**changed, "number": number})  # noqa: S608
-    entered = _enter(db, plan, number, now, pipeline)
+    statement = f"UPDATE events SET {assignments} WHERE number = :number"  # noqa: S608
+    entrance.db.execute(statement, {**changed, "number": entrance.event})
+    entered = entrance.enter(plan, pipeline)
     if entered.ready or entered.entries or not changed["undecided"]:
         return entered
     return Accepted(fresh=False)
@@ -82,47 +93,102 @@ def _plan_columns(plan: Plan) -> dict[str, Any]:
     }
 
 
-def _enter(db: sqlite3.Connection, plan: Plan, event: int, now: Micros, pipeline: Pipeline | None) -> Accepted:
-    """The plan's deliveries into the outbox, those that are not there yet, and what is to be told of them.
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Whom an event's deliveries are counted against: the DID that owns the repo, and the knot that it is on."""
 
-    Two triggers of one run may come at the same time: the second makes nothing, and neither do its deliveries.
-    """
-    if pipeline is not None and not pipelines.begin(db, pipeline, event, now):
-        return Accepted(fresh=False)
-    live: set[str] = set()
-    told: list[Entry] = []
-    skipped: list[tuple[Delivery[Tree], str]] = []
-    ready = False
-    doubted = restores.doubted(db, event, now) if plan.deliveries else 0
-    for delivery in plan.deliveries:
-        if db.execute("SELECT 1 FROM deliveries WHERE id = ?", (delivery.id,)).fetchone():
-            continue
-        admission = _deliver(db, delivery, event, now, pipeline.id if pipeline is not None else None, doubted)
-        told += admission.told
-        ready = ready or admission.state is State.READY
-        if admission.state in (State.READY, State.DEAD):
-            live.add(delivery.id)
-        elif admission.state is State.SKIPPED:
-            skipped.append((delivery, admission.reason))
-    told += journal.tell(db, (entry for entry in plan.entries if entry.delivery in live), now)
-    for delivery, why in skipped:
-        if pipeline is not None and delivery.subject.workflow:
-            pipelines.skip(db, pipeline.id, delivery.subject.workflow, why, now)
-    held = tuple((delivery, why) for delivery, why in skipped)
-    return Accepted(fresh=True, ready=ready, entries=tuple(told), held=held)
+    account: str
+    knot: str
+
+    @classmethod
+    def of(cls, event: Event) -> Owner:
+        repo = event.fields.get("repo")
+        account = repo.get("owner") if isinstance(repo, Mapping) else None
+        knot = event.fields.get("knot")
+        return cls(text(account) if isinstance(account, str) else "", text(knot) if isinstance(knot, str) else "")
 
 
-def _deliver(
-    db: sqlite3.Connection, delivery: Delivery[Tree], event: int, now: Micros, pipeline: str | None, doubted: Micros
-) -> gates.Admission:
-    """`doubted` is a moment before which it may have been made already, in a life that is not in the store; 0: it was not."""
-    admission = gates.admit(db, delivery, event, now)
-    columns = delivery_columns(delivery) | {"pipeline": pipeline if delivery.subject.workflow else None}
-    columns |= {"event": event, "state": admission.state, "reason": text(admission.reason), "due": admission.due}
-    if doubted and admission.state is State.READY:
-        columns |= {"state": State.VERIFY, "reason": restores.WHY, "failed_at": doubted}
-    _insert(db, "deliveries", {**columns, "created": now, "updated": now})
-    return admission
+@dataclass(slots=True)
+class _Entrance:
+    """The way of one event's deliveries into the outbox. `event` is its number, `at` its own time."""
+
+    db: sqlite3.Connection
+    policy: Policy
+    owner: Owner
+    event: int
+    at: Micros
+    now: Micros
+    #: Whether it counts against the guard: what a person asks for by hand is no loop.
+    guarded: bool
+
+    def enter(self, plan: Plan, pipeline: Pipeline | None) -> Accepted:
+        """Those of the plan that are not there yet, and what is to be told of them.
+
+        Two triggers of one run may come at the same time: the second makes nothing, and neither do its deliveries.
+        """
+        db, now = self.db, self.now
+        if pipeline is not None and not pipelines.begin(db, pipeline, self.event, now):
+            return Accepted(fresh=False)
+        waiting: dict[str, str] = {}
+        told: list[Entry] = []
+        skipped: list[tuple[Delivery[Tree], str]] = []
+        ready = False
+        doubted = restores.doubted(db, self.event, now) if plan.deliveries else 0
+        for delivery in plan.deliveries:
+            if db.execute("SELECT 1 FROM deliveries WHERE id = ?", (delivery.id,)).fetchone():
+                continue
+            admission = self._deliver(delivery, pipeline.id if pipeline is not None else None, doubted)
+            told += admission.told
+            ready = ready or admission.state is State.READY
+            if admission.state in (State.READY, State.DEAD):
+                waiting[delivery.id] = admission.reason if admission.state is State.READY else ""
+            elif admission.state is State.SKIPPED:
+                skipped.append((delivery, admission.reason))
+        # Who must wait for a quota is told so from the beginning.
+        first = [replace(one, error=one.error or waiting[one.delivery]) for one in plan.entries if one.delivery in waiting]
+        told += journal.tell(db, first, now)
+        for delivery, why in skipped:
+            if pipeline is not None and delivery.subject.workflow:
+                pipelines.skip(db, pipeline.id, delivery.subject.workflow, why, now)
+        return Accepted(fresh=True, ready=ready, entries=tuple(told), held=tuple(skipped))
+
+    def _deliver(self, delivery: Delivery[Tree], pipeline: str | None, doubted: Micros) -> gates.Admission:
+        """`doubted` is a moment before which it may have been made already, in a life that is not in the store; 0: none is."""
+        db, now = self.db, self.now
+        admission = gates.admit(db, delivery, self.event, self.at, now)
+        if admission.state is State.READY:
+            self._hold_back(delivery, admission)
+        columns = delivery_columns(delivery) | {"pipeline": pipeline if delivery.subject.workflow else None}
+        columns |= {"event": self.event, "state": admission.state, "reason": text(admission.reason), "due": admission.due}
+        if doubted and admission.state is State.READY:
+            columns |= {"state": State.VERIFY, "reason": restores.WHY, "failed_at": doubted}
+        columns |= {"queue": self._queue(columns["repo"], text(delivery.destination or delivery.provider)), "at": self.at}
+        quotas.store(db, self.policy, self.owner.account, self.owner.knot, len(columns["options"]), now)
+        _insert(db, "deliveries", {**columns, "created": now, "updated": now})
+        return admission
+
+    def _hold_back(self, delivery: Delivery[Tree], admission: gates.Admission) -> None:
+        """What no rule asks for: a guard against loops, and quotas. It is made later, and says why."""
+        if self.guarded and (free := gates.loops(self.db, delivery, self.event, self.policy, self.now)) > self.now:
+            most, within = self.policy.loop_events, self.policy.loop_within
+            admission.reason = f"loop guard: its rule acted on {most} events about this ref within {within:g} s"
+            admission.due = max(admission.due, free)
+        due, why = quotas.act(self.db, self.policy, self.owner.account, self.owner.knot, admission.due)
+        if why:
+            admission.due, admission.reason = due, why
+
+    def _queue(self, repo: str, destination: str) -> int:
+        values = (repo, self.owner.account, self.owner.knot, destination)
+        wanted = "SELECT number FROM queues WHERE repo = ? AND account = ? AND knot = ? AND destination = ?"
+        if (found := self.db.execute(wanted, values).fetchone()) is not None:
+            return int(found["number"])
+        made = self.db.execute("INSERT INTO queues (repo, account, knot, destination) VALUES (?, ?, ?, ?)", values)
+        return made.lastrowid or 0
+
+
+def _entrance(db: sqlite3.Connection, policy: Policy, event: Event, number: int, now: Micros) -> _Entrance:
+    guarded = event.fields.get("trigger") != "manual"
+    return _Entrance(db, policy, Owner.of(event), number, min(integer(event.time), now), now, guarded)
 
 
 def _insert(db: sqlite3.Connection, table: str, columns: dict[str, Any]) -> int:

@@ -28,6 +28,7 @@ from router.core.model import (
     Status,
     Tree,
 )
+from router.engine.store.policy import Policy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,8 +83,9 @@ class Claim:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenReceipt:
-    """A delivery that was made and whose outcome is not final yet."""
+    """A delivery that was made and whose outcome is not final yet. `number` is its place among all deliveries."""
 
+    number: int
     delivery: str
     provider: str
     workflow: str
@@ -222,6 +224,9 @@ class Backlog:
 class Store(Protocol):
     """Used from the event loop. Closed by `close()`, which finishes what was asked before."""
 
+    def hold_back(self, policy: Policy) -> None:
+        """What is held back from now on, whatever rules say."""
+
     async def accept(self, arrivals: Sequence[Arrival], now: Micros) -> Sequence[Accepted]:
         """Bad frames, events, deliveries, first statuses and each source's cursor (never moved back): one transaction.
 
@@ -230,10 +235,21 @@ class Store(Protocol):
         a delivery skipped or due later, a debounce supersedes those waiting under its key.
         """
 
-    async def claim(self, owner: str, count: int, lease: float, now: Micros, busy: Mapping[str, int]) -> Sequence[Claim]:
+    async def claim(
+        self,
+        owner: str,
+        count: int,
+        lease: float,
+        now: Micros,
+        room: Mapping[str, int],
+        *,
+        each: int | None = None,
+        looking: Collection[str] = (),
+    ) -> Sequence[Claim]:
         """At most `count` deliveries that are due, oldest first and fair between repos, leased for their own timeout plus
-        `lease` seconds. `busy` bounds how many more each provider named in it may take; others are unbounded. Respects
-        concurrency groups: one delivery of a group at a time, the oldest."""
+        `lease` seconds. `room` bounds how many more each destination named in it may take; any other takes `each`. Of the
+        destinations in `looking` only those are claimed that may have happened. Respects concurrency groups (one delivery of a
+        group at a time, the oldest), the order of lanes, and quotas of what is in flight."""
 
     async def settle(self, claim: Claim, outcome: Outcome, now: Micros) -> bool:
         """The attempt's outcome, its receipt and its statuses: one transaction. False (and nothing written) if the claim is
@@ -257,8 +273,17 @@ class Store(Protocol):
     async def journal(self, after: int, limit: int = 200) -> Sequence[Told]:
         """The journal's rows whose number is greater than `after`, in order."""
 
-    async def open_receipts(self, provider: str, limit: int = 500) -> Sequence[OpenReceipt]:
-        """Deliveries of this provider that are done and whose status is not final."""
+    async def open_receipts(self, provider: str, after: int = 0, limit: int = 500) -> Sequence[OpenReceipt]:
+        """Deliveries of this provider that are done and whose status is not final, oldest first, from after this number."""
+
+    async def silent(self, since: Micros, limit: int = 200) -> Sequence[OpenReceipt]:
+        """Deliveries that are done, whose status is not final, and of which nothing was heard from `since` on, oldest first."""
+
+    async def made_since(self, provider: str, since: Micros, limit: int = 500) -> Sequence[Receipt]:
+        """The receipts of this provider's deliveries that were made at `since` or later, newest first."""
+
+    async def adopt(self, delivery: str, receipt: Receipt, now: Micros) -> None:
+        """The delivery's effect is another than the one that its receipt names."""
 
     async def cursor(self, source: str) -> int | None: ...
 
@@ -273,6 +298,12 @@ class Store(Protocol):
 
     async def remember(self, kind: str, facts: Mapping[str, Tree | None], now: Micros) -> None:
         """Replace these facts; None forgets one."""
+
+    async def chosen(
+        self, state: State, *, rule: str = "", provider: str = "", repo: str = "", since: Micros = 0, limit: int = 10_000
+    ) -> Sequence[str]:
+        """The ids of the deliveries in this state, of this rule, provider and repo, that came into it at `since` or later,
+        oldest first."""
 
     async def retry(self, ids: Sequence[str], now: Micros) -> Sequence[str]:
         """Dead, discarded or waiting deliveries to ready (those that may have happened: to verify), due now, their attempts
@@ -374,15 +405,18 @@ class Store(Protocol):
         """Deliveries of this provider that are under way (claimed, or made), not over, and not wanted any more, oldest
         first."""
 
-    async def write_log(self, delivery: str, run: int, first: int, lines: Sequence[LogLine]) -> None:
+    async def write_log(self, delivery: str, run: int, first: int, lines: Sequence[LogLine], now: Micros) -> None:
         """Keep these lines as number `first` and following of that run; what is there already stays."""
 
     async def log(self, delivery: str, run: int, after: int = 0, limit: int = 1000) -> Sequence[LogLine]:
         """The kept lines whose number is at least `after`, in order."""
 
-    async def forget(self, before: Micros, after: int = 0, limit: int = 200) -> tuple[int, int | None]:
+    async def forget(
+        self, before: Micros, after: int = 0, limit: int = 200, *, dead_before: Micros | None = None
+    ) -> tuple[int, int | None]:
         """Of the next `limit` events that were heard after event number `after`, drop those from before that moment of which
-        nothing is left to do, with everything that they led to. How many went, and where to go on; None at the end."""
+        nothing is left to do, with everything that they led to. Those with dead letters stay until they are from before
+        `dead_before`. How many went, and where to go on; None at the end."""
 
     async def use(self, kind: str, key: str, until: Micros, now: Micros) -> bool:
         """Whether this is the first time; remembered until `until`."""

@@ -16,6 +16,8 @@ from router.engine.store.rows import text
 if TYPE_CHECKING:
     import sqlite3
 
+    from router.engine.store.policy import Policy
+
 
 #: What nobody has tried to make, in this life of the store; the second only where there was one before (see `restores`).
 _WAITING = ("state = 'ready'", "state = 'verify' AND attempt = 0")
@@ -31,19 +33,20 @@ class Admission:
     told: list[Entry] = field(default_factory=list)
 
 
-def admit(db: sqlite3.Connection, delivery: Delivery[Tree], event: int, now: Micros) -> Admission:
-    """Decide on a delivery that is not in the outbox yet. `event` is the number of its event. Call `forget` first.
+def admit(db: sqlite3.Connection, delivery: Delivery[Tree], event: int, at: Micros, now: Micros) -> Admission:
+    """Decide on a delivery that is not in the outbox yet. `event` is the number of its event, `at` the event's own time. Call
+    `forget` first.
 
     A group that is busy makes a `skip` delivery skipped; one that waits for its first or next attempt counts as busy too, so
-    that two of one batch are treated as two of one hour are. `cancel_running` supersedes those that wait, and asks for the
-    end of what is under way: see `engine.cancelling`.
+    that two of one batch are treated as two of one hour are. `cancel_running` supersedes those of older events that wait, and
+    asks for the end of what is under way (see `engine.cancelling`); where a newer event came first, it is superseded itself.
     """
     admission = Admission(delivery.state, delivery.reason, now)
     gates = delivery.gates
     if gates is None or delivery.state is not State.READY:
         return admission
     rule = text(delivery.rule)
-    refusal = _busy(db, gates, event) or _dedupe(db, gates, rule, event, now)
+    refusal = _busy(db, gates, event) or _outrun(db, gates, rule, event, at) or _dedupe(db, gates, rule, event, now)
     if refusal:
         return Admission(State.SKIPPED, refusal, now)
     admission.told += _debounce(db, gates, rule, event, now)
@@ -62,6 +65,43 @@ def admit(db: sqlite3.Connection, delivery: Delivery[Tree], event: int, now: Mic
 def forget(db: sqlite3.Connection, now: Micros) -> None:
     """Drop what no longer matters: what is left of a key is what its window or its period still holds."""
     db.execute("DELETE FROM gates WHERE until <= ?", (now,))
+
+
+def loops(db: sqlite3.Connection, delivery: Delivery[Tree], event: int, policy: Policy, now: Micros) -> Micros:
+    """The guard against rules that feed themselves: when this may be made, `now` where nothing speaks against it.
+
+    Events of one rule about one ref of a repo are counted, not deliveries: an event with a hundred workflows is one.
+    """
+    subject = delivery.subject
+    if not policy.loop_events or not subject.repo or not subject.ref:
+        return now
+    rule, key, within = text(delivery.rule), text(f"{subject.repo} {subject.ref}"), _micros(policy.loop_within)
+    mine = "SELECT at FROM gates WHERE kind = 'loop' AND rule = ? AND key = ? AND event = ?"
+    counted = db.execute(mine, (rule, key, event)).fetchone()
+    if counted is not None:
+        return max(now, int(counted["at"]))
+    latest = "SELECT at FROM gates WHERE kind = 'loop' AND rule = ? AND key = ? ORDER BY at DESC LIMIT 1 OFFSET ?"
+    full = db.execute(latest, (rule, key, policy.loop_events - 1)).fetchone()
+    slot = now if full is None else max(now, full["at"] + within)
+    _keep(db, "loop", rule, key, event, slot, slot + within)
+    return slot
+
+
+def _outrun(db: sqlite3.Connection, gates: Gates, rule: str, event: int, at: Micros) -> str:
+    """Whether only the newest of a group counts, and a newer one came before this: frames come late, and out of order."""
+    if gates.debounce_key is not None:
+        waiting = "SELECT id FROM deliveries WHERE rule = ? AND debounce_key = ? AND state = 'ready' AND at > ? AND event <> ?"
+        found = db.execute(waiting, (rule, text(gates.debounce_key), at, event)).fetchone()
+        if found:
+            return f"superseded: {found['id']} of its debounce key is of a newer event, and came before it"
+    if gates.group is None or gates.busy is not Busy.CANCEL_RUNNING:
+        return ""
+    newer = """
+        SELECT id FROM deliveries WHERE busy_group = ? AND at > ? AND event <> ?
+        AND state IN ('ready', 'claimed', 'verify', 'done') LIMIT 1
+    """
+    found = db.execute(newer, (text(gates.group), at, event)).fetchone()
+    return f"superseded: {found['id']} of its concurrency group is of a newer event, and came before it" if found else ""
 
 
 def turn_back(db: sqlite3.Connection, now: Micros, leeway: Micros) -> None:

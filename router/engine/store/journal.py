@@ -37,11 +37,20 @@ def journal(db: sqlite3.Connection, after: int, limit: int) -> list[Told]:
     return [_told(row) for row in rows]
 
 
-def open_receipts(db: sqlite3.Connection, provider: str, limit: int) -> list[OpenReceipt]:
+def open_receipts(db: sqlite3.Connection, provider: str, after: int, limit: int) -> list[OpenReceipt]:
     """Made, and not over as far as we know."""
-    rows = db.execute(sql.text("open_receipts"), {"provider": provider, "limit": limit})
+    return _open(db.execute(sql.text("open_receipts"), {"provider": provider, "after": after, "limit": limit}))
+
+
+def silent(db: sqlite3.Connection, since: Micros, limit: int) -> list[OpenReceipt]:
+    """See Store.silent."""
+    return _open(db.execute(sql.text("silent"), {"since": since, "limit": limit}))
+
+
+def _open(rows: Iterable[sqlite3.Row]) -> list[OpenReceipt]:
     return [
         OpenReceipt(
+            number=row["number"],
             delivery=row["id"],
             provider=row["provider"],
             workflow=row["workflow"],

@@ -22,6 +22,14 @@ _ATTEMPTS = "SELECT n, verify, started, ended, outcome, reason, response FROM at
 _STATUSES = """
 SELECT number, workflow, status, at, error, exit_code, url FROM statuses WHERE delivery = ? ORDER BY number
 """
+_CHOSEN = """
+SELECT id FROM deliveries
+WHERE
+    state = :state AND updated >= :since
+    AND (:rule = '' OR rule = :rule) AND (:provider = '' OR provider = :provider) AND (:repo = '' OR repo = :repo)
+ORDER BY number
+LIMIT :limit
+"""
 _SOURCES = "SELECT name, cursor, updated, events, bad_frames, last_bad FROM sources ORDER BY name"
 _BAD_FRAMES = "SELECT number, at, why, frame FROM bad_frames WHERE source = ? ORDER BY number DESC LIMIT ?"
 
@@ -31,6 +39,13 @@ def deliveries(db: sqlite3.Connection, state: State | None, rule: str, repo: str
     values = {"state": state or "", "rule": text(rule), "repo": text(repo), "event": event, "limit": limit}
     wanted = "deliveries_of_event" if event else "deliveries"
     return [rows.delivery_row(row) for row in db.execute(sql.text(wanted), values)]
+
+
+def chosen(db: sqlite3.Connection, state: State, rule: str, provider: str, repo: str, since: Micros, limit: int) -> list[str]:
+    """See Store.chosen."""
+    given = {"rule": text(rule), "provider": text(provider), "repo": text(repo)}
+    values = {"state": state, **given, "since": rows.integer(since), "limit": limit}
+    return [row["id"] for row in db.execute(_CHOSEN, values)]
 
 
 def delivery(db: sqlite3.Connection, beginning: str) -> DeliveryRow | None:

@@ -9,12 +9,18 @@ from router.engine.store.rows import text
 
 if TYPE_CHECKING:
     import sqlite3
+    from collections.abc import Mapping
 
     from router.core.model import Micros
 
 _OLDEST = """
 SELECT min(due) FROM deliveries
 WHERE state = :state AND due <= :now AND rule NOT IN (SELECT name FROM paused WHERE kind = 'rule')
+"""
+
+_COUNT = """
+INSERT INTO rule_hits (rule, hits, last) VALUES (?, ?, ?)
+ON CONFLICT (rule) DO UPDATE SET hits = hits + excluded.hits, last = max(last, excluded.last)
 """
 
 
@@ -39,6 +45,11 @@ def hits(db: sqlite3.Connection) -> dict[str, Hits]:
     """See Store.hits."""
     found = db.execute("SELECT rule, hits, last FROM rule_hits ORDER BY rule")
     return {row["rule"]: Hits(count=row["hits"], last=row["last"]) for row in found}
+
+
+def count_hits(db: sqlite3.Connection, hits: Mapping[str, int], now: Micros) -> None:
+    """So many more events matched each of these rules."""
+    db.executemany(_COUNT, [(text(rule), count, now) for rule, count in hits.items()])
 
 
 def backlog(db: sqlite3.Connection, now: Micros) -> Backlog:

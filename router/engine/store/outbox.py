@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from router.core.model import Micros, Outcome, State
 from router.engine.crash import crash_point
-from router.engine.store import gates, journal, restores, runs, sql
+from router.engine.store import gates, journal, quotas, restores, runs, sql
 from router.engine.store.base import Claim
 from router.engine.store.rows import delivery_of, integer, receipt_json, text
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Collection, Mapping, Sequence
+
+    from router.engine.store.policy import Policy
 
 _CLAIMED = """
 UPDATE deliveries
@@ -25,38 +28,58 @@ _SETTLED = """
 UPDATE deliveries
 SET state = :state, reason = :reason, due = :due, receipt = coalesce(:receipt, receipt),
     receipt_id = coalesce(:receipt_id, receipt_id), tries = tries - :uncounted,
-    failed_at = :failed_at, owner = '', session = '', lease_until = 0, updated = :now
+    failed_at = :failed_at, since = :since, let_go = :let_go, owner = '', session = '', lease_until = 0, updated = :now
 WHERE id = :id AND owner = :owner AND attempt = :attempt AND state = 'claimed'
 """
 _ENDED = "UPDATE attempts SET ended = ?, outcome = ?, reason = ?, response = ? WHERE delivery = ? AND n = ?"
 _LOST = "Its process stopped, or its lease ran out, before the outcome was stored: it may have happened."
 
 
-def claim(
-    db: sqlite3.Connection, owner: str, session: str, count: int, lease: float, now: Micros, busy: Mapping[str, int]
-) -> list[Claim]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What a claim asks for: see Store.claim."""
+
+    owner: str
+    count: int
+    lease: float
+    now: Micros
+    room: Mapping[str, int]
+    each: int | None = None
+    looking: Collection[str] = ()
+
+
+def claim(db: sqlite3.Connection, session: str, wanted: Wanted, policy: Policy) -> list[Claim]:
     """See Store.claim. `session` tells this opening of the store from those before it."""
-    full = json.dumps([name for name, free in busy.items() if free <= 0])
-    free, groups = dict(busy), set[str]()
+    in_flight = quotas.InFlight(db, policy)
+    count = wanted.count
+    closed = json.dumps([name for name, room in wanted.room.items() if room <= 0])
+    looking, looks = json.dumps(list(wanted.looking)), set(wanted.looking)
+    values = {"now": wanted.now, "closed": closed, "looking": looking, "count": count}
+    values |= {"accounts": in_flight.full("account"), "knots": in_flight.full("knot")}
+    room, groups = dict(wanted.room), set[str]()
     claims: list[Claim] = []
-    for head in db.execute(sql.text("claim"), {"now": now, "full": full, "count": count}).fetchall():
+    for head in db.execute(sql.text("claim"), values).fetchall():
         if len(claims) >= count:
             break
-        provider, group = head["provider"], head["busy_group"]
-        if free.get(provider, 1) <= 0 or group in groups:
+        destination, group, fresh = head["destination"], head["busy_group"], head["state"] == State.READY
+        free = room.get(destination, wanted.each or count)
+        if free <= 0 or group in groups or (fresh and destination in looks):
             continue
-        if provider in free:
-            free[provider] -= 1
+        # What may have happened is under way already.
+        if fresh and not in_flight.take(head["account"], head["knot"]):
+            continue
+        room[destination] = free - 1
         if group is not None:
             groups.add(group)
-        claims.append(_take(db, head["number"], owner, session, lease, now))
+        claims.append(_take(db, head["number"], wanted, session))
     return claims
 
 
-def _take(db: sqlite3.Connection, number: int, owner: str, session: str, lease: float, now: Micros) -> Claim:
+def _take(db: sqlite3.Connection, number: int, wanted: Wanted, session: str) -> Claim:
+    owner, now = wanted.owner, wanted.now
     before = db.execute(sql.text("claimed"), (number,)).fetchone()
     verify = before["state"] == State.VERIFY
-    until = now + int((delivery_of(before).timeout + lease) * 1_000_000)
+    until = now + int((delivery_of(before).timeout + wanted.lease) * 1_000_000)
     values = {"owner": owner, "session": session, "lease_until": until, "now": now, "number": number}
     db.execute(_CLAIMED, values)
     after = db.execute(sql.text("claimed"), (number,)).fetchone()
@@ -73,9 +96,10 @@ def _take(db: sqlite3.Connection, number: int, owner: str, session: str, lease: 
     )
 
 
-def settle(db: sqlite3.Connection, held: Claim, outcome: Outcome, now: Micros) -> bool:
+def settle(db: sqlite3.Connection, held: Claim, outcome: Outcome, policy: Policy, now: Micros) -> bool:
     """See Store.settle."""
     delivery, reason = held.delivery, text(outcome.reason)
+    since = _since(db, delivery.id, outcome, now)
     values = {
         "state": outcome.state,
         "reason": reason,
@@ -84,6 +108,8 @@ def settle(db: sqlite3.Connection, held: Claim, outcome: Outcome, now: Micros) -
         "receipt_id": text(outcome.receipt.id) if outcome.receipt else None,
         "uncounted": int(not outcome.counts),
         "failed_at": _failed_at(held, outcome, now),
+        "since": since,
+        "let_go": int(since > 0 and integer(outcome.due) > since + int(policy.hold * 1_000_000)),
         "now": now,
         "id": delivery.id,
         "owner": held.owner,
@@ -95,6 +121,14 @@ def settle(db: sqlite3.Connection, held: Claim, outcome: Outcome, now: Micros) -
     journal.tell(db, outcome.entries, now)
     crash_point("in_settle")
     return True
+
+
+def _since(db: sqlite3.Connection, delivery: str, outcome: Outcome, now: Micros) -> Micros:
+    """When it first failed, while it is to be tried again: what waits behind it in its lane waits no longer than `hold`."""
+    if outcome.state not in (State.READY, State.VERIFY):
+        return 0
+    found = db.execute("SELECT since FROM deliveries WHERE id = ?", (delivery,)).fetchone()
+    return int(found["since"] if found else 0) or (now if outcome.counts else 0)
 
 
 def _failed_at(held: Claim, outcome: Outcome, now: Micros) -> Micros:
@@ -146,7 +180,7 @@ def retry(db: sqlite3.Connection, ids: Sequence[str], now: Micros) -> list[str]:
     again = """
         UPDATE deliveries
         SET state = CASE WHEN state = 'verify' OR failed_at > 0 THEN 'verify' ELSE 'ready' END,
-            due = :now, tries = 0, asked = 1, reason = '', updated = :now
+            due = :now, tries = 0, asked = 1, since = 0, let_go = 0, reason = '', updated = :now
         WHERE id = :id AND planned = 'ready' AND state IN ('dead', 'discarded', 'ready', 'verify')
     """
     changed = [one for one in dict.fromkeys(ids) if db.execute(again, {"now": now, "id": text(one)}).rowcount]

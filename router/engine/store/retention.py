@@ -31,12 +31,26 @@ _FORGET = (
     "DELETE FROM deliveries WHERE event IN (SELECT value FROM json_each(?))",
     "DELETE FROM events WHERE number IN (SELECT value FROM json_each(?))",
 )
+#: What belongs to no event. What a knot said of a repo is asked again where it matters; what was decided of an event goes
+#: after it.
+_ASIDE = (
+    "DELETE FROM records WHERE collection = 'sh.tangled.repo.pull' AND heard < :before",
+    "DELETE FROM facts WHERE kind IN ('repo', 'approval') AND updated < :before",
+    "DELETE FROM queues WHERE NOT EXISTS (SELECT 1 FROM deliveries WHERE queue = queues.number)",
+    "DELETE FROM bad_frames WHERE at < :before",
+    "DELETE FROM gates WHERE until < :before",
+    "DELETE FROM quotas WHERE hour < :before / 3600000000",
+    "DELETE FROM used WHERE until < :before",
+)
 _LOOK = """
 SELECT
     number,
     heard < :before AS old,
     undecided = 0 AND NOT EXISTS (
-        SELECT 1 FROM deliveries WHERE event = events.number AND state IN (SELECT value FROM json_each(:open))
+        SELECT 1 FROM deliveries
+        WHERE
+            event = events.number
+            AND (state IN (SELECT value FROM json_each(:open)) OR state = 'dead' AND updated >= :dead_before)
     ) AND NOT coalesce(
         -- An older knot is asked again from a minute before its newest event, however old that is: it must still be known then.
         kind = 'knot' AND abs(time - (SELECT cursor FROM sources WHERE name = events.source) / 1000) <= :overlap, 0
@@ -48,9 +62,10 @@ LIMIT :limit
 """
 
 
-def forget(db: sqlite3.Connection, before: Micros, after: int, limit: int) -> tuple[int, int | None]:
+def forget(db: sqlite3.Connection, before: Micros, dead_before: Micros, after: int, limit: int) -> tuple[int, int | None]:
     """See Store.forget."""
-    values = {"before": before, "after": after, "open": _OPEN, "limit": limit, "overlap": _OVERLAP}
+    values: dict[str, int | str] = {"before": before, "dead_before": dead_before, "after": after, "limit": limit}
+    values |= {"open": _OPEN, "overlap": _OVERLAP}
     looked = db.execute(_LOOK, values).fetchall()
     old = [row for row in looked if row["old"]]
     numbers = as_json([row["number"] for row in old if row["over"]])
@@ -59,7 +74,6 @@ def forget(db: sqlite3.Connection, before: Micros, after: int, limit: int) -> tu
         gone = db.execute(statement, (numbers,)).rowcount
     if old and len(old) == limit:
         return gone, int(old[-1]["number"])
-    db.execute("DELETE FROM records WHERE collection = 'sh.tangled.repo.pull' AND heard < ?", (before,))
-    # What a knot said of a repo is asked again where it matters; what was decided of an event goes after it.
-    db.execute("DELETE FROM facts WHERE kind IN ('repo', 'approval') AND updated < ?", (before,))
+    for statement in _ASIDE:
+        db.execute(statement, {"before": before})
     return gone, None

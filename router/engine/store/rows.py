@@ -104,7 +104,7 @@ def delivery_columns(delivery: Delivery[Tree]) -> dict[str, Any]:
     subject, gates = delivery.subject, delivery.gates or Gates()
     terms = {
         "timeout": delivery.timeout,
-        "retry": _flat(delivery.retry),
+        "retry": _flat(delivery.retry) if delivery.retry else None,
         "idempotent": delivery.idempotent,
         **({"secrets": list(delivery.secrets)} if delivery.secrets else {}),
         "gates": _flat(gates) if delivery.gates else None,
@@ -130,7 +130,7 @@ def delivery_columns(delivery: Delivery[Tree]) -> dict[str, Any]:
 
 
 def delivery_of(row: sqlite3.Row) -> Delivery[Tree]:
-    """Wants the columns of `deliveries`, and of its event `origin`, `event_id` and `nsid`."""
+    """Wants the columns of `deliveries`, of its event `origin`, `event_id` and `nsid`, and of its queue `destination`."""
     terms = from_json(row["terms"])
     retry, gates = terms["retry"], terms["gates"]
     return Delivery(
@@ -145,7 +145,7 @@ def delivery_of(row: sqlite3.Row) -> Delivery[Tree]:
         subject=Subject(repo=row["repo"], knot=terms["knot"], ref=row["ref"], sha=row["sha"], workflow=row["workflow"]),
         item=row["item"],
         timeout=terms["timeout"],
-        retry=Retry(**{**retry, "schedule": tuple(retry["schedule"])}),
+        retry=Retry(**{**retry, "schedule": tuple(retry["schedule"])}) if retry else None,
         idempotent=terms["idempotent"],
         secrets=tuple(terms.get("secrets", ())),
         gates=Gates(**{**gates, "busy": Busy(gates["busy"])}) if gates else None,
@@ -153,6 +153,7 @@ def delivery_of(row: sqlite3.Row) -> Delivery[Tree]:
         reason=row["reason"],
         attempt=row["attempt"],
         depth=terms["depth"],
+        destination=row["destination"],
     )
 
 

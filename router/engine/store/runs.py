@@ -41,6 +41,21 @@ def by_receipt(db: sqlite3.Connection, provider: str, receipt: str) -> list[str]
     return [row["id"] for row in db.execute(wanted, (text(provider), text(receipt)))]
 
 
+def made_since(db: sqlite3.Connection, provider: str, since: Micros, limit: int) -> list[Receipt]:
+    """See Store.made_since."""
+    wanted = """
+        SELECT receipt FROM deliveries INDEXED BY deliveries_made
+        WHERE state = 'done' AND provider = ? AND updated >= ? AND receipt IS NOT NULL ORDER BY updated DESC LIMIT ?
+    """
+    return [receipt_of(row["receipt"]) for row in db.execute(wanted, (text(provider), since, limit))]
+
+
+def adopt(db: sqlite3.Connection, delivery: str, receipt: Receipt, now: Micros) -> None:
+    """See Store.adopt."""
+    values = (receipt_json(receipt), text(receipt.id), now, text(delivery))
+    db.execute("UPDATE deliveries SET receipt = ?, receipt_id = ?, updated = ? WHERE id = ?", values)
+
+
 def rerun(db: sqlite3.Connection, delivery: str, receipt: Receipt | None, key: str, now: Micros) -> bool:
     """See Store.rerun."""
     row = _over(db, delivery)

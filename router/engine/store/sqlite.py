@@ -30,6 +30,7 @@ from router.engine.store.backup import refuse_half_restored
 from router.engine.store.ballast import Ballast
 from router.engine.store.facts import facts, remember
 from router.engine.store.lock import Lock
+from router.engine.store.policy import Policy
 from router.engine.store.space import Space
 from router.engine.store.writer import PATIENCE, Work, Writer
 
@@ -64,20 +65,22 @@ async def open_store(
     read_only: bool = False,
     busy: float = connection.BUSY,
     patience: float = PATIENCE,
+    policy: Policy | None = None,
     ballast: int = 0,
 ) -> SqliteStore:
     """Open the store, and make it where there is none. Raises StoreError.
 
     `read_only` is for the command line, beside a running router or without one: it needs no lock, upgrades nothing, and every
     method that writes raises StoreError. A store that another program locks is waited for `busy` seconds at a time, and
-    `patience` seconds in all. `ballast` bytes are kept beside it for a full disk.
+    `patience` seconds in all. `ballast` bytes are kept beside it for a full disk. `policy` is what is held back whatever rules
+    say; by default nothing.
     """
     name, explain = str(path), partial(connection.explain, path=str(path))
     if read_only or name == connection.MEMORY:
         opening = connection.open_reading if read_only else connection.open_writing
         writer = Writer(partial(opening, name, busy), explain, patience)
         await writer.start()
-        return SqliteStore(writer, read_only=read_only)
+        return SqliteStore(writer, read_only=read_only, policy=policy)
     lock, filled, loop = _locked(Path(path)), asyncio.Event(), asyncio.get_running_loop()
 
     def tell() -> None:
@@ -98,7 +101,7 @@ async def open_store(
     except BaseException:
         lock.release()
         raise
-    return SqliteStore(writer, lock=lock, space=space, filled=filled)
+    return SqliteStore(writer, lock=lock, space=space, filled=filled, policy=policy)
 
 
 def _open(path: str, busy: float, space: Space) -> sqlite3.Connection:
@@ -138,7 +141,9 @@ class SqliteStore:
         space: Space | None = None,
         filled: asyncio.Event | None = None,
         read_only: bool = False,
+        policy: Policy | None = None,
     ) -> None:
+        self._policy = policy or Policy()
         self._writer = writer
         self._lock = lock
         self._space = space
@@ -175,17 +180,34 @@ class SqliteStore:
             if self._lock is not None:
                 self._lock.release()
 
+    def hold_back(self, policy: Policy) -> None:
+        self._policy = policy
+
     async def accept(self, arrivals: Sequence[Arrival], now: Micros) -> Sequence[Accepted]:
         crash_point("before_accept")
-        return await self._patiently(partial(accept, arrivals=arrivals, now=now), "after_accept", lasting=True)
+        return await self._patiently(
+            partial(accept, arrivals=arrivals, policy=self._policy, now=now), "after_accept", lasting=True
+        )
 
-    async def claim(self, owner: str, count: int, lease: float, now: Micros, busy: Mapping[str, int]) -> Sequence[Claim]:
-        work = partial(outbox.claim, owner=owner, session=self._session, count=count, lease=lease, now=now, busy=busy)
+    async def claim(
+        self,
+        owner: str,
+        count: int,
+        lease: float,
+        now: Micros,
+        room: Mapping[str, int],
+        *,
+        each: int | None = None,
+        looking: Collection[str] = (),
+    ) -> Sequence[Claim]:
+        wanted = outbox.Wanted(owner=owner, count=count, lease=lease, now=now, room=room, each=each, looking=looking)
+        work = partial(outbox.claim, session=self._session, wanted=wanted, policy=self._policy)
         return await self._write(work, "after_claim")
 
     async def settle(self, claim: Claim, outcome: Outcome, now: Micros) -> bool:
         crash_point("before_settle")
-        return await self._patiently(partial(outbox.settle, held=claim, outcome=outcome, now=now), "after_settle")
+        work = partial(outbox.settle, held=claim, outcome=outcome, policy=self._policy, now=now)
+        return await self._patiently(work, "after_settle")
 
     async def recover(self, now: Micros, held: Collection[str] = ()) -> int:
         return await self._write(partial(outbox.recover, session=self._session, now=now, held=tuple(held)))
@@ -199,8 +221,17 @@ class SqliteStore:
     async def journal(self, after: int, limit: int = 200) -> Sequence[Told]:
         return await self._read(partial(journal.journal, after=after, limit=limit))
 
-    async def open_receipts(self, provider: str, limit: int = 500) -> Sequence[OpenReceipt]:
-        return await self._read(partial(journal.open_receipts, provider=provider, limit=limit))
+    async def open_receipts(self, provider: str, after: int = 0, limit: int = 500) -> Sequence[OpenReceipt]:
+        return await self._read(partial(journal.open_receipts, provider=provider, after=after, limit=limit))
+
+    async def silent(self, since: Micros, limit: int = 200) -> Sequence[OpenReceipt]:
+        return await self._read(partial(journal.silent, since=since, limit=limit))
+
+    async def made_since(self, provider: str, since: Micros, limit: int = 500) -> Sequence[Receipt]:
+        return await self._read(partial(runs.made_since, provider=provider, since=since, limit=limit))
+
+    async def adopt(self, delivery: str, receipt: Receipt, now: Micros) -> None:
+        await self._write(partial(runs.adopt, delivery=delivery, receipt=receipt, now=now))
 
     async def cursor(self, source: str) -> int | None:
         return await self._read(partial(lists.cursor, source=source))
@@ -216,6 +247,12 @@ class SqliteStore:
 
     async def remember(self, kind: str, facts: Mapping[str, Tree | None], now: Micros) -> None:
         await self._patiently(partial(remember, kind=kind, facts=facts, now=now))
+
+    async def chosen(
+        self, state: State, *, rule: str = "", provider: str = "", repo: str = "", since: Micros = 0, limit: int = 10_000
+    ) -> Sequence[str]:
+        wanted = partial(lists.chosen, state=state, rule=rule, provider=provider, repo=repo, since=since, limit=limit)
+        return await self._read(wanted)
 
     async def retry(self, ids: Sequence[str], now: Micros) -> Sequence[str]:
         return await self._write(partial(outbox.retry, ids=ids, now=now))
@@ -310,14 +347,18 @@ class SqliteStore:
     async def to_cancel(self, provider: str, limit: int = 100) -> Sequence[Run]:
         return await self._read(partial(runs.to_cancel, provider=provider, limit=limit))
 
-    async def write_log(self, delivery: str, run: int, first: int, lines: Sequence[LogLine]) -> None:
-        await self._write(partial(logs.write_log, delivery=delivery, run=run, first=first, lines=lines), lasting=True)
+    async def write_log(self, delivery: str, run: int, first: int, lines: Sequence[LogLine], now: Micros) -> None:
+        work = partial(logs.write_log, delivery=delivery, run=run, first=first, lines=lines, policy=self._policy, now=now)
+        await self._write(work, lasting=True)
 
     async def log(self, delivery: str, run: int, after: int = 0, limit: int = 1000) -> Sequence[LogLine]:
         return await self._read(partial(logs.log, delivery=delivery, run=run, after=after, limit=limit))
 
-    async def forget(self, before: Micros, after: int = 0, limit: int = 200) -> tuple[int, int | None]:
-        return await self._write(partial(retention.forget, before=before, after=after, limit=limit))
+    async def forget(
+        self, before: Micros, after: int = 0, limit: int = 200, *, dead_before: Micros | None = None
+    ) -> tuple[int, int | None]:
+        dead = before if dead_before is None else min(before, dead_before)
+        return await self._write(partial(retention.forget, before=before, dead_before=dead, after=after, limit=limit))
 
     async def use(self, kind: str, key: str, until: Micros, now: Micros) -> bool:
         return await self._write(partial(once.use, kind=kind, key=key, until=until, now=now))

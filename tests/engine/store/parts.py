@@ -23,10 +23,18 @@ def event(number: str = "e1", **more: Any) -> Event:
 
 
 def delivery(
-    name: str, of: str = "e1", *, repo: str = "did:plc:a", workflow: str = "", gates: Gates | None = None, **more: Any
+    name: str,
+    of: str = "e1",
+    *,
+    repo: str = "did:plc:a",
+    ref: str = "",
+    workflow: str = "",
+    gates: Gates | None = None,
+    **more: Any,
 ) -> Delivery[Any]:
+    """Of a ref of its own, so that none waits for another, unless it is said of which."""
     given: dict[str, Any] = {"rule": "ci/build", "step": "toy", "provider": "toy", "options": {"commit": name}}
-    subject = Subject(repo=repo, knot="a", ref="refs/heads/main", sha="1f0c", workflow=workflow)
+    subject = Subject(repo=repo, knot="a", ref=ref or f"refs/heads/{name}", sha="1f0c", workflow=workflow)
     where = {"event_origin": "knot:a", "event_id": of, "nsid": "sh.tangled.git.refUpdate"}
     return Delivery(id=name, subject=subject, gates=gates, **(given | where | more))
 

@@ -73,7 +73,7 @@ async def test_everything_of_a_delivery_comes_back(store: Store) -> None:
     )
     await store.accept([arrival("e1", planned)], NOW)
     [got] = await claim(store)
-    assert got.delivery == replace(planned, state=State.CLAIMED, attempt=1)
+    assert got.delivery == replace(planned, state=State.CLAIMED, attempt=1, destination="toy")
     assert got.lease_until == NOW + int((12.5 + 30) * SECOND)
 
 

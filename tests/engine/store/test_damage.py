@@ -10,7 +10,9 @@ import re
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -270,15 +272,19 @@ except StoreError as error:
 """
 
 
-async def test_what_may_not_be_written_is_a_sentence(tmp_path: Path) -> None:
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """Which anybody may look into: every run of pytest on a machine makes its own root its own again."""
+    with TemporaryDirectory() as made:
+        Path(made).chmod(0o755)
+        yield Path(made)
+
+
+async def test_what_may_not_be_written_is_a_sentence(open_folder: Path) -> None:
     """A folder, or a file, that is not ours to write."""
-    folder = tmp_path / "folder"
-    folder.mkdir()
+    folder = open_folder
     store = await open_store(folder / "router.db")
     await store.close()
-    for one in (*tmp_path.parents, tmp_path, folder):
-        if one.stat().st_uid == os.geteuid() and one.name.startswith(("pytest-", "popen-", "test_", "folder")):
-            one.chmod(0o755)
     for mode, lock in ((0o555, True), (0o777, False)):
         folder.chmod(mode)
         (folder / "router.db").chmod(0o444)

@@ -136,7 +136,7 @@ async def test_with_no_room_at_all_an_outcome_waits(store: SqliteStore, disk: Di
     await disk.fill()
     lines = [LogLine(step=0, part="said", text=BIG) for _ in range(400)]
     with pytest.raises(StoreFull, match="is full"):
-        await store.write_log("of-1", 0, 0, lines)
+        await store.write_log("of-1", 0, 0, lines, NOW)
     settling = asyncio.create_task(store.settle(held, replace(done(), reason=BIG * 100), NOW))
     await settled()
     assert not settling.done()

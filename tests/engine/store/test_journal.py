@@ -15,6 +15,7 @@ from router.core.model import Entry, Receipt, Status, Subject
 from router.engine.store.arrivals import accept as accept_now
 from router.engine.store.connection import MEMORY, open_writing
 from router.engine.store.journal import journal, tell
+from router.engine.store.policy import Policy
 from router.engine.store.rows import LARGEST
 from tests.engine.store.parts import NOW, accept, arrival, claim, delivery, done, event, row
 
@@ -47,7 +48,8 @@ def test_a_journal_is_always_readable_in_order(batches: list[list[Entry]]) -> No
     """Whatever is reported, in whatever order: per workflow the times grow, nothing follows a final status, nothing repeats,
     the numbers grow, and what `tell` returned is what the journal holds."""
     db = open_writing(MEMORY)
-    accept_now(db, [arrival("e1", delivery("d1", workflow="ci")), arrival("e2", delivery("d2", "e2", workflow="ci"))], NOW)
+    arrivals = [arrival("e1", delivery("d1", workflow="ci")), arrival("e2", delivery("d2", "e2", workflow="ci"))]
+    accept_now(db, arrivals, Policy(), NOW)
     told = [one for batch in batches for one in tell(db, batch, NOW)]
     rows = journal(db, 2, 1000)
     everything = journal(db, 0, 1000)
@@ -115,7 +117,7 @@ async def tells(store: Store, *told: tuple[str, Status]) -> list[tuple[str, str 
 async def test_a_verdict_knows_the_one_before(store: Store) -> None:
     """What the build before came to; running and cancelled are no verdicts, and the first one has none before it."""
     for name in ("d1", "d2", "d3", "d4"):
-        await accept(store, f"e-{name}", name, workflow="ci")
+        await accept(store, f"e-{name}", name, workflow="ci", ref="refs/heads/main")
     told = (("d1", Status.FAILED), ("d2", Status.CANCELLED), ("d3", Status.RUNNING), ("d4", Status.SUCCESS))
     assert await tells(store, *told) == [("d1", None, False), ("d2", None, False), ("d4", "failed", False)]
 
@@ -123,7 +125,7 @@ async def test_a_verdict_knows_the_one_before(store: Store) -> None:
 async def test_a_build_that_a_later_one_overtook_is_outdated(store: Store) -> None:
     """Builds end in any order: what is known of a later commit counts, and the next one knows the latest before it."""
     for name in ("d1", "d2", "d3"):
-        await accept(store, f"e-{name}", name, workflow="ci")
+        await accept(store, f"e-{name}", name, workflow="ci", ref="refs/heads/main")
     told = (("d2", Status.SUCCESS), ("d1", Status.TIMEOUT), ("d3", Status.FAILED))
     assert await tells(store, *told) == [("d2", None, False), ("d1", None, True), ("d3", "success", False)]
 
@@ -131,7 +133,7 @@ async def test_a_build_that_a_later_one_overtook_is_outdated(store: Store) -> No
 async def test_what_is_told_later_changes_nothing(store: Store) -> None:
     """A reader that comes late reads of each row what was known when it was told."""
     for name in ("d1", "d2", "d3"):
-        await accept(store, f"e-{name}", name, workflow="ci")
+        await accept(store, f"e-{name}", name, workflow="ci", ref="refs/heads/main")
     told = (("d1", Status.SUCCESS), ("d3", Status.FAILED), ("d2", Status.FAILED))
     assert (await tells(store, *told))[:2] == [("d1", None, False), ("d3", "success", False)]
 
@@ -143,8 +145,8 @@ async def test_what_is_told_later_changes_nothing(store: Store) -> None:
 )
 async def test_verdicts_on_something_else_are_not_before(store: Store, other: dict[str, Any]) -> None:
     """Another repo, workflow, rule or step of a rule has verdicts of its own."""
-    await accept(store, "e1", "d1", **({"workflow": "ci"} | other))
-    await accept(store, "e2", "d2", workflow="ci")
+    await accept(store, "e1", "d1", ref="refs/heads/main", **({"workflow": "ci"} | other))
+    await accept(store, "e2", "d2", ref="refs/heads/main", workflow="ci")
     await store.tell([Entry(delivery="d1", workflow=other.get("workflow", "ci"), status=Status.FAILED, at=NOW)], NOW)
     assert (await tells(store, ("d2", Status.SUCCESS)))[-1] == ("d2", None, False)
 

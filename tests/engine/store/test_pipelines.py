@@ -125,9 +125,10 @@ def test_cursors_and_times_only_grow(told: list[tuple[Status, int, int]]) -> Non
     """Whatever clocks say: peers order by them, and what is not later than the last is lost on them."""
     from router.engine.store.arrivals import accept  # noqa: PLC0415 - only here without a store
     from router.engine.store.pipelines import announcements  # noqa: PLC0415 - as above
+    from router.engine.store.policy import Policy  # noqa: PLC0415 - as above
 
     db = open_writing(MEMORY)
-    accept(db, [arrival("e1", delivery("d1", workflow="ci.yml"), pipeline=pipeline())], NOW)
+    accept(db, [arrival("e1", delivery("d1", workflow="ci.yml"), pipeline=pipeline())], Policy(), NOW)
     for status, at, now in told:
         tell(db, [Entry(delivery="d1", workflow="ci.yml", status=status, at=at)], now)
     found = announcements(db, 0, 100)

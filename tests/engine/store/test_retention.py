@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from router.core.model import LogLine, Outcome, State, Status
+from router.core.model import Gates, LogLine, Outcome, State, Status
 from router.engine.retention import EVERY, Retention
+from router.engine.store.base import Arrival
 from router.engine.store.connection import MEMORY
+from router.engine.store.policy import Policy, Quota
 from router.engine.store.sqlite import open_store
 from router.testing import FakeClock
 from tests.engine.store.parts import NOW, SECOND, accept, arrival, claim, delivery, done, ready
@@ -16,6 +18,8 @@ from tests.engine.store.test_pipelines import pipeline
 from tests.engine.way.parts import Told
 
 if TYPE_CHECKING:
+    import sqlite3
+
     from router.engine.store.base import Store
 
 DAY = 86_400 * SECOND
@@ -41,7 +45,7 @@ async def history(store: Store) -> None:
     )
     for held, outcome in ends:
         assert await store.settle(held, outcome, NOW)
-    await store.write_log("d1", 0, 0, [LogLine(step=0, part="said", text="hello")])
+    await store.write_log("d1", 0, 0, [LogLine(step=0, part="said", text="hello")], NOW)
     await store.remember("repo", {"knot did:plc:a": {"name": "core"}}, NOW)
     await store.remember("handle", {"alice.example": "did:plc:a"}, NOW)
 
@@ -81,6 +85,59 @@ async def test_the_same_may_be_told_again_after_that(store: Store) -> None:
     assert await ids(store) == ["e2"]
     assert (await accept(store, "e1", "d1", now=NOW + 2 * DAY)).fresh
     assert all(one.number > last for one in await store.journal(last))
+
+
+#: Every table of the schema, and what keeps it from growing for ever. `event` and `aside` are checked below.
+BOUNDS = {
+    **dict.fromkeys(("events", "deliveries", "attempts", "statuses", "logs"), "event"),
+    **dict.fromkeys(("pipelines", "pipeline_names", "workflows", "announcements"), "event"),
+    **dict.fromkeys(("facts", "bad_frames", "queues", "quotas", "gates", "used"), "aside"),
+    "restores": "one for each backup that an operator put in its place",
+    "paused": "one for each source and rule that an operator paused",
+    "rule_hits": "one for each rule that ever was",
+    "tallies": "one for each thing that is counted: the schema says which",
+    "records": "one for each record of an account that the roster knows; pull requests are forgotten with `aside`",
+    "sources": "one for each source that router.yaml or the roster ever named",
+    "secrets": "one for each secret that an owner added, and the spindle bounds how many",
+}
+
+
+async def test_nothing_grows_for_ever(store: Store) -> None:
+    """Each table has a bound or is forgotten: a new one has to be written into BOUNDS, and, after a while, is empty."""
+    await history(store)
+    await store.settle((await claim(store, now=NOW + 101 * DAY))[0], done(), NOW + 101 * DAY)
+    policy = Policy(account=Quota(actions=9), all=Quota(actions=9, bytes=10**9), loop_events=9)
+    store.hold_back(policy)
+    gates = Gates(dedupe_key="k", dedupe_within=60, throttle_key="k", throttle_limit=9, throttle_per=60)
+    await accept(store, "e9", "d9", gates=gates)
+    for held in await claim(store, now=NOW + 102 * DAY):
+        await store.settle(held, done(), NOW + 102 * DAY)
+    await store.use("token", "jti", NOW + DAY, NOW)
+    await store.accept([Arrival(source="a", bad="no JSON", frame=b"{")], NOW)
+
+    def tables(db: sqlite3.Connection) -> dict[str, int]:
+        wanted = "SELECT name FROM sqlite_master WHERE type = 'table' AND substr(name, 1, 1) <> '_' AND name NOT LIKE 'sqlite%'"
+        return {row["name"]: db.execute(f"SELECT count(*) FROM {row['name']}").fetchone()[0] for row in db.execute(wanted)}
+
+    writer = store._writer  # type: ignore[attr-defined]
+    before = await writer.do(tables, writes=False)
+    assert set(before) == set(BOUNDS)
+    forgotten = [name for name, bound in BOUNDS.items() if bound in ("event", "aside")]
+    assert [name for name in forgotten if not before[name]] == []
+    await store.remember("handle", {"alice.example": None}, NOW)
+    await store.forget(NOW + 400 * DAY, 0, 1000)
+    left = await writer.do(tables, writes=False)
+    assert {name: left[name] for name in forgotten if left[name]} == {}
+
+
+async def test_dead_letters_may_be_kept_for_longer(store: Store) -> None:
+    """With all that an operator needs to see why."""
+    await history(store)
+    soon, late = NOW + 2 * DAY, NOW - DAY
+    assert (await store.forget(soon, 0, dead_before=late))[0] == 2
+    assert await ids(store) == ["e2", "e3"]
+    assert (await store.forget(soon, 0, dead_before=soon))[0] == 1
+    assert await ids(store) == ["e2"]
 
 
 async def test_it_looks_every_hour() -> None:

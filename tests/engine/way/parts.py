@@ -45,6 +45,7 @@ class Told(Silent):
         self.outcomes: list[Outcome] = []
         self.entries: list[Entry] = []
         self.faults: list[str] = []
+        self.circuits: list[tuple[str, str]] = []
         self.bad: list[str] = []
         self.gaps: list[tuple[str, str]] = []
         self.states: list[tuple[str, str]] = []
@@ -72,6 +73,10 @@ class Told(Silent):
 
     def reported(self, entry: Entry) -> None:
         self.entries.append(entry)
+        self.news.set()
+
+    def circuit(self, name: str, sentence: str) -> None:
+        self.circuits.append((name, sentence))
         self.news.set()
 
     def fault(self, what: str, sentence: str, error: BaseException | None = None) -> None:

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import aclosing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from router.core.errors import Transient
-from router.core.model import Report, Status, changed
+from router.core.model import Receipt, Report, Status, changed
+from router.engine import follow as module
 from router.engine.echo import Echo
 from router.engine.follow import Follow
 from router.testing import FakeClock
 from tests.engine.way.parts import RULES, SHA, START, Engine, LookingToy, Told, assemble, push
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from router.engine.store.base import Store
 
 CHAINED = (
@@ -32,7 +36,7 @@ CHAINED = (
 def follow(engine: Engine) -> Follow:
     guest = engine.dispatch.guests["toy"]
     assert isinstance(engine.toy, LookingToy)
-    return Follow(guest, engine.toy, engine.store, engine.bell, engine.told, engine.time, 10.0)
+    return Follow(guest, engine.toy, engine.store, engine.bell, engine.told, engine.dispatch.host, 10.0)
 
 
 async def built(engine: Engine) -> str:
@@ -175,3 +179,41 @@ async def _echo(engine: Engine, until: int) -> None:
         await asyncio.sleep(0)
     listening.cancel()
     await asyncio.gather(listening, return_exceptions=True)
+
+
+async def test_builds_that_never_end_hide_no_others(
+    store: Store, time: FakeClock, told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each look asks about the next few, and about the first again after the last; a provider that may ask about half of them
+    gets to all in the end."""
+    monkeypatch.setattr(module, "PAGE", 4)
+    asked: list[list[str]] = []
+
+    class Half(LookingToy):
+        async def poll(self, receipts: Sequence[tuple[str, Receipt]], /) -> Sequence[Report]:
+            asked.append([name for name, _ in receipts])
+            return []
+
+    engine = assemble(store, time, told, Half(), RULES.replace("branch: main", 'branch: "**"'))
+    await engine.hear(*(push(number, f"b{number}") for number in range(10)))
+    await engine.work()
+    following = follow(engine)
+    for _ in range(40):
+        assert await following.look()
+    assert [len(page) for page in asked[:4]] == [4, 4, 2, 4]
+    assert {name for page in asked[:3] for name in page} == {row.id for row in await store.deliveries(limit=99)}
+    assert {name for page in asked for name in page[:2]} == {row.id for row in await store.deliveries(limit=99)}
+
+
+async def test_a_status_has_the_same_id_in_every_life_of_the_store(engine: Engine) -> None:
+    """A restored store tells it under another number of the journal; what follows from it must get the id that it had."""
+    await engine.hear(push(1), push(2))
+    second, first = await engine.store.deliveries()
+    ids = []
+    async with aclosing(Echo(engine.store, engine.bell).hear(0)) as statuses:  # type: ignore[type-var]
+        async for one in statuses:
+            assert one.event is not None
+            ids.append(one.event.id)
+            if len(ids) == 2:
+                break
+    assert ids == [f"{first.id}/0/pending", f"{second.id}/0/pending"]

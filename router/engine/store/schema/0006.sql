@@ -8,7 +8,7 @@ CREATE TABLE paused (
     PRIMARY KEY (kind, name)
 ) WITHOUT ROWID;
 
--- How often each rule matched, and when it did last. Kept by triggers, so that whatever writes events keeps it.
+-- How often each rule matched, and when it did last: counted for each batch of new events, and by the trigger below.
 CREATE TABLE rule_hits (
     rule TEXT PRIMARY KEY,
     hits INTEGER NOT NULL,
@@ -19,12 +19,6 @@ INSERT INTO rule_hits (rule, hits, last)
 SELECT m.value, count(*), max(e.heard)
 FROM events AS e, json_each(e.matched) AS m
 GROUP BY m.value;
-
-CREATE TRIGGER events_hit AFTER INSERT ON events WHEN new.matched <> '[]' BEGIN
-    INSERT INTO rule_hits (rule, hits, last)
-    SELECT m.value, 1, new.heard FROM json_each(new.matched) AS m WHERE true
-    ON CONFLICT (rule) DO UPDATE SET hits = hits + 1, last = max(last, excluded.last);
-END;
 
 -- An event that is planned again hits the rules that it had not hit before.
 CREATE TRIGGER events_hit_again AFTER UPDATE OF matched ON events WHEN new.matched <> old.matched BEGIN
