@@ -1,81 +1,74 @@
-"""What a router weighs that has nothing to do: a process of `router run` beside its peers, as the system counts it."""
+"""What a router weighs that has nothing to do: `router run` with the bundled rules and one knot, which says nothing."""
 
 from __future__ import annotations
 
-import subprocess
+import asyncio
+import os
 import sys
 import tempfile
-import time
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench import stand
+from aiohttp import web
+
 from bench.harness import Row, Times
-from router import library
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
-KNOTS, ROUNDS = 200, 1
-#: Seconds: a start is over when nothing has grown for as long, or after so many.
-STILL, LONGEST = 2.0, 60.0
+ROOT = Path(__file__).parent.parent
+CONFIG = """
+sources: {{quiet: {{knot: {{host: "http://127.0.0.1:{port}"}}}}}}
+providers: {{buildkite: {{token: {{env: TOKEN}}, org: acme}}}}
+rules: [bundled:tangled]
+"""
+RUN = "from router.cli import main; main(['run'])"
+#: Seconds after the knot was dialled, in which what a start does comes to its end.
+SETTLE = 5.0
 
 
 def rows() -> Iterator[Row]:
-    with tempfile.TemporaryDirectory(prefix="bench-") as name, stand.peer(Path(name), "silent") as other:
-        host = f"127.0.0.1:{other.ports[0]}"
-        first = f"sources:\n  stream: {{jetstream: {{hosts: ['ws://{host}/subscribe']}}}}\n"
-        few = [weight(Path(name), first) for _ in range(ROUNDS)]
-        # 127.0.0.0/8 is all one machine, and each address another knot.
-        others = "".join(
-            f"  knot{number}: {{knot: {{host: 'http://127.0.{number // 250}.{number % 250 + 2}:{other.ports[0]}'}}}}\n"
-            for number in range(KNOTS)
-        )
-        many = [weight(Path(name), first + others) for _ in range(ROUNDS)]
-        bare = tuple(_bare() for _ in range(ROUNDS))
-    idle, each = Times(tuple(few)), Times(tuple((b - a) / KNOTS * 1000 for a, b in zip(few, many, strict=True)))
-    sides = {"router run": idle, "python -c 'import asyncio, aiohttp'": Times(bare)}
-    yield Row("memory of an idle router with the bundled rules, MB", idle.median, 60, sides=sides, unit="MB")
-    yield Row("memory of each idle knot, kB", each.median, 40, sides={f"of {KNOTS}": each}, unit="kB")
+    weight = Times((asyncio.run(_megabytes()),))
+    yield Row("memory of an idle router with the bundled rules, MB", weight.median, 60, sides={"router run": weight}, unit="MB")
 
 
-def weight(folder: Path, sources: str) -> float:
-    """Megabytes of a router that hears these and has come to rest."""
-    rules = ", ".join(f"'{library.BUNDLED}{name}'" for name in library.bundled())
-    (folder / "router.yaml").write_text(f"store: {{path: router.db}}\nrules: [{rules}]\n{sources}")
-    with _running(folder) as process:
-        return _at_rest(process.pid)
+async def _megabytes() -> float:
+    dialled = asyncio.Event()
+
+    async def events(request: web.Request) -> web.WebSocketResponse:
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        dialled.set()
+        async for _ in socket:
+            pass
+        return socket
+
+    knot = web.Application()
+    knot.router.add_get("/{path:.*}", events)
+    runner = web.AppRunner(knot, shutdown_timeout=1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    port = runner.addresses[0][1]
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "router.yaml").write_text(CONFIG.format(port=port))
+        environment = os.environ | {"PYTHONPATH": str(ROOT), "TOKEN": "none"}
+        # The first start makes the store, which is done once.
+        for _ in range(2):
+            dialled.clear()
+            router = await asyncio.create_subprocess_exec(
+                sys.executable, "-c", RUN, cwd=folder, env=environment, stderr=asyncio.subprocess.DEVNULL
+            )
+            try:
+                await asyncio.wait_for(dialled.wait(), 60)
+                await asyncio.sleep(SETTLE)
+                resident = _resident(router.pid)
+            finally:
+                router.terminate()
+                await router.wait()
+    await runner.cleanup()
+    return resident
 
 
-@contextmanager
-def _running(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
-    command: Sequence[str | Path] = [Path(sys.executable).parent / "router", "run"]
-    process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    try:
-        yield process
-    finally:
-        ended = process.poll()
-        process.terminate()
-        said = process.communicate()[1].decode()
-    assert ended is None, said
-
-
-def _at_rest(pid: int) -> float:
-    found, since, begun = 0.0, time.monotonic(), time.monotonic()
-    while time.monotonic() - since < STILL and time.monotonic() - begun < LONGEST:
-        time.sleep(0.1)
-        size = _size(pid)
-        if abs(size - found) > 0.05:
-            found, since = size, time.monotonic()
-    return _size(pid)
-
-
-def _size(pid: int) -> float:
-    file = Path(f"/proc/{pid}/statm")
-    return int(file.read_text().split()[1]) * 4096 / 1e6 if file.exists() else 0.0
-
-
-def _bare() -> float:
-    program = "import asyncio, aiohttp; print(int(open('/proc/self/statm').read().split()[1]) * 4096)"
-    return int(subprocess.run([sys.executable, "-c", program], check=True, capture_output=True).stdout) / 1e6
+def _resident(pid: int) -> float:
+    """Megabytes, as the system counts them."""
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6

@@ -81,7 +81,7 @@ async def _spindle(store: Any, parts: Any) -> None:
     records = [RecordChange(did="did:plc:a", collection="sh.tangled.repo", rkey="r", rev="1", record={"name": "core"})]
     await store.accept([parts.arrival("e6", made, cursor=12, pipeline=run, records=records)], now)
     await store.name_pipeline(run.id, "knot.example.com", "3l4f7xbbbbb22", now)
-    await store.write_log("run", 0, 0, [LogLine(step=0, part="said", text="hello")])
+    await store.write_log("run", 0, 0, [LogLine(step=0, part="said", text="hello")], now)
     await store.use("jti", "one", now + 10**15, now)
     secret = SealedSecret(repo="did:plc:a", key="TOKEN", sealed=b"sealed", created=now, creator="did:plc:o")
     await store.add_secret(secret)

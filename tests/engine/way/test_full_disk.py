@@ -48,7 +48,7 @@ class Disk(Silent):
             self.over.set()
         return whole
 
-    async def forget(self, before: int, after: int = 0, limit: int = 200) -> tuple[int, int | None]:
+    async def forget(self, before: int, after: int = 0, limit: int = 200, **_more: Any) -> tuple[int, int | None]:
         self.forgot += 1
         return 0, None
 
@@ -94,7 +94,7 @@ async def test_what_ends_the_process_is_not_a_fault_of_forgetting(store: Store, 
     """Only what passes is passed over."""
 
     class Failing(Silent):
-        async def forget(self, *_: Any) -> Any:
+        async def forget(self, *_: Any, **_more: Any) -> Any:
             raise error
 
     failing: Any = Failing()
@@ -107,10 +107,10 @@ async def test_claims_wait_for_room(engine: Engine, monkeypatch: pytest.MonkeyPa
     full = True
     claim, recover = engine.store.claim, engine.store.recover
 
-    async def claiming(*given: Any) -> Any:
+    async def claiming(*given: Any, **more: Any) -> Any:
         if full:
             raise StoreFull("full")
-        return await claim(*given)
+        return await claim(*given, **more)
 
     async def recovering(*given: Any) -> Any:
         if full:
@@ -147,7 +147,7 @@ async def test_what_is_said_waits_for_room(time: FakeClock) -> None:
         async def run_of(self, delivery: str) -> Any:
             return type("Run", (), {"run": 0})
 
-        async def write_log(self, delivery: str, run: int, first: int, lines: Sequence[LogLine]) -> None:
+        async def write_log(self, delivery: str, run: int, first: int, lines: Sequence[LogLine], now: int) -> None:
             if self.full:
                 raise StoreFull("full")
             assert first == len(self.kept)
