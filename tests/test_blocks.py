@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 import shlex
 import shutil
@@ -17,7 +18,7 @@ import yaml
 
 from router import plugins
 from router.cli.group import root
-from router.core import workflows
+from router.core import envelope, workflows
 from router.core.problems import Problems
 from router.ruletests import cases
 from tests import blocks
@@ -124,7 +125,7 @@ def test_verbs_that_are_not_typed_are_there(command: str) -> None:
     """The verb is one of ours, and takes these options and arguments."""
     args = shlex.split(command.partition("|")[0].partition(" && ")[0], comments=True)[1:]
     found: click.Command = root
-    context = click.Context(root, info_name="router")
+    context = click.Context(root, info_name="router", **root.context_settings)
     while isinstance(found, click.Group):
         if not args:
             assert found.invoke_without_command
@@ -200,10 +201,12 @@ def test_prometheus_takes_it(block: Block, tmp_path: Path) -> None:
         assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("block", [param(block) for block in blocks.of_kind("toml", "python")])
+@pytest.mark.parametrize("block", [param(block) for block in blocks.of_kind("toml", "python", "json")])
 def test_other_languages(block: Block) -> None:
-    """What is not run can be parsed."""
+    """What is not run can be parsed; JSON is an event."""
     if block.kind == "toml":
         assert tomllib.loads(block.text)
+    elif block.kind == "json":
+        assert envelope.event_from(json.loads(block.text)).nsid
     else:
         ast.parse(block.text)
