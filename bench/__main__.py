@@ -21,7 +21,7 @@ from bench.harness import Row
 ROOT = Path(__file__).parent.parent
 LAST = ROOT / "bench" / "last.json"
 #: In the order of the table. A module here has `rows()`.
-MODULES = ("matching", "peers", "memory", "validating", "loading")
+MODULES = ("matching", "peers", "memory", "idle", "validating", "loading")
 LIBRARIES = ("msgspec", "jinja2", "pydantic", "pyyaml", "jsonpath-ng", "google-re2")
 
 
@@ -34,7 +34,7 @@ def main(names: list[str]) -> None:
         for row in importlib.import_module(f"bench.{name}").rows():
             found.append(kept_row(row))
             print("\n".join(page.lines(found[-1])), flush=True)
-        keep(name, found)
+            keep(name, found)
 
 
 def keep(name: str, found: list[dict[str, Any]]) -> None:

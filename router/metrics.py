@@ -95,8 +95,9 @@ CATALOGUE = (
         ("action", "outcome"),
     ),
     Metric("router_ambiguous_total", Counter, "Attempts that may have happened and are looked up.", ("action",)),
+    Metric("router_duplicates_cancelled_total", Counter, "Builds that were one too many and that the audit cancelled."),
     Metric(
-        "router_duplicates_cancelled_total",
+        "router_deliveries_held_total",
         Counter,
         "Deliveries that a gate of their rule held back for another of the same key, ever (dedupe, debounce, concurrency).",
     ),
@@ -114,7 +115,7 @@ CATALOGUE = (
     Metric("router_admin_refused_total", Counter, "Requests that the admin listener refused.", ("status",)),
 )
 #: Counted by the store, so set and not counted here.
-STORED = frozenset(("router_bad_frames_total", "router_rule_matches_total", "router_duplicates_cancelled_total"))
+STORED = frozenset(("router_bad_frames_total", "router_rule_matches_total", "router_deliveries_held_total"))
 
 
 class Metrics(Silent):
@@ -164,6 +165,9 @@ class Metrics(Silent):
 
     def reported(self, entry: Entry) -> None:
         self["router_statuses_total"].labels(str(entry.status)).inc()
+
+    def doubled(self, delivery: str) -> None:
+        self["router_duplicates_cancelled_total"].inc()
 
     def refused_request(self, status: int) -> None:
         self["router_admin_refused_total"].labels(str(status)).inc()

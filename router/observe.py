@@ -1,5 +1,5 @@
 """Who watches: everything worth telling a person happens through one of these calls, so that the log, the demo's terminal and
-(later) metrics and traces are listeners, and no part of the engine formats text."""
+metrics and traces are listeners, and no part of the engine formats text."""
 
 from __future__ import annotations
 
@@ -25,6 +25,9 @@ class Observer(Protocol):
     def gap(self, source: str, sentence: str) -> None:
         """Something of this source was missed, and it does not have it any more."""
 
+    def heard(self, event: Event) -> None:
+        """A source handed an event on, and now it is decided on."""
+
     def planned(self, event: Event, plan: Plan, fresh: bool) -> None:  # noqa: FBT001
         """An event is stored with its plan. `fresh` is false for one that was there already."""
 
@@ -45,6 +48,9 @@ class Observer(Protocol):
 
     def circuit(self, name: str, sentence: str) -> None:
         """A destination, or a credential, is not asked any more for a while, or is asked again."""
+
+    def doubled(self, delivery: str) -> None:
+        """A delivery had happened twice, and the one too many is cancelled."""
 
     def operated(self, verb: str, kind: str, names: Sequence[str], who: str) -> None:
         """An operator did something to these sources, rules, deliveries or events: `pause`, `resume`, `retry`, `discard`,
@@ -73,6 +79,8 @@ class Silent:
 
     def gap(self, source: str, sentence: str) -> None: ...
 
+    def heard(self, event: Event) -> None: ...
+
     def planned(self, event: Event, plan: Plan, fresh: bool) -> None: ...  # noqa: FBT001
 
     def held(self, delivery: Delivery[Tree], reason: str) -> None: ...
@@ -80,6 +88,8 @@ class Silent:
     def claimed(self, delivery: Delivery[Tree]) -> None: ...
 
     def attempted(self, delivery: Delivery[Tree], outcome: Outcome) -> None: ...
+
+    def doubled(self, delivery: str) -> None: ...
 
     def operated(self, verb: str, kind: str, names: Sequence[str], who: str) -> None: ...
 
@@ -104,13 +114,16 @@ def several(*observers: Observer) -> Observer:
 
 
 class _Several:
-    """Has every call that an Observer has, those that it gets later on as well."""
+    """Has every call that an Observer has, those that it gets later on as well. Who is silent about something is not called:
+    some calls are made for every event of a whole network."""
 
     def __init__(self, observers: Sequence[Observer]) -> None:
         self.observers = observers
 
     def __getattr__(self, name: str) -> Callable[..., None]:
+        silence = getattr(Silent, name, None)
         calls = [getattr(observer, name) for observer in self.observers]
+        calls = [call for call in calls if getattr(call, "__func__", None) is not silence]
 
         def tell(*args: Any, **named: Any) -> None:
             for call in calls:

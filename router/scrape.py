@@ -88,7 +88,7 @@ class Scrape:
             hits = self._hits.get(rule.id)
             matches.add_metric([rule.id], hits.count if hits is not None else 0)
         yield matches
-        name = "router_duplicates_cancelled_total"
+        name = "router_deliveries_held_total"
         yield CounterMetricFamily(name, _ABOUT[name], value=self._skipped)
 
     async def _ask(self, now: Micros) -> None:

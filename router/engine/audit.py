@@ -48,7 +48,7 @@ class Audit:
     async def once(self) -> None:
         """Every provider that can tell."""
         since = self.clock.now() - round((LOOKS * self.every + SLACK) * 1_000_000)
-        for guest in self.guests.values():
+        for guest in tuple(self.guests.values()):
             if isinstance(guest.provider, Audits):
                 try:
                     await self._one(guest, guest.provider, since)
@@ -80,6 +80,8 @@ class Audit:
         agreed = isinstance(guest.provider, Cancels) and await guest.provider.cancel(double.extra)
         self._remember(double.extra.id)
         self.cancelled += agreed
+        if agreed:
+            self.observer.doubled(double.delivery)
         ended = "is cancelled" if agreed else "is over already"
         sentence = f"{double.delivery} happened twice: {double.extra.url or double.extra.id} is one too many, and {ended}."
         self.observer.fault(f"provider {guest.name}", f"{sentence} {self.cancelled} were cancelled since the start.", None)

@@ -23,7 +23,7 @@ from router.engine.destinations import Destinations, Target
 from router.provider import AnyPlugin, EndsWithItsAttempt, Follows, Hears, Provider, Reconciles
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from router.core.model import Retry, Tree
     from router.engine.bell import Bell
@@ -88,6 +88,8 @@ class Dispatch:
         self.destinations = destinations or Destinations(guests, host.clock, observer)
         #: Set by whoever keeps secrets.
         self.vault: Keeps | None = None
+        #: The attempt's place in a trace, as `traceparent` says it; set by whoever traces.
+        self.trace: Callable[[Delivery[Tree]], str] | None = None
         self._running: dict[asyncio.Task[None], Delivery[Tree]] = {}
         #: Why those were cancelled that are being ended.
         self._unwanted: dict[str, str] = {}
@@ -208,7 +210,8 @@ class Dispatch:
         if not claim.verify and isinstance(guest.provider, EndsWithItsAttempt):
             await self._begins(claim.delivery)
         target = self.destinations.target(guest, parsed)
-        return await self._attempt(replace(claim.delivery, options=parsed), claim, guest, target)
+        trace = self.trace(claim.delivery) if self.trace is not None else ""
+        return await self._attempt(replace(claim.delivery, options=parsed, trace=trace), claim, guest, target)
 
     async def _begins(self, delivery: Delivery[Tree]) -> None:
         """What acts on this machine runs as soon as it is tried; nobody else would say so before its end."""

@@ -270,6 +270,23 @@ def test_paths(path: str, shape: str) -> None:
 
 
 @pytest.mark.threat("S-10")
+@pytest.mark.parametrize(
+    ("fits", "too_much"),
+    [
+        ("[" * 64 + "]" * 64, "[" * 65 + "]" * 65),
+        ("[" + "a," * 4095 + "]", "[" + "a," * 4096 + "]"),
+        ("[&a x" + ", *a" * 50 + "]", "[&a x" + ", *a" * 51 + "]"),
+        ('{"<<": {}}', "{<<: {}}"),
+    ],
+    ids=["levels", "values", "aliases", "merge keys"],
+)
+def test_where_the_bounds_are(fits: str, too_much: str) -> None:
+    """One more is too many."""
+    assert scan.trouble(fits) == ""
+    assert scan.trouble(too_much)
+
+
+@pytest.mark.threat("S-10")
 def test_what_is_usual_is_read() -> None:
     """The bounds are far from a workflow that somebody wrote."""
     text = "when: [{event: push, branch: [main]}]\nrouter: {fake: {env: {" + ", ".join(f"K{n}: v" for n in range(500)) + "}}}\n"

@@ -150,6 +150,17 @@ def test_the_same_work_gives_out_at_the_same_place() -> None:
     assert all(fits(low) and not fits(high) for _ in range(3))
 
 
+@pytest.mark.threat("S-06")
+@pytest.mark.parametrize(
+    "template",
+    ["{% for a in r %}{% endfor %}x", "{{ r | map('abs') | last }}", "{{ r | reject('none') | first }}", "{{ r | list }}"],
+)
+def test_every_step_is_paid_for(template: str) -> None:
+    """Of a loop that does nothing, and of those that filters make."""
+    with pytest.raises(RenderError, match="too much work"):
+        render.compiled(template)({"r": [0 if "reject" not in template else None] * 250_000})
+
+
 @pytest.mark.fault("T-35")
 def test_what_is_usual_is_far_from_the_bounds() -> None:
     """A push of a thousand files and a hundred commits, each looked at several times."""

@@ -49,8 +49,10 @@ class Spindle:
         port = free_port()
         world.listen, world.url = f"127.0.0.1:{port}", f"http://127.0.0.1:{port}"
         world.more = (
-            f"providers: {{buildkite: {{token: {{env: TEST_TOKEN}}, url: {ci.url}/v2, settle: 700ms}}}}\n"
-            "delivery: {poll: 100ms}\nlog: {format: json, level: warning}\n"
+            f"providers: {{buildkite: {{token: {{env: TEST_TOKEN}}, url: {ci.url}/v2, settle: 700ms, "
+            "per_org: 10000, per_token: 10000}}\n"
+            "delivery: {poll: 100ms, loop: {events: 0}, circuit: {wait: 100ms, longest: 400ms}}\n"
+            "log: {format: json, level: warning}\n"
         )
         world.write()
         self.alive = False

@@ -313,6 +313,9 @@ class SqliteStore:
         wanted = partial(pipelines.pipelines, repo=repo, commits=commits, kinds=kinds, before=before, limit=limit)
         return await self._read(wanted)
 
+    async def latest_pipelines(self, before: int | None = None, limit: int = 50) -> Sequence[Pipeline]:
+        return await self._read(partial(pipelines.latest, before=before, limit=limit))
+
     async def name_pipeline(self, pipeline: str, knot: str, rkey: str, now: Micros) -> bool:
         work = partial(pipelines.name_pipeline, pipeline=pipeline, knot=knot, rkey=rkey, now=now)
         return await self._patiently(work)

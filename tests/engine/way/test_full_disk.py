@@ -147,7 +147,7 @@ async def test_what_is_said_waits_for_room(time: FakeClock) -> None:
         async def run_of(self, delivery: str) -> Any:
             return type("Run", (), {"run": 0})
 
-        async def write_log(self, delivery: str, run: int, first: int, lines: Sequence[LogLine]) -> None:
+        async def write_log(self, delivery: str, run: int, first: int, lines: Sequence[LogLine], now: int) -> None:
             if self.full:
                 raise StoreFull("full")
             assert first == len(self.kept)
