@@ -2,6 +2,7 @@
 
 - An entry of `nav` with a `*` stands for the pages of that pattern that no other entry names.
 - A block's second word (```` ```yaml rules ````) says how the tests try it, and means nothing to a highlighter.
+- What belongs to an item of a numbered list is indented by three spaces, as everywhere but in Python's Markdown, which wants four.
 - A link to what is not a page of docs/ becomes the name of the file: a site has no checkout beside it.
 """
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 _FENCE = re.compile(r"^( *```)([a-z]+) [^\n`]*$", re.MULTILINE)
+_ITEM = re.compile(r"\d+\. ")
 _LINK = re.compile(r"\[([^\]]*)\]\((?!https?:|mailto:|#)([^)#\s]+)(#[^)]*)?\)")
 
 
@@ -32,7 +34,19 @@ def on_config(config: Any) -> Any:
 
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     """A page as the site can show it."""
-    return _FENCE.sub(r"\1\2", inside(markdown, page.file.src_uri))
+    return indented(_FENCE.sub(r"\1\2", inside(markdown, page.file.src_uri)))
+
+
+def indented(markdown: str) -> str:
+    """The page with four spaces before what belongs to an item of a numbered list."""
+    made, in_list = [], False
+    for line in markdown.splitlines():
+        if _ITEM.match(line):
+            in_list = True
+        elif line and not line.startswith(" "):
+            in_list = False
+        made.append(f" {line}" if in_list and line.startswith("   ") else line)
+    return "\n".join(made) + "\n"
 
 
 def inside(markdown: str, page: str) -> str:

@@ -95,6 +95,13 @@ def test_the_site_has_no_link_to_the_checkout() -> None:
     )
 
 
+def test_lists_are_lists_on_the_site() -> None:
+    """What is below an item of a numbered list stays there, and nothing else moves."""
+    assert site.indented("1. one\n\n   more\n\n   ```sh\n   a\n   ```\n2. two\n\nend\n   x\n") == (
+        "1. one\n\n    more\n\n    ```sh\n    a\n    ```\n2. two\n\nend\n   x\n"
+    )
+
+
 def test_every_how_to_is_listed() -> None:
     """And so is every provider's page."""
     for folder in ("how-to", "providers"):
