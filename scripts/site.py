@@ -2,7 +2,7 @@
 
 - An entry of `nav` with a `*` stands for the pages of that pattern that no other entry names.
 - A block's second word (```` ```yaml rules ````) says how the tests try it, and means nothing to a highlighter.
-- What belongs to an item of a numbered list is indented by three spaces, as everywhere but in Python's Markdown, which wants four.
+- What belongs to an item of a numbered list is indented by three spaces, but for Python's Markdown, which wants four.
 - A link to what is not a page of docs/ becomes the name of the file: a site has no checkout beside it.
 """
 
@@ -54,7 +54,7 @@ def inside(markdown: str, page: str) -> str:
 
     def link(found: re.Match[str]) -> str:
         text, target = found[1], found[2]
-        path = normpath(PurePosixPath("docs", page).parent / target)
+        path = normpath(PurePosixPath("docs", page).parent / target).removesuffix("/README.md")
         if path.startswith("docs/"):
             return found[0]
         return f"{text} (`{path}`)" if text.strip("`") != path else f"`{path}`"

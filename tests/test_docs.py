@@ -91,7 +91,7 @@ def test_the_site_has_every_page() -> None:
 def test_the_site_has_no_link_to_the_checkout() -> None:
     """Where a page links to a file beside docs/, the site names it."""
     assert site.inside("[one](../rules/a/README.md), [two](b.md#c), [three](https://x.y)", "bundled.md") == (
-        "one (`rules/a/README.md`), [two](b.md#c), [three](https://x.y)"
+        "one (`rules/a`), [two](b.md#c), [three](https://x.y)"
     )
 
 
