@@ -134,43 +134,12 @@ def zen(number_of_rules: int) -> Callable[[bytes], list[int]]:
     return lambda frame: _each(made, lambda expression, sent: expression.evaluate(sent), frame)
 
 
-def durable(number_of_rules: int) -> Callable[[bytes], list[int]]:
-    from durable import lang  # noqa: PLC0415 - a peer, in C
-
-    found: list[int] = []
-    name = f"pushes{number_of_rules}"
-    with lang.ruleset(name):
-        for number in range(number_of_rules):
-            branch = lang.m.ref == "refs/heads/main" if number % 2 else lang.m.ref.matches("refs/heads/release/.*")
-
-            lang.when_all((lang.m.repo == mix.did(number)) & branch)(_noting(found, number))
-
-    def find(frame: bytes) -> list[int]:
-        found.clear()
-        sent = json.loads(frame)["event"]
-        try:
-            lang.post(name, {"repo": sent["repo"], "ref": sent["ref"]})
-        except lang.engine.MessageNotHandledException:
-            return []
-        return list(found)
-
-    return find
-
-
-def _noting(found: list[int], number: int) -> Callable[[Any], None]:
-    def act(_: Any) -> None:
-        found.append(number)
-
-    return act
-
-
 PEERS: dict[str, tuple[str, Callable[[int], Callable[[bytes], list[int]]]]] = {
     "CEL (Rust)": ("common-expression-language", cel),
     "zen-engine (Rust)": ("zen-engine", zen),
     "rule-engine": ("rule-engine", rule_engine),
     "business-rules": ("business-rules", business_rules),
     "json-logic-qubit": ("json-logic-qubit", json_logic),
-    "durable_rules (C, Rete)": ("durable-rules", durable),
 }
 NPM = ("json-rules-engine", "json-logic-js")
 
