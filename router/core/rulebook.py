@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from router.core.conditions import Condition
     from router.core.index import Index
-    from router.core.render import Renderer
+    from router.core.templates import Renderer
     from router.core.topics import Topics
     from router.core.truth import Operator
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from router.core.document import Node
     from router.core.model import Tree
-    from router.core.render import Renderer
+    from router.core.templates import Renderer
 
 FILE_KEYS = ("strategy", "unmatched", "defaults", "vars", "rules")
 DEFAULTABLE = (
