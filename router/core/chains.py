@@ -6,9 +6,10 @@ that the template makes itself (`set`, `for`) begin none.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from router.core import plain
 
@@ -16,8 +17,7 @@ if TYPE_CHECKING:
     from router.core.shapes import Part
 
 
-@dataclass(frozen=True, slots=True)
-class Chain:
+class Chain(Struct, frozen=True):
     """A name and what is taken from it. `sure` is how many parts must be there for the template to be rendered.
 
     The last one need not be where there is a `default` for it, or where the template asks whether it is there. `line` counts

@@ -7,8 +7,9 @@ asked of a field is a Question: equal ones of many rules are one object, and ans
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct, field
 
 from router.core.document import Source
 from router.core.operators import Equals
@@ -29,8 +30,7 @@ _MOST = (1 << 14) - 1
 _COSTS = {"nsid": 0, "source": 1, "trigger": 1, "operation": 1, "status": 1, "trust": 1, "branch": 2, "tag": 2, "ref": 2}
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(Struct, frozen=True):
     """Why a condition holds or does not: `held` is None where it could not be evaluated, and `error` says why not."""
 
     text: str

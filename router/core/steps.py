@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 from router.core import commands, document, grammar, keys, mentions, options, templates
 from router.core.problems import nearest
@@ -44,8 +45,7 @@ _ANYBODY: frozenset[str] = frozenset()
 Alike = dict[object, "Rendering"]
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(Struct, frozen=True):
     """What templates of one rule may name, beside ROOTS. `used` gathers the variables that the file uses."""
 
     names: tuple[str, ...] = ()
