@@ -96,8 +96,8 @@ def _handles(rulesets: Sequence[Ruleset]) -> Iterator[str]:
     for ruleset in rulesets:
         for rule in ruleset.rules:
             for condition in (rule.when, rule.where):
-                for test in condition.tests() if condition else ():
-                    yield from identity.handles(test.operator)
+                for question in condition.questions() if condition else ():
+                    yield from identity.handles(question.operator)
 
 
 class _Reader:

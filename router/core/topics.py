@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from router.core.conditions import Asks
+from router.core.conditions import AllOf, Asks
 from router.core.rulebook import OWN_STATUS, Mode, asks_for_statuses
 from router.core.truth import attempt
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from router.core.conditions import Condition, Question
     from router.core.rulebook import Rule, Ruleset
     from router.core.truth import Operator
     from router.core.view import View
@@ -47,7 +48,7 @@ class Topics:
             self._file(number, ruleset, rule)
 
     def _file(self, number: int, ruleset: Ruleset, rule: Rule) -> None:
-        tests = [part for part in getattr(rule.when, "parts", ()) if isinstance(part, Asks)]
+        tests = _asked(rule.when)
         statuses = asks_for_statuses(rule)
         nsids = tuple(test.operator for test in tests if test.field == "nsid")
         self._nsids.setdefault((nsids, statuses), []).append(number)
@@ -83,6 +84,14 @@ class Topics:
             if (statuses or view.event.nsid != OWN_STATUS) and _is_about(topic, view):
                 told |= rulesets
         return tuple(told.values())
+
+
+def _asked(when: Condition) -> Sequence[Question]:
+    """What a rule asks beside what stands under `any`, `all` and `not`."""
+    if not isinstance(when, AllOf):
+        return ()
+    asked = when.asked
+    return asked if asked is not None else [part.question for part in when.parts if isinstance(part, Asks)]
 
 
 def _fits(key: tuple[tuple[Operator, ...], bool], nsid: str) -> bool:
