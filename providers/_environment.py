@@ -39,5 +39,10 @@ def _checked(env: dict[str, str]) -> dict[str, str]:
     return env
 
 
+def traced(trace: str) -> dict[str, str]:
+    """The variable in which a program that runs for a delivery finds the trace to go on in; none where nobody traces."""
+    return {"TRACEPARENT": trace} if trace else {}
+
+
 #: Text to text; values may be templates, names never are.
 Environment = Annotated[dict[str, str], AfterValidator(_checked)]

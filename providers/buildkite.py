@@ -163,7 +163,7 @@ class Buildkite:
     async def deliver(self, delivery: Delivery[Options], /) -> Receipt:
         org, slug = self._pipeline(delivery.options)
         body = json.dumps(_build(delivery)).encode()
-        answer = await self._ask("POST", f"/organizations/{org}/pipelines/{slug}/builds", body)
+        answer = await self._ask("POST", f"/organizations/{org}/pipelines/{slug}/builds", body, trace=delivery.trace)
         if answer.status == 201:
             receipt = _builds.receipt(answer.json(), org, slug)
             if receipt is None:
@@ -372,12 +372,11 @@ class Buildkite:
             )
         return found
 
-    async def _ask(self, method: str, path: str, body: bytes | None = None, limit: int = LIMIT) -> Answer:
+    async def _ask(self, method: str, path: str, body: bytes | None = None, limit: int = LIMIT, *, trace: str = "") -> Answer:
         token = self.settings.token.reveal()
         url = f"{self.settings.url}{path}"
-        return await ask(
-            self.host, method, url, headers=bearer(token, body), body=body, limit=limit, to="Buildkite", hide=token
-        )
+        headers = bearer(token, body) | ({"traceparent": trace} if trace else {})
+        return await ask(self.host, method, url, headers=headers, body=body, limit=limit, to="Buildkite", hide=token)
 
 
 def _org(receipt: Receipt) -> str:
@@ -393,12 +392,14 @@ def _build(delivery: Delivery[Options]) -> dict[str, Any]:
     """The body of a create-build request. What the router needs in the meta-data wins over what a rule says."""
     options = delivery.options
     body = options.model_dump(exclude={"org", "pipeline", "message"}, exclude_none=True)
-    if delivery.revealed:
-        body["env"] = {**options.env, **delivery.revealed}
+    if delivery.revealed or delivery.trace:
+        body["env"] = {**_environment.traced(delivery.trace), **options.env, **delivery.revealed}
     message = line(options.message or "", MESSAGE)
     if message:
         body["message"] = message
     body["meta_data"] = {**options.meta_data, DELIVERY: delivery.id, "router:attempt": str(delivery.attempt)}
+    if delivery.trace:
+        body["meta_data"]["router:traceparent"] = delivery.trace
     return body
 
 

@@ -123,6 +123,7 @@ class Shell:
         passed = {name: os.environ[name] for name in settings.pass_env if name in os.environ}
         identity = {"ROUTER_DELIVERY_ID": delivery.id, "ROUTER_ATTEMPT": str(delivery.attempt), "ROUTER_RULE": delivery.rule}
         base = {"PATH": settings.path, "LANG": "C.UTF-8", "HOME": settings.workdir}
+        base |= _environment.traced(delivery.trace)
         return {**base, **passed, **delivery.options.env, **delivery.revealed, **identity}
 
 

@@ -106,7 +106,7 @@ class Sourcehut:
     async def deliver(self, delivery: Delivery[Options], /) -> Receipt:
         options = delivery.options
         variables = {
-            "manifest": _manifest(options.manifest, options.env),
+            "manifest": _manifest(options.manifest, {**_environment.traced(delivery.trace), **options.env}),
             "tags": options.tags,
             "note": f"{line(options.note, NOTE)}\n\n{_mark(delivery.id)}".strip(),
             "secrets": options.secrets,

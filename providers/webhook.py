@@ -124,6 +124,8 @@ class Webhook:
         own_kind = body is None or any(name.lower() == "content-type" for name in options.headers)
         headers = dict(options.headers) if own_kind else {"Content-Type": kind, **options.headers}
         headers |= self._signed(delivery.id, body or b"", options.secret)
+        if delivery.trace and not any(name.lower() == "traceparent" for name in options.headers):
+            headers["traceparent"] = delivery.trace
         to = urlsplit(options.url).netloc
         seconds = min(self.settings.timeout, delivery.timeout)
         try:

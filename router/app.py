@@ -12,7 +12,7 @@ from contextlib import AsyncExitStack, suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
-from router import limits
+from router import limits, otlp
 from router.draining import drained
 from router.egress import Egress
 from router.engine.approvals import Approvals
@@ -27,6 +27,7 @@ from router.engine.follow import Follow
 from router.engine.hushed import Hushed
 from router.engine.intake import Intake
 from router.engine.limits import Limits
+from router.engine.logbook import Logbook
 from router.engine.overdue import Overdue
 from router.engine.pulse import Pulse
 from router.engine.relief import Relief
@@ -42,6 +43,7 @@ from router.listening import Listening
 from router.metrics import Metrics
 from router.observe import several
 from router.provider import Follows
+from router.recent import Recent
 from router.reload import Reload
 from router.scrape import Scrape
 from router.sections import PLC
@@ -63,6 +65,7 @@ if TYPE_CHECKING:
     from router.observe import Observer
     from router.sources.base import Source
     from router.spindle.spindle import Spindle
+    from router.tracing import Tracing
 
 #: Seconds after which events that could not be decided are planned again even if nothing new is known to be known.
 PLAN_AGAIN = 600.0
@@ -98,7 +101,8 @@ async def run(
         egress = Egress(config.egress.allow)
         outside = await opened.enter_async_context(open_outside(egress))
         host = Host(http, clock, scribe=StoreScribe(clock), guarded=outside, meter=Limits(clock))
-        router = Router(config, rulebook, observer, store, host, egress)
+        tracing = await opened.enter_async_context(otlp.tracing(os.environ, clock, observer))
+        router = Router(config, rulebook, observer, store, host, egress, tracing)
         store.committed(router.metrics.committed)
         if loaded is not None:
             router.reloads(loaded, asked or asyncio.Event())
@@ -117,13 +121,17 @@ class Router:
         store: Store,
         host: Host,
         egress: Egress | None = None,
+        tracing: Tracing | None = None,
     ) -> None:
         self.config = config
         self.store = store
         self.host = host
         self.metrics = Metrics(host.clock)
         self.sources = Sources(host.clock)
-        self.observer = observer = several(Hushed(observer, host.clock), self.metrics, self.sources)
+        self.recent = Recent(host.clock)
+        self.tracing = tracing
+        traced = () if tracing is None else (tracing,)
+        self.observer = observer = several(*traced, Hushed(observer, host.clock), self.metrics, self.sources, self.recent)
         self.egress = egress or Egress()
         self.bell = Bell()
         self.guests = {guest.name: guest for guest in open_guests(config, rulebook, host)}
@@ -151,6 +159,7 @@ class Router:
             destinations=self.destinations,
         )
         self.intake.destination = self.destinations.name
+        self.dispatch.trace = tracing.traceparent if tracing is not None else None
         self.pulse = Pulse(observer)
         self.started = host.clock.now()
         self.scrape = Scrape(
@@ -285,6 +294,8 @@ class Router:
         yield self.systemd.watch(self._stuck)
         yield from self._answering()
         yield self.retention.run()
+        if self.tracing is not None:
+            yield self.tracing.run(self.store)
         yield Relief(self.store, self.retention, self.bell, self.host.clock, self.observer).run()
         yield self.store.failed()
         yield self.overdue.run()
@@ -302,6 +313,8 @@ class Router:
             sources=self.sources,
             health=Health(self.store, self.host.clock, self.sources),
             pulse=self.pulse,
+            recent=self.recent,
+            logbook=Logbook(self.store, self.guests, self.bell, self.host.clock),
             config=lambda: self.config,
             rulebook=lambda: self.intake.rulebook,
             identities=lambda: self.directory.identities,

@@ -1,5 +1,5 @@
 """Who watches: everything worth telling a person happens through one of these calls, so that the log, the demo's terminal and
-(later) metrics and traces are listeners, and no part of the engine formats text."""
+metrics and traces are listeners, and no part of the engine formats text."""
 
 from __future__ import annotations
 
@@ -24,6 +24,9 @@ class Observer(Protocol):
 
     def gap(self, source: str, sentence: str) -> None:
         """Something of this source was missed, and it does not have it any more."""
+
+    def heard(self, event: Event) -> None:
+        """A source handed an event on, and now it is decided on."""
 
     def planned(self, event: Event, plan: Plan, fresh: bool) -> None:  # noqa: FBT001
         """An event is stored with its plan. `fresh` is false for one that was there already."""
@@ -76,6 +79,8 @@ class Silent:
 
     def gap(self, source: str, sentence: str) -> None: ...
 
+    def heard(self, event: Event) -> None: ...
+
     def planned(self, event: Event, plan: Plan, fresh: bool) -> None: ...  # noqa: FBT001
 
     def held(self, delivery: Delivery[Tree], reason: str) -> None: ...
@@ -109,13 +114,16 @@ def several(*observers: Observer) -> Observer:
 
 
 class _Several:
-    """Has every call that an Observer has, those that it gets later on as well."""
+    """Has every call that an Observer has, those that it gets later on as well. Who is silent about something is not called:
+    some calls are made for every event of a whole network."""
 
     def __init__(self, observers: Sequence[Observer]) -> None:
         self.observers = observers
 
     def __getattr__(self, name: str) -> Callable[..., None]:
+        silence = getattr(Silent, name, None)
         calls = [getattr(observer, name) for observer in self.observers]
+        calls = [call for call in calls if getattr(call, "__func__", None) is not silence]
 
         def tell(*args: Any, **named: Any) -> None:
             for call in calls:

@@ -94,7 +94,14 @@ class _IsText(Question):
 
     def __init__(self, field: str, operator: Equals) -> None:
         super().__init__(field, operator)
-        self.text = operator.value
+        self.text: str = operator.value
+
+    def decide(self, view: View) -> Answer:
+        # Asking again takes less than remembering does.
+        value = view.event.fields.get(self.field)
+        if type(value) is str:
+            return self.text == value
+        return False if value is None else super().decide(view)
 
     def ask(self, view: View) -> Answer:
         value = view.event.fields.get(self.field)

@@ -151,6 +151,7 @@ class Delivery(Generic[OptionsT_co]):
     `attempt` counts from 1 in a provider's hands. `state` is what the plan asks for: ready, shadow, skipped, or dead
     with a `reason` where the event could not be rendered. `retry` is None where the rule leaves it to the provider.
     `destination` is what it shares limits and failures with, and empty for its provider as a whole.
+    `trace` is the attempt's place in a trace, as the header `traceparent` says it; empty where nobody traces.
     """
 
     id: str
@@ -174,6 +175,7 @@ class Delivery(Generic[OptionsT_co]):
     attempt: int = 0
     depth: int = 0
     destination: str = ""
+    trace: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -195,6 +195,7 @@ class Intake:
             return Arrival(source=source, cursor=cursor)
         if not self.spindle.passes(event):
             return Arrival(source=source, cursor=cursor)
+        self.observer.heard(event)
         records = self.spindle.records(event)
         event, made = await self._planned(event)
         keep = bool(made.matched or made.troubles) or self.record == "all" or (self.record == "wanted" and made.wanted)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import asdict
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from router.core import differences, plan, rules
 from router.core.differences import ABSENT, Kind, Pair, Tally, Term
-from router.core.model import Event, Plan, State
+from router.core.model import Event, Plan, Retry, State
 from router.core.problems import Problems
 from router.core.rulebook import Rulebook
 from tests.core.conftest import PROVIDERS, WHO, event, load, pushed
@@ -47,7 +48,7 @@ def test_what_only_one_plans_is_added_or_removed() -> None:
         ("do: [{note: {text: {a: {b: 1}}}}]", "do: [{note: {text: {a: {}}}}]", [Term("options.text.a.b", 1, ABSENT)]),
         ("do: [{note: {}}]", "do: [{note: {text: 1}}]", [Term("options.text", ABSENT, 1)]),
         ("do: [{note: {text: 1}}]", "do: [{note: {text: 1}, timeout: 9s}]", [Term("timeout", 60.0, 9.0)]),
-        ("do: [{note: {}}]", "do: [{note: {}, retry: {attempts: 3}}]", [Term("retry.attempts", 8, 3)]),
+        ("do: [{note: {}}]", "do: [{note: {}, retry: {attempts: 3}}]", [Term("retry", None, asdict(Retry(attempts=3)))]),
         ("do: [{note: {}}]", "do: [{note: {}, idempotent: true}]", [Term("idempotent", old=False, new=True)]),
         ("do: [{note: {}}]", "mode: shadow\n    do: [{note: {}}]", [Term("state", "ready", "shadow")]),
         ("do: [{note: {}}]", "report: {workflow: ci}\n    do: [{note: {}}]", [Term("report", "", "ci")]),

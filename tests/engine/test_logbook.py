@@ -58,7 +58,7 @@ class Toy:
     async def log(self, _delivery: str, _run: int, after: int, limit: int) -> list[LogLine]:
         return self.kept[after : after + limit]
 
-    async def write_log(self, _delivery: str, _run: int, first: int, lines: Sequence[LogLine]) -> None:
+    async def write_log(self, _delivery: str, _run: int, first: int, lines: Sequence[LogLine], _now: int) -> None:
         assert first == 0
         self.kept = self.kept or list(lines)
 

@@ -24,11 +24,11 @@ class Hands:
 class Told(Silent):
     def __init__(self) -> None:
         self.faults: list[str] = []
-        self.heard = threading.Event()
+        self.news = threading.Event()
 
     def fault(self, what: str, sentence: str, error: BaseException | None = None) -> None:
         self.faults.append(sentence)
-        self.heard.set()
+        self.news.set()
 
 
 @pytest.mark.fault("T-39")
@@ -59,8 +59,8 @@ async def test_a_loop_that_is_blocked_is_seen_from_outside() -> None:
     told = Told()
     running = asyncio.create_task(Pulse(told, every=0.01, still=0.05).run())
     await asyncio.sleep(0)
-    assert told.heard.wait(30)  # the loop stands still here
-    assert "told.heard.wait(30)" in told.faults[0]
+    assert told.news.wait(30)  # the loop stands still here
+    assert "told.news.wait(30)" in told.faults[0]
     running.cancel()
     await asyncio.wait([running])
     for thread in threading.enumerate():

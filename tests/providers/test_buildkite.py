@@ -89,6 +89,19 @@ async def test_a_build_is_made_and_can_be_followed(ci: Ci, lent: Host) -> None:
     assert receipt.detail == {"org": "acme", "pipeline": "core", "number": 1}
 
 
+async def test_a_build_is_told_the_trace(peer: Peer, lent: Host) -> None:
+    """Of its request, in its meta-data, and to its jobs, unless the rule says another to these; without one nothing is said."""
+    for trace, env in (("", {"A": "b"}), ("00-a-b-01", {"A": "b"}), ("00-a-b-01", {"TRACEPARENT": "mine"})):
+        peer.replies.append(says(201, BUILD))
+        made = buildkite.Options(**{**OPTIONS, "env": env})
+        await opened(lent, peer.url).deliver(delivery(made, id=MINE, trace=trace))
+    plain, traced, other = ((asked.headers, json.loads(asked.body)) for asked in peer.requests)
+    assert ("traceparent" in plain[0], plain[1]["env"], len(plain[1]["meta_data"])) == (False, {"A": "b"}, 2)
+    assert traced[0]["traceparent"] == traced[1]["meta_data"]["router:traceparent"] == "00-a-b-01"
+    assert traced[1]["env"] == {"A": "b", "TRACEPARENT": "00-a-b-01"}
+    assert other[1]["env"] == {"TRACEPARENT": "mine"}
+
+
 @pytest.mark.parametrize("name", ["create-build-request", "create-build-request-pull-request"])
 async def test_the_body_is_buildkites(peer: Peer, lent: Host, name: str) -> None:
     """A recorded request, said as options, goes out as it was recorded; the router adds its two keys and its one flag."""

@@ -127,6 +127,13 @@ async def test_an_operator_may_pass_variables_on(lent: Host, tmp_path: Path, mon
     assert "NOT_SET" not in told
 
 
+async def test_a_command_is_told_the_trace(lent: Host, tmp_path: Path) -> None:
+    """As programs that speak OpenTelemetry look for it."""
+    provider = shell.Shell(shell.Settings.model_validate({"workdir": str(tmp_path)}), lent)
+    asked = delivery(shell.Options(argv=["/usr/bin/env"]), id="d1", trace="00-a-b-01")
+    assert "TRACEPARENT=00-a-b-01\n" in output(await provider.deliver(asked))
+
+
 async def test_no_descriptor_of_the_router_is_passed_on(lent: Host, tmp_path: Path) -> None:
     """Its store and its sockets are its own."""
     opened = os.open(tmp_path / "store", os.O_CREAT | os.O_RDWR)

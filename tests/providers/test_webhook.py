@@ -104,6 +104,16 @@ async def test_headers_of_the_rule_are_sent(peer: Peer, lent: Host) -> None:
     assert peer.requests[0].headers["x-team"] == "core"
 
 
+async def test_the_receiver_is_told_the_trace(peer: Peer, lent: Host) -> None:
+    """Where there is one; a rule that says another means it, and what is signed is the same."""
+    provider = webhook.Webhook(SETTINGS, lent)
+    for trace, headers in (("", {}), ("00-a-b-01", {}), ("00-a-b-01", {"TraceParent": "mine"})):
+        made = webhook.Options.model_validate({"url": f"{peer.url}/hook", "secret": "s", "text": "x", "headers": headers})
+        await provider.deliver(delivery(made, id=ID, trace=trace))
+    assert [asked.headers.get("traceparent") for asked in peer.requests] == [None, "00-a-b-01", "mine"]
+    assert len({asked.headers["webhook-signature"] for asked in peer.requests}) == 1
+
+
 @pytest.mark.parametrize(
     ("reply", "kind", "wait", "counts"),
     [

@@ -73,7 +73,7 @@ async def test_a_reconnect_goes_back_a_little(
 ) -> None:
     """Events that are heard twice are known by their ids, and the cursor that is handed on never goes back."""
     peer.visits = [visit([frame(NOW), frame(NOW - 3)], close=1001), visit([frame(NOW - SECOND), frame(NOW + 1)])]
-    heard = await take(open_jetstream(host, seen, peer, rewind=2), NOW - 60 * SECOND, 4)
+    heard = await take(open_jetstream(host, seen, peer, rewind="2s"), NOW - 60 * SECOND, 4)
     assert peer.cursors() == [str(NOW - 62 * SECOND), str(NOW - 2 * SECOND)]
     assert [one.cursor for one in heard] == [NOW, NOW, NOW, NOW + 1]
 

@@ -58,7 +58,7 @@ async def test_what_an_event_says(host: Host, seen: Remembering, take: Take, clo
 
 async def test_the_clock_is_looked_at_while_waiting(host: Host, seen: Remembering, take: Take, clock: FakeClock) -> None:
     """No sleep is longer than half a minute, so a clock that is set meanwhile is noticed."""
-    await take(open_schedule(host, seen, every=100), clock.now(), 1)
+    await take(open_schedule(host, seen, every="100s"), clock.now(), 1)
     assert clock.slept == [30, 30, 30, 10]
 
 

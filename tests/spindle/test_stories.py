@@ -196,7 +196,9 @@ async def test_a_repo_moves_and_a_member_leaves_while_it_builds(story: Story) ->
     first = await story.status("running")
     world.move(world.other)
     await world.until(lambda: world.other.log.attended.is_set() and not world.knot.log.attended.is_set())
-    world.push(world.other, OTHER)
+    # On a branch of its own: of one ref, one follows the other.
+    files = {".tangled/workflows/ci.yml": WORKFLOW.replace("[main]", "[main, next]")}
+    world.push(world.other, OTHER, "refs/heads/next", files)
     second = await story.status("running", commit=OTHER)
     world.pds.delete(OWNER, "sh.tangled.spindle.member", rkey)
     await world.until(lambda: not world.other.log.attended.is_set())
