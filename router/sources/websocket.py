@@ -138,8 +138,8 @@ class Line:
             try:
                 while isinstance(one := await self._next(ws), Received):
                     yield one
-                    if (wait := self._turn(len(one.frame))) is not None:
-                        await (self.host.clock.sleep(wait) if wait > 0 else asyncio.sleep(0))
+                    if (pause := self._turn(len(one.frame))) is not None:
+                        await (self.host.clock.sleep(pause) if pause > 0 else asyncio.sleep(0))
             finally:
                 await _hang_up(ws, underneath)
             if self.host.clock.now() - since >= PROVEN_AFTER:
