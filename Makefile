@@ -1,12 +1,15 @@
 # Two commands do everything: `make run` shows the router at work, `make test` proves it. Both make .venv first, from PyPI.
 .DEFAULT_GOAL := help
-.PHONY: help run test unit faults mutants lint types check reference bench wheel clean
+.PHONY: help run test unit faults mutants lint types check reference docs bench wheel clean
 
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 # Tests share nothing but the machine: as many at a time as it has cores, within reason.
 PARALLEL := -n auto --maxprocesses 4 --dist worksteal
+
+# Tests start the program hundreds of times: without byte code it would be compiled anew each time.
+unexport PYTHONDONTWRITEBYTECODE
 
 help: ## Show what there is.
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
@@ -39,12 +42,17 @@ types: $(STAMP) ## Check types, strictly.
 	@echo "==> mypy"
 	@$(BIN)/mypy
 
-check: lint types test mutants ## Everything that CI runs.
+check: lint types test mutants docs ## Everything that CI runs.
 
 reference: $(STAMP) ## Make docs/reference anew from the code.
-	@$(BIN)/python scripts/reference.py
+	@$(BIN)/python -m scripts.reference
 	@for page in acceptance parity faults threats; do $(BIN)/python -m scripts.$$page || exit 1; done
 	@$(BIN)/python -m scripts.mutants --write
+
+docs: $(STAMP) ## Build the pages of docs/ as a site, strictly, into build/site.
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[docs]'
+	@echo "==> mkdocs"
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
 
 bench: $(STAMP) ## Measure, side by side with others: the table, bench/last.json and docs/performance.md.
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
