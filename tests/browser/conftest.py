@@ -68,7 +68,8 @@ class Site:
 @contextmanager
 def serving(state: str, token: Secret | None = None) -> Iterator[Site]:
     """A router in this state, on a port of its own."""
-    ready, made = threading.Event(), {}
+    ready = threading.Event()
+    made: dict[str, Any] = {}
 
     async def serve() -> None:
         desk = await STATES[state]()

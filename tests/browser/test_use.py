@@ -135,7 +135,7 @@ def test_with_a_token(tab: Callable[..., Tab], monkeypatch: pytest.MonkeyPatch) 
         opened.complaints.clear()
         page.get_by_label("Token").fill(TOKEN)
         page.get_by_role("button", name="Log in").click()
-        page.goto(f"{site.url}/deliveries?state=dead")
+        page.wait_for_url(f"{site.url}/deliveries?state=dead")
         expect(page.get_by_role("heading", level=1)).to_have_text("Deliveries")
         assert page.evaluate("document.cookie") == ""
         assert TOKEN not in page.content()
@@ -154,7 +154,7 @@ def test_a_hostile_branch_is_text(tab: Callable[..., Tab]) -> None:
         page = tab().page
         page.goto(f"{site.url}/events/11")
         shown = page.locator(".facts .value").first.inner_text()
-        assert shown == HOSTILE.encode("unicode_escape").decode("ascii").replace("\\x1b[31m", "\\x1b[31m")
+        assert shown == HOSTILE.encode("unicode_escape").decode("ascii")
         assert page.locator("main script, main img, main iframe").count() == 0
         page.goto(f"{site.url}/deliveries/{name(2)}")
         assert page.locator("a[href^=javascript]").count() == 0

@@ -197,7 +197,7 @@ async def busy(clock: Stopped | None = None) -> Desk:
         await settle(store, Outcome(state=State.DONE, receipt=receipt, entries=done, response="201 Created"))
     await heard(store, 2, HOSTILE, run(2, MARKUP, HOSTILE))
     made = await settle(store, Outcome(state=State.DONE, receipt=Receipt(id="2", url=CRAFTY), response=f"200 OK\n{MARKUP}"))
-    await store.write_log(made, 0, 0, log())
+    await store.write_log(made, 0, 0, log(), NOW)
     await store.tell([Entry(delivery=made, workflow="ci", status=Status.RUNNING, at=NOW - 60 * SECOND, url=CRAFTY)], NOW)
     await heard(store, 1, "main", run(1, "hello", "main"))
     told = Entry(

@@ -14,7 +14,7 @@ import pytest
 from router.core.model import State
 from router.secret import Secret
 from router.sections import AdminSection
-from router.web import admin
+from router.web import admin, unix
 from router.web.page import drawing, serving, stream
 from router.web.page.visitors import COOKIE, within
 from tests.web import stage
@@ -22,6 +22,7 @@ from tests.web.stage import HOSTILE, MARKUP, Stopped, name
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from pathlib import Path
 
     from router.web.desk import Desk
 
@@ -64,7 +65,8 @@ class Visit:
 
 @asynccontextmanager
 async def visiting(state: str = "failing", token: Secret | None = None) -> AsyncIterator[Visit]:
-    desk, refused = await stage.STATES[state](), []
+    desk = await stage.STATES[state]()
+    refused: list[int] = []
     object.__setattr__(desk, "refused", refused.append)
     told = asyncio.get_running_loop().create_future()
     task = asyncio.create_task(admin.serve_address(desk, AdminSection(listen="127.0.0.1:0", token=token), told.set_result))
@@ -199,6 +201,23 @@ async def test_a_link_of_another_site_may_lead_here() -> None:
         for kind in ("iframe", "image", "empty", "script"):
             assert (await visit.get("/", **followed, Sec_Fetch_Dest=kind))[0] == 403
         assert (await visit.get("/api/v1/status", **followed, Sec_Fetch_Dest="document"))[0] == 403
+
+
+async def test_the_socket_has_the_page_too(tmp_path: Path) -> None:
+    """For whoever owns it, and for a browser behind `ssh -L`; not for a name that leads there."""
+    desk = await stage.busy()
+    task = asyncio.create_task(admin.serve(desk, tmp_path / "router.db"))
+    path = unix.socket_path(tmp_path / "router.db")
+    while not path.exists():
+        await asyncio.sleep(0)
+    async with aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(path))) as http:
+        async with http.get("http://localhost:9310/events") as answer:
+            assert answer.status == 200
+        async with http.get("http://evil.example/events") as answer:
+            assert answer.status == 403
+    task.cancel()
+    await asyncio.wait([task])
+    await desk.store.close()
 
 
 async def test_buttons() -> None:

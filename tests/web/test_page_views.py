@@ -203,7 +203,23 @@ async def test_rules_and_those_that_never_matched(busy: Desk) -> None:
         ("ci/docs", 0, "live"),
         ("ci/nightly", 0, "shadow"),
     ]
-    assert told["never"] == ["ci/docs", "ci/nightly"]
+    assert (told["unmatched"], told["all"], told["filtered"]) == (2, 3, False)
+    never = await rules.look(busy, {}, {"never": "true"})
+    assert [row["id"] for row in never["rows"]] == ["ci/docs", "ci/nightly"]
+    assert [row["id"] for row in (await rules.look(busy, {}, {"find": "DOC"}))["rows"]] == ["ci/docs"]
+
+
+async def test_of_very_many_rules_the_first_are_shown(busy: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And how many there are; of an event those that match, whatever their place."""
+    monkeypatch.setattr(rules, "LIMIT", 1)
+    monkeypatch.setattr(events, "RULES", 1)
+    told = await rules.look(busy, {}, {})
+    assert ([row["id"] for row in told["rows"]], told["found"]) == (["ci/build"], 3)
+    opened = await events.look_at(busy, {"number": "12"}, {"all": "1"})
+    assert ([one["rule"] for one in opened["explained"]], opened["cut"], opened["others"]) == (["ci/build"], 2, 0)
+    monkeypatch.setattr(rules, "AROUND", 1)
+    lines = (await rules.look_at(busy, {"id": "ci/docs"}, {}))["lines"]
+    assert [lines[0]["number"], lines[-1]["number"]] == [8, 17]
 
 
 async def test_a_rule_is_shown_in_its_file(busy: Desk) -> None:

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from router.engine.store.base import EventRow
     from router.web.desk import Desk
 
-#: Events on a page.
-LIMIT = 50
+#: Events on a page, and rules of whose answers the tree is drawn.
+LIMIT, RULES = 50, 200
 _FILTERS = ("nsid", "repo", "rule", "matched", "before")
 
 
@@ -87,13 +87,12 @@ def older(given: Mapping[str, str], rows: Sequence[EventRow]) -> str:
 
 def explained(told: Mapping[str, Any], *, everything: bool) -> dict[str, Any]:
     """What the rules say now: those that match, then those that do not; those that want another nsid are counted, unless
-    everything is asked for."""
-    rules = told["rules"]
-    others = [one for one in rules if not one["matched"] and _other_nsid(one["conditions"])]
-    shown = [one for one in rules if everything or one not in others]
+    everything is asked for. Of very many, the first are shown."""
+    wanted = [one for one in told["rules"] if everything or one["matched"] or not _other_nsid(one["conditions"])]
     return {
-        "explained": sorted(shown, key=lambda one: not one["matched"]),
-        "others": 0 if everything else len(others),
+        "explained": sorted(wanted, key=lambda one: not one["matched"])[:RULES],
+        "others": len(told["rules"]) - len(wanted),
+        "cut": max(0, len(wanted) - RULES),
         "planned": told["deliveries"],
         "plan_troubles": told["troubles"],
     }

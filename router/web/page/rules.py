@@ -16,13 +16,23 @@ if TYPE_CHECKING:
     from router.web.desk import Desk
 
 
-async def look(desk: Desk, _path: Mapping[str, str], _query: Mapping[str, str]) -> dict[str, Any]:
+#: Rules on a page, and lines that are shown before and after a rule.
+LIMIT, AROUND = 500, 200
+
+
+async def look(desk: Desk, _path: Mapping[str, str], query: Mapping[str, str]) -> dict[str, Any]:
     hits, paused, book = await desk.store.hits(), desk.pauses.since(RULE), desk.rulebook()
-    rows = [rule_row(rule, hits.get(rule.id), paused.get(rule.id)) for rule in book.rules]
+    find, never = query.get("find", "").strip()[:200], query.get("never") == "true"
+    wanted = [rule for rule in book.rules if find.lower() in rule.id.lower() and not (never and rule.id in hits)]
     last = desk.reload.last if desk.reload is not None else None
     return {
-        "rows": rows,
-        "never": [row["id"] for row in rows if not row["hits"]],
+        "rows": [rule_row(rule, hits.get(rule.id), paused.get(rule.id)) for rule in wanted[:LIMIT]],
+        "find": find,
+        "never": never,
+        "filtered": bool(find or never),
+        "found": len(wanted),
+        "unmatched": sum(rule.id not in hits for rule in book.rules),
+        "all": len(book.rules),
         "refused": last.tree() if last is not None and not last.ok else None,
     }
 
@@ -48,8 +58,8 @@ def lines_of(rule: Rule, others: Sequence[Rule]) -> tuple[int, int]:
 
 
 def source(text: str, first: int, end: int) -> list[dict[str, Any]]:
-    """Lines with their numbers, and which of them are the rule's."""
-    return [
-        {"number": number, "text": line, "ours": number >= first and (not end or number < end)}
-        for number, line in enumerate(text.splitlines(), start=1)
-    ]
+    """Lines with their numbers, and which of them are the rule's: those near it."""
+    lines = text.splitlines()
+    end = end or len(lines) + 1
+    shown = range(max(1, first - AROUND), min(len(lines), end + AROUND) + 1)
+    return [{"number": number, "text": lines[number - 1], "ours": first <= number < end} for number in shown]

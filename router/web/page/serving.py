@@ -185,22 +185,23 @@ class Page:
     async def _ask_login(self, request: web.Request) -> web.StreamResponse:
         if self.visitors.admits(request):
             return web.Response(status=303, headers={"Location": within(request.query.get("back", "/"))})
-        return self._login_page(request, "")
+        return self._login_page(request, request.query.get("back", "/"))
 
-    def _login_page(self, request: web.Request, wrong: str, status: int = 200) -> web.Response:
-        back = within(request.query.get("back", "/"))
-        return self._drawn(request, "login.html", {"tab": "", "bare": True, "back": back, "wrong": wrong}, status)
+    def _login_page(self, request: web.Request, back: str, wrong: str = "", status: int = 200) -> web.Response:
+        model = {"tab": "", "bare": True, "back": within(back), "wrong": wrong}
+        return self._drawn(request, "login.html", model, status)
 
     async def _login(self, request: web.Request) -> web.StreamResponse:
         form = await self._form(request)
+        back = str(form.get("back", "/"))
         try:
             name = self.visitors.login(str(form.get("token", "")).strip())
         except RouterError as error:
-            return self._login_page(request, str(error), 503)
+            return self._login_page(request, back, str(error), 503)
         if not name:
             self.desk.refused(401)
-            return self._login_page(request, "That is not the token of `admin.token`.", 401)
-        made = web.Response(status=303, headers={"Location": within(str(form.get("back", "/")))})
+            return self._login_page(request, back, "That is not the token of `admin.token`.", 401)
+        made = web.Response(status=303, headers={"Location": within(back)})
         made.set_cookie(
             COOKIE, name, max_age=LASTS // 1_000_000, httponly=True, samesite="Strict", secure=secure(request), path="/"
         )
