@@ -24,6 +24,16 @@ def ask(settings: Config, method: str, path: str, body: Any = None, *, fine: Seq
     return asyncio.run(_ask(settings, method, path, body, fine))
 
 
+async def asked(settings: Config, paths: Sequence[str]) -> list[Any] | None:
+    """What it answers at each of these paths: see `ask`. None where none runs."""
+    told = []
+    for path in paths:
+        if (one := await _ask(settings, "GET", path, None, (200,))) is None:
+            return None
+        told.append(one)
+    return told
+
+
 async def _ask(settings: Config, method: str, path: str, body: Any, fine: Sequence[int]) -> Any:
     import aiohttp  # noqa: PLC0415 - only who asks pays for it
 
@@ -41,12 +51,12 @@ async def _ask(settings: Config, method: str, path: str, body: Any, fine: Sequen
                 http.request(method, f"http://router{path}", json=body) as answer,
             ):
                 text = await answer.text()
-                status = answer.status
+                status, kind = answer.status, answer.content_type
         except aiohttp.ClientConnectorError:
             return None
         except (TimeoutError, aiohttp.ClientError) as error:
             raise RouterError(f"The running router did not answer: {error or type(error).__name__}.") from None
-    told = _read(text)
+    told = _read(text) if kind == "application/json" else text
     if status not in fine:
         why = told.get("error") if isinstance(told, dict) else None
         raise RouterError(f"The running router refused: {why or f'it answered {status}. Is it an older one?'}")

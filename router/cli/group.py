@@ -21,6 +21,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "routes": ("router.cli.routes:routes", "Print a line for each event and delivery, to keep as a golden."),
     "capture": ("router.cli.capture:capture", "Write a recorded event as a test, without the names in it."),
     "status": ("router.cli.status:status", "Say how the running router is."),
+    "top": ("router.cli.top:top", "Watch the running router, live in the terminal."),
     "reload": ("router.cli.status:reload", "Have the running router read its files again."),
     "rules": ("router.cli.rules:rules", "List bundled rules and copy them; pause and resume rules in force."),
     "deliveries": ("router.cli.deliveries:deliveries", "List, show, retry and discard deliveries."),

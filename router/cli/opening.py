@@ -54,16 +54,17 @@ def from_store(config: Config, use: Callable[[Store], Awaitable[ResultT]]) -> Re
     """What `use` reads from the store, whether or not a router runs on it. Raises StoreError where there is none."""
     import asyncio  # noqa: PLC0415 - `router validate` does without
 
-    from router.engine.store.sqlite import open_store  # noqa: PLC0415 - as above
+    return asyncio.run(reading(config, use))
+
+
+async def reading(config: Config, use: Callable[[Store], Awaitable[ResultT]]) -> ResultT:
+    """The same, where a loop runs."""
+    from router.engine.store.sqlite import open_store  # noqa: PLC0415 - `router validate` does without
 
     if not config.store_path.exists():
         raise StoreError(f"There is no store at {config.store_path}: `router run` makes it.")
-
-    async def reading() -> ResultT:
-        store = await open_store(config.store_path, read_only=True)
-        try:
-            return await use(store)
-        finally:
-            await store.close()
-
-    return asyncio.run(reading())
+    store = await open_store(config.store_path, read_only=True)
+    try:
+        return await use(store)
+    finally:
+        await store.close()

@@ -11,7 +11,7 @@ from router import config
 from router.cli import FINE, names, pausing, show
 from router.cli.asking import ask
 from router.cli.group import Verbs
-from router.cli.opening import config_option, output_option
+from router.cli.opening import config_option, output_option, reading
 from router.core.errors import BadInput
 from router.core.problems import nearest
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from router.config import Config
-    from router.engine.store.base import SourceRow
+    from router.engine.store.base import SourceRow, Store
 
 _HERE = "router.cli.sources"
 _HEADINGS = (
@@ -91,23 +91,26 @@ def _list(config_file: Path | None, output: str) -> int:
 async def _rows(settings: Config) -> list[dict[str, Any]]:
     """Without a router: as it would tell them."""
     from router.host import SystemClock  # noqa: PLC0415 - only where no router runs
-    from router.web.listed import source_row  # noqa: PLC0415 - as above
+
+    now = SystemClock().now()
+    if not settings.store_path.exists():
+        return await remembered(settings, None, now)
+    return await reading(settings, lambda store: remembered(settings, store, now))
+
+
+async def remembered(settings: Config, store: Store | None, now: int) -> list[dict[str, Any]]:
+    """The sources that are configured, and those that the store knows."""
+    from router.web.listed import source_row  # noqa: PLC0415 - only where no router runs
 
     kinds: dict[str, str] = {source.name: source.kind for source in settings.sources}
-    remembered: dict[str, SourceRow] = {}
+    known: dict[str, SourceRow] = {}
     paused: dict[str, int] = {}
-    if settings.store_path.exists():
-        from router.engine.store.sqlite import open_store  # noqa: PLC0415 - as above
-
-        store = await open_store(settings.store_path, read_only=True)
-        try:
-            remembered = {row.name: row for row in await store.sources()}
-            paused = dict(await store.paused(pausing.SOURCE))
-        finally:
-            await store.close()
+    if store is not None:
+        known = {row.name: row for row in await store.sources()}
+        paused = dict(await store.paused(pausing.SOURCE))
     return [
-        source_row(name, kinds.get(name), None, remembered.get(name), paused.get(name), SystemClock().now())
-        for name in dict.fromkeys((*kinds, *remembered))
+        source_row(name, kinds.get(name), None, known.get(name), paused.get(name), now)
+        for name in dict.fromkeys((*kinds, *known))
     ]
 
 

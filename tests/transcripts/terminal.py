@@ -29,6 +29,8 @@ _REPLAY = re.compile(r"replay-[0-9a-f]{8}")
 #: A time in a file's name, and a file's size.
 _STAMP = re.compile(r"\b\d{8}T\d{6}Z\b")
 _SIZE = re.compile(r"\b[\d,]+ bytes\b")
+#: How long ago something was, in what `top` shows.
+_AGO = re.compile(r"\b\d+s\b")
 _VERSION = re.compile(r"(tangled-router )\d+\.\d+\.\d+( \(Python \d+\.\d+\.\d+\))?")
 
 
@@ -54,6 +56,8 @@ def _typed(command: str, folder: Path, *, coloured: bool) -> list[str]:
     text = _VERSION.sub(r"\g<1>0.1.0", text)
     text = _REPLAY.sub("replay-0123abcd", text)
     text = _SIZE.sub("196,608 bytes", _STAMP.sub("20261123T120000Z", text))
+    if command.startswith("router top"):
+        text = _AGO.sub(lambda found: "1s".rjust(len(found[0])), text)
     pictures = {number: chr(0x2400 + number) for number in range(32) if number != 10}
     return [*text.translate(pictures).splitlines(), *([f"[exit {code}]"] if code else [])]
 
