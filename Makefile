@@ -1,6 +1,6 @@
 # Two commands do everything: `make run` shows the router at work, `make test` proves it. Both make .venv first, from PyPI.
 .DEFAULT_GOAL := help
-.PHONY: help run test unit faults mutants lint types check reference bench wheel clean
+.PHONY: help run test unit faults mutants lint types check reference docs bench wheel clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -39,12 +39,17 @@ types: $(STAMP) ## Check types, strictly.
 	@echo "==> mypy"
 	@$(BIN)/mypy
 
-check: lint types test mutants ## Everything that CI runs.
+check: lint types test mutants docs ## Everything that CI runs.
 
 reference: $(STAMP) ## Make docs/reference anew from the code.
-	@$(BIN)/python scripts/reference.py
+	@$(BIN)/python -m scripts.reference
 	@for page in acceptance parity faults threats; do $(BIN)/python -m scripts.$$page || exit 1; done
 	@$(BIN)/python -m scripts.mutants --write
+
+docs: $(STAMP) ## Build the pages of docs/ as a site, strictly, into build/site.
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[docs]'
+	@echo "==> mkdocs"
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
 
 bench: $(STAMP) ## Measure, side by side with others: the table, bench/last.json and docs/performance.md.
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'

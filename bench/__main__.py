@@ -21,7 +21,7 @@ from bench.harness import Row
 ROOT = Path(__file__).parent.parent
 LAST = ROOT / "bench" / "last.json"
 #: In the order of the table. A module here has `rows()`.
-MODULES = ("matching", "peers", "memory", "validating", "loading")
+MODULES = ("matching", "peers", "stream", "sending", "memory", "idle", "knots", "reloading", "validating", "loading")
 LIBRARIES = ("msgspec", "jinja2", "pydantic", "pyyaml", "jsonpath-ng", "google-re2")
 
 

@@ -27,6 +27,7 @@ from router.engine.follow import Follow
 from router.engine.hushed import Hushed
 from router.engine.intake import Intake
 from router.engine.limits import Limits
+from router.engine.logbook import Logbook
 from router.engine.overdue import Overdue
 from router.engine.pulse import Pulse
 from router.engine.relief import Relief
@@ -42,6 +43,7 @@ from router.listening import Listening
 from router.metrics import Metrics
 from router.observe import several
 from router.provider import Follows
+from router.recent import Recent
 from router.reload import Reload
 from router.scrape import Scrape
 from router.sections import PLC
@@ -126,9 +128,10 @@ class Router:
         self.host = host
         self.metrics = Metrics(host.clock)
         self.sources = Sources(host.clock)
+        self.recent = Recent(host.clock)
         self.tracing = tracing
         traced = () if tracing is None else (tracing,)
-        self.observer = observer = several(*traced, Hushed(observer, host.clock), self.metrics, self.sources)
+        self.observer = observer = several(*traced, Hushed(observer, host.clock), self.metrics, self.sources, self.recent)
         self.egress = egress or Egress()
         self.bell = Bell()
         self.guests = {guest.name: guest for guest in open_guests(config, rulebook, host)}
@@ -310,6 +313,8 @@ class Router:
             sources=self.sources,
             health=Health(self.store, self.host.clock, self.sources),
             pulse=self.pulse,
+            recent=self.recent,
+            logbook=Logbook(self.store, self.guests, self.bell, self.host.clock),
             config=lambda: self.config,
             rulebook=lambda: self.intake.rulebook,
             identities=lambda: self.directory.identities,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import platform
 from dataclasses import dataclass
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
@@ -126,6 +127,7 @@ class Metrics(Silent):
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         self._made: dict[str, Any] = {}
+        self._of: dict[str, _OfKind] = {}
         for one in CATALOGUE:
             if one.name not in STORED:
                 more: dict[str, Any] = {"buckets": one.buckets} if one.buckets else {}
@@ -138,14 +140,16 @@ class Metrics(Silent):
         return self._made[name]
 
     def planned(self, event: Event, plan: Plan, fresh: bool) -> None:  # noqa: FBT001
+        of = self._of.get(event.kind)
+        if of is None:
+            of = self._of[event.kind] = _OfKind(self, event.kind)
         if not fresh:
-            self["router_events_known_total"].labels(event.kind).inc()
+            of.known.inc()
             return
-        nsid = event.nsid if event.nsid in KNOWN else OTHER
-        self["router_events_received_total"].labels(event.kind, nsid).inc()
+        of.received(event.nsid if event.nsid in KNOWN else OTHER).inc()
         lag = (self.clock.now() - event.time) / 1e6
-        self["router_event_lag_seconds"].labels(event.kind).observe(max(lag, 0.0))
-        self["router_event_ahead_seconds"].labels(event.kind).set(max(-lag, 0.0))
+        of.lag.observe(max(lag, 0.0))
+        of.ahead.set(max(-lag, 0.0))
         if event.fields.get("refused"):
             self["router_events_refused_total"].labels(event.kind).inc()
 
@@ -186,3 +190,13 @@ class Metrics(Silent):
     def fault(self, what: str, sentence: str, error: BaseException | None = None) -> None:
         # What follows the first word is the name of a source or a provider, and knots bring sources of their own.
         self["router_faults_total"].labels(what.partition(" ")[0]).inc()
+
+
+class _OfKind:
+    """What every event of a kind of source is counted by: looking that up takes longer than counting."""
+
+    def __init__(self, metrics: Metrics, kind: str) -> None:
+        self.known = metrics["router_events_known_total"].labels(kind)
+        self.lag = metrics["router_event_lag_seconds"].labels(kind)
+        self.ahead = metrics["router_event_ahead_seconds"].labels(kind)
+        self.received = cache(partial(metrics["router_events_received_total"].labels, kind))

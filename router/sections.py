@@ -57,52 +57,70 @@ class StoreSection(Closed):
     how long events, deliveries, runs and logs are kept once they are over, `keep_dead` for how long at least those of dead
     letters. `ballast` is room beside the store that is given up when the disk is full."""
 
-    path: str = Field("router.db", min_length=1)
-    record: Literal["matched", "wanted", "all"] = "wanted"
-    keep: Annotated[Duration, Field(ge=86400)] = 90 * 86400.0
-    keep_dead: Annotated[Duration, Field(ge=86400)] = 90 * 86400.0
-    ballast: Annotated[Size, Field(ge=0, le=1 << 40)] = 8 << 20
+    path: str = Field("router.db", min_length=1, description="The SQLite file; relative to router.yaml.")
+    record: Literal["matched", "wanted", "all"] = Field(
+        "wanted", description="Which events are kept: those that matched, those that some rule is about as well, or all."
+    )
+    keep: Annotated[Duration, Field(ge=86400)] = Field(
+        90 * 86400.0, description="For how long events, and all that they led to, are kept once they are over. At least 1d."
+    )
+    keep_dead: Annotated[Duration, Field(ge=86400)] = Field(
+        90 * 86400.0, description="For how long at least an event with a dead letter is kept. At least 1d."
+    )
+    ballast: Annotated[Size, Field(ge=0, le=1 << 40)] = Field(
+        8 << 20, description="Room beside the store that is given up when the disk is full; 0 for none."
+    )
 
 
 class IdentitySection(Closed):
     """Who is who. `resolver` serves com.atproto.identity.resolveHandle, or is `direct`: the handles' own domains are asked.
     `pins` are handles that are never looked up."""
 
-    resolver: str = Field("https://public.api.bsky.app", pattern=r"^(https?://[^\s/?#]+/?|direct)$")
-    pins: Annotated[dict[str, str], AfterValidator(_pins)] = Field(default_factory=dict)
+    resolver: str = Field(
+        "https://public.api.bsky.app",
+        pattern=r"^(https?://[^\s/?#]+/?|direct)$",
+        description="Who is asked for the DID of a handle; `direct`: the handles' own domains.",
+    )
+    pins: Annotated[dict[str, str], AfterValidator(_pins)] = Field(
+        default_factory=dict, description="Handles that are never looked up, each with its DID."
+    )
 
 
 class RetrySection(Closed):
     """When a provider's deliveries are tried again, where their rules do not say: as `retry` in a rule."""
 
-    attempts: int | None = Field(None, ge=1, le=keys.MOST_ATTEMPTS)
-    base: Duration | None = None
-    factor: float | None = Field(None, gt=0, le=1000)
-    cap: Duration | None = None
-    schedule: list[Duration] = Field(default_factory=list, max_length=keys.MOST_ATTEMPTS)
+    attempts: int | None = Field(None, ge=1, le=keys.MOST_ATTEMPTS, description="Attempts in all.")
+    base: Duration | None = Field(None, description="The wait after the first attempt.")
+    factor: float | None = Field(None, gt=0, le=1000, description="By how much each wait is longer than the one before.")
+    cap: Duration | None = Field(None, description="The longest wait.")
+    schedule: list[Duration] = Field(
+        default_factory=list,
+        max_length=keys.MOST_ATTEMPTS,
+        description="The waits themselves, in place of base, factor and cap.",
+    )
 
 
 class DestinationSection(Closed):
     """What one destination takes: so many deliveries at once, and `rate` requests in `per`."""
 
-    concurrency: int | None = Field(None, ge=1, le=1024)
-    rate: int | None = Field(None, ge=1, le=10_000)
-    per: Annotated[Duration, Field(gt=0)] = 60.0
+    concurrency: int | None = Field(None, ge=1, le=1024, description="Deliveries at once.")
+    rate: int | None = Field(None, ge=1, le=10_000, description="Requests in `per`.")
+    per: Annotated[Duration, Field(gt=0)] = Field(60.0, description="The time that `rate` is about.")
 
 
 class LoopSection(Closed):
     """The guard against rules that feed themselves: a rule acts on `events` events about one ref in `within`; more wait."""
 
-    events: int = Field(100, ge=0, description="0 turns it off.")
-    within: Annotated[Duration, Field(gt=0)] = 600.0
+    events: int = Field(100, ge=0, description="Events about one ref that a rule acts on; more wait. 0 turns the guard off.")
+    within: Annotated[Duration, Field(gt=0)] = Field(600.0, description="The time that `events` is about.")
 
 
 class CircuitSection(Closed):
     """When a destination is left alone: after `failures` in a row, for `wait`, then for twice as long, up to `longest`."""
 
-    failures: int = Field(5, ge=1)
-    wait: Annotated[Duration, Field(gt=0)] = 30.0
-    longest: Annotated[Duration, Field(gt=0)] = 600.0
+    failures: int = Field(5, ge=1, description="Failures in a row until the destination is left alone.")
+    wait: Annotated[Duration, Field(gt=0)] = Field(30.0, description="For how long at first; then twice as long each time.")
+    longest: Annotated[Duration, Field(gt=0)] = Field(600.0, description="For how long at most.")
 
 
 class DeliverySection(Closed):
@@ -111,16 +129,22 @@ class DeliverySection(Closed):
     often whether one was made twice, and `longest` how long nothing may be heard of one until it has timed out. `hold` is how
     long a delivery that failed keeps newer ones of its ref waiting."""
 
-    concurrency: int = Field(16, ge=1, le=1024)
-    each: int = Field(8, ge=1, le=1024)
-    lease: Duration = 30.0
-    poll: Annotated[Duration, Field(gt=0)] = 10.0
-    audit: Annotated[Duration, Field(ge=10)] = 300.0
-    longest: Annotated[Duration, Field(ge=60)] = 7 * 86400.0
-    hold: Duration = 600.0
-    shutdown: Duration = 20.0
-    loop: LoopSection = Field(default_factory=LoopSection)
-    circuit: CircuitSection = Field(default_factory=CircuitSection)
+    concurrency: int = Field(16, ge=1, le=1024, description="Deliveries under way at once, in all.")
+    each: int = Field(8, ge=1, le=1024, description="The same, to one destination.")
+    lease: Duration = Field(
+        30.0, description="Added to a delivery's timeout: after that long it is taken for lost, and looked up."
+    )
+    poll: Annotated[Duration, Field(gt=0)] = Field(10.0, description="How often a CI is asked about builds that are not over.")
+    audit: Annotated[Duration, Field(ge=10)] = Field(
+        300.0, description="How often it is looked whether a CI built something twice; the newer one is cancelled."
+    )
+    longest: Annotated[Duration, Field(ge=60)] = Field(
+        7 * 86400.0, description="For how long nothing may be heard of a delivery until its workflow ends as `timeout`."
+    )
+    hold: Duration = Field(600.0, description="For how long a delivery that failed keeps newer ones of its ref waiting.")
+    shutdown: Duration = Field(20.0, description="How long a stop waits for what is under way.")
+    loop: LoopSection = Field(default_factory=LoopSection, description="The guard against rules that feed themselves.")
+    circuit: CircuitSection = Field(default_factory=CircuitSection, description="When a destination is left alone.")
     retry: dict[str, RetrySection] = Field(default_factory=dict, description="By the name of a provider.")
     destinations: dict[str, DestinationSection] = Field(
         default_factory=dict, description="By name, as `router deliveries destinations` shows them: webhook/chat.example.com."
@@ -143,10 +167,10 @@ class QuotasSection(Closed):
     """For each owner of repos (`did`), each knot, and everybody together. What is over a quota waits, and says so."""
 
     did: QuotaSection | None = Field(
-        None, description="By default no limit, and in a spindle 1000 actions, 100 in flight and 256 MiB."
+        None, description="Of each owner. By default no limit, and in a spindle 1000 actions, 100 in flight and 256 MiB."
     )
-    knot: QuotaSection = Field(default_factory=QuotaSection)
-    all: QuotaSection = Field(default_factory=QuotaSection)
+    knot: QuotaSection = Field(default_factory=QuotaSection, description="Of each knot.")
+    all: QuotaSection = Field(default_factory=QuotaSection, description="Of everybody together.")
 
 
 #: The directory of did:plc.
@@ -184,13 +208,15 @@ class EgressSection(Closed):
     """Where strangers may send us: addresses that records, DID documents and handles name are called only if they are public.
     `allow` are networks that may be called although they are not."""
 
-    allow: Annotated[list[str], AfterValidator(_networks)] = Field(default_factory=list)
+    allow: Annotated[list[str], AfterValidator(_networks)] = Field(
+        default_factory=list, description="Networks that may be called although they are not public, like 10.0.0.0/8."
+    )
 
 
 class ReloadSection(Closed):
     """`watch` has router.yaml and the rules read again as soon as they change on disk."""
 
-    watch: bool = True
+    watch: bool = Field(default=True, description="Whether router.yaml and the rules are read again when they change.")
 
 
 class AdminSection(Closed):
@@ -219,8 +245,10 @@ def _is_loopback(host: str) -> bool:
 class LogSection(Closed):
     """`auto` is for people on a terminal, and JSON lines elsewhere."""
 
-    format: Literal["auto", "json", "console"] = "auto"
-    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["auto", "json", "console"] = Field(
+        "auto", description="`auto` is `console` on a terminal and `json` elsewhere."
+    )
+    level: Literal["debug", "info", "warning", "error"] = Field("info", description="What is less than this is not logged.")
 
 
 SECTIONS: dict[str, type[BaseModel]] = {

@@ -1,6 +1,6 @@
 """docs/reference: the pages that are made of the code, so that they cannot lag behind it.
 
-python scripts/reference.py        writes them anew (`make reference`)
+python -m scripts.reference        writes them anew (`make reference`)
 """
 
 from __future__ import annotations
@@ -18,16 +18,13 @@ from router.core.codes import CODES
 from router.metrics import CATALOGUE
 from router.web import openapi
 from router.web.operations import OPERATIONS
+from scripts import of_rules, of_settings, tables
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pydantic import BaseModel
-    from pydantic.fields import FieldInfo
-
 FOLDER = Path(__file__).parent.parent / "docs" / "reference"
 _OURS = "tangled-router"
-_TYPES = {"string": "text", "object": "mapping", "integer": "whole number", "boolean": "true or false", "array": "list"}
 _MADE = "<!-- Made by `make reference`; changes belong into what it is made of. -->\n"
 _ABOUT_CODES = """\
 # Codes
@@ -65,6 +62,8 @@ def reference() -> dict[str, str]:
         "providers.md": _providers(),
         "metrics.md": _metrics(),
         "api.md": _api(),
+        "settings.md": of_settings.page(),
+        "rules.md": of_rules.page(),
     }
     return {name: f"{_MADE}\n{text}" for name, text in made.items()}
 
@@ -105,12 +104,16 @@ def _helps(name: str, command: click.Command, parent: click.Context | None) -> I
 
 def _providers() -> str:
     told = [
-        f"## {name}\n\nA step's options:\n\n{_table(plugin.options)}\n\nSettings in router.yaml:\n\n{_table(plugin.settings)}\n"
+        f"## {name}\n\nA step's options:\n\n{tables.table(plugin.options)}\n\n"
+        f"Settings in router.yaml:\n\n{tables.table(plugin.settings)}\n"
         for name, entry in plugins.installed(plugins.PROVIDERS).items()
         if entry.dist is not None and entry.dist.name == _OURS
         for plugin in (plugins.provider(name),)
     ]
-    return "# Providers' options and settings\n\nEach has a page of its own in [providers](../providers).\n\n" + "\n".join(told)
+    return (
+        "# Providers' options and settings\n\nEach has a page of its own in [providers](../providers/README.md).\n\n"
+        + "\n".join(told)
+    )
 
 
 def _metrics() -> str:
@@ -172,42 +175,6 @@ def _shape(name: str, schema: dict[str, Any]) -> str:
         for key, one in schema["properties"].items()
     ]
     return f"\n## {name}\n\n{about}\n\n| name | type | always | |\n|---|---|---|---|\n{''.join(rows)}"
-
-
-def _table(model: type[BaseModel]) -> str:
-    if not model.model_fields:
-        return "None."
-    schema = model.model_json_schema(mode="serialization")["properties"]
-    rows = [_row(info.alias or name, schema[info.alias or name], info) for name, info in model.model_fields.items()]
-    return "\n".join(["| name | type | default | |", "|---|---|---|---|", *rows])
-
-
-def _row(name: str, schema: dict[str, object], info: FieldInfo) -> str:
-    default = "needed" if info.is_required() else _default(info.get_default(call_default_factory=True), schema)
-    return f"| `{name}` | {_kind(schema)} | {default} | {info.description or ''} |"
-
-
-def _default(value: object, schema: dict[str, object]) -> str:
-    """As a rule would say it."""
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return f"`{str(value).lower()}`"
-    is_duration = isinstance(value, float) and schema.get("type") == "string"
-    return f"`{value:g}s`" if is_duration else f"`{value}`"
-
-
-def _kind(schema: dict[str, object]) -> str:
-    """The type in a word or two, of a property's schema."""
-    if isinstance(choices := schema.get("anyOf"), list):
-        return ", or ".join(_kind(choice) for choice in choices if choice.get("type") != "null")
-    if isinstance(words := schema.get("enum"), list):
-        return ", ".join(f"`{word}`" for word in words)
-    if isinstance(items := schema.get("items"), dict):
-        return f"list of {_kind(items)}"
-    if isinstance(values := schema.get("additionalProperties"), dict):
-        return f"mapping of {_kind(values)}"
-    return _TYPES.get(str(schema.get("type")), "mapping" if "$ref" in schema else "anything")
 
 
 def main() -> None:

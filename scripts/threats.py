@@ -130,10 +130,11 @@ ROWS: list[tuple[int | str, str, str]] = [
     ),
     (
         "S-19",
-        "Text of a stranger moves the cursor, or begins another line of the log",
+        "Text of a stranger moves the cursor, begins another line of the log, or is markup on the page",
         (
-            "Control characters, escapes and marks of direction are escaped in logs and in what verbs print; statuses are "
-            "short and plain."
+            "Control characters, escapes and marks of direction are escaped in logs, in what verbs print and on the page; "
+            "statuses are short and plain. The page's templates escape everything, its policy allows files of ours alone, "
+            "and only http and https are links."
         ),
     ),
     (
@@ -154,7 +155,8 @@ ROWS: list[tuple[int | str, str, str]] = [
         "Somebody on the machine, on the network, or a web site in an operator's browser gives orders to the router",
         (
             "A Unix socket of its owner from its first moment; TCP only if configured, with a token unless on loopback; "
-            "`Host` and `Origin` are checked."
+            "`Host` and `Origin` are checked. A cookie opens the page alone, and what changes something needs a word that only "
+            "the page's own forms bear."
         ),
     ),
     (

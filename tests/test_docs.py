@@ -1,41 +1,33 @@
-"""What README and docs show is true: rules validate, settings load, tests pass, verbs and links exist."""
+"""What README and docs show is true: rules validate, settings load, verbs and links exist, and the site has every page.
+
+tests/test_blocks.py sees that no block is left out, and tests/test_sessions.py types the commands.
+"""
 
 from __future__ import annotations
 
 import re
-import shutil
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+import yaml
 
 from router import config, plugins
-from router.cli import main
 from router.cli.group import VERBS
 from router.core import rules
 from router.core.problems import Problems
+from scripts import site
+from tests import blocks
+from tests.blocks import PAGES, ROOT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-ROOT = Path(__file__).parent.parent
-FOLDERS = ("docs", "examples", "rules", "contrib")
-PAGES = sorted(
-    [ROOT / "README.md", ROOT / "CHANGELOG.md", *(page for folder in FOLDERS for page in (ROOT / folder).rglob("*.md"))]
-)
-_BLOCK = re.compile(r"^```yaml ?(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+    from pathlib import Path
 
 
-def blocks(kind: str) -> list[object]:
-    return [
-        pytest.param(text, id=f"{page.relative_to(ROOT)}:{number}")
-        for page in PAGES
-        for number, (found, text) in enumerate(_BLOCK.findall(page.read_text(encoding="utf-8")))
-        if found == kind
-    ]
+def shown(kind: str) -> list[object]:
+    return [pytest.param(block.text, id=str(block)) for block in blocks.of_kind(kind)]
 
 
-@pytest.mark.parametrize("text", blocks("rules"))
+@pytest.mark.parametrize("text", shown("yaml rules"))
 def test_rules_in_the_docs_are_rules(text: str) -> None:
     """Each rule file that a page shows has no problem of any level."""
     problems = Problems()
@@ -44,7 +36,7 @@ def test_rules_in_the_docs_are_rules(text: str) -> None:
     assert book.rules
 
 
-@pytest.mark.parametrize("text", blocks("config"))
+@pytest.mark.parametrize("text", shown("yaml config"))
 def test_settings_in_the_docs_are_settings(text: str, tmp_path: Path) -> None:
     """Each router.yaml that a page shows loads."""
     file = tmp_path / "router.yaml"
@@ -52,7 +44,7 @@ def test_settings_in_the_docs_are_settings(text: str, tmp_path: Path) -> None:
     assert config.load(file, {}).file == file
 
 
-@pytest.mark.parametrize("text", blocks("step"))
+@pytest.mark.parametrize("text", shown("yaml step"))
 def test_steps_in_the_docs_are_steps(text: str) -> None:
     """Each list of steps that a page of a provider shows is one that a rule may have."""
     rule = "rules:\n  - name: page\n    when: {trigger: push, repo: '@alice.example/hello'}\n    do:\n" + "".join(
@@ -61,36 +53,6 @@ def test_steps_in_the_docs_are_steps(text: str) -> None:
     problems = Problems()
     rules.load([rules.RuleText("page", "page.yaml", rule)], plugins.OptionModels(), problems)
     assert not problems.found
-
-
-@pytest.fixture
-def shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The first example, with the rule and the test as the README prints them."""
-    shutil.copytree(ROOT / "examples" / "first-build", tmp_path / "example")
-    rule, test = [text for found, text in _BLOCK.findall((ROOT / "README.md").read_text()) if not found][:2]
-    rules_folder = tmp_path / "example" / "rules"
-    (rules_folder / "build.yaml").write_text(rule)
-    (rules_folder / "build.test.yaml").write_text(test)
-    monkeypatch.chdir(tmp_path / "example")
-    monkeypatch.setenv("NO_COLOR", "1")
-    return rules_folder
-
-
-def test_the_readme_shows_what_is_printed(shown: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Every command that the README shows with its output prints exactly that."""
-    good, bad = re.findall(r"^```console\n(.*?)^```$", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
-    assert "".join(printed(good, capsys)) == good
-    rule = shown / "build.yaml"
-    rule.write_text(rule.read_text().replace("when: {branch:", "when: {brnch:"))
-    assert "".join(printed(bad, capsys)) == bad
-
-
-def printed(session: str, capsys: pytest.CaptureFixture[str]) -> Iterator[str]:
-    """The session, with what its commands print now."""
-    for line in session.splitlines():
-        if line.startswith("$ router "):
-            main(line.removeprefix("$ router ").split())
-            yield f"{line}\n{capsys.readouterr().out}"
 
 
 def test_the_readme_lists_every_verb() -> None:
@@ -113,3 +75,36 @@ def test_links_between_pages_lead_somewhere(page: Path) -> None:
     """Every relative link of a page is a file or a folder."""
     for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text(encoding="utf-8")):
         assert (page.parent / target).exists(), f"{page}: {target}"
+
+
+def nav() -> list[Any]:
+    made: list[Any] = yaml.safe_load((ROOT / "mkdocs.yml").read_text())["nav"]
+    return made
+
+
+def test_the_site_has_every_page() -> None:
+    """Each page of docs/ is in the navigation, once, and nothing else is."""
+    listed = site.pages(site.filled(nav(), set(site.pages(nav()))))
+    assert sorted(listed) == sorted(page.relative_to(site.DOCS).as_posix() for page in site.DOCS.rglob("*.md"))
+
+
+def test_the_site_has_no_link_to_the_checkout() -> None:
+    """Where a page links to a file beside docs/, the site names it."""
+    assert site.inside("[one](../rules/a/README.md), [two](b.md#c), [three](https://x.y)", "bundled.md") == (
+        "one (`rules/a`), [two](b.md#c), [three](https://x.y)"
+    )
+
+
+def test_lists_are_lists_on_the_site() -> None:
+    """What is below an item of a numbered list stays there, and nothing else moves."""
+    assert site.indented("1. one\n\n   more\n\n   ```sh\n   a\n   ```\n2. two\n\nend\n   x\n") == (
+        "1. one\n\n    more\n\n    ```sh\n    a\n    ```\n2. two\n\nend\n   x\n"
+    )
+
+
+def test_every_how_to_is_listed() -> None:
+    """And so is every provider's page."""
+    for folder in ("how-to", "providers"):
+        index = (site.DOCS / folder / "README.md").read_text(encoding="utf-8")
+        for page in (site.DOCS / folder).glob("*.md"):
+            assert page.name == "README.md" or f"]({page.name})" in index, page

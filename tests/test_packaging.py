@@ -39,6 +39,10 @@ def test_the_wheel_holds_what_it_must_and_nothing_else(wheel: Path) -> None:
     assert tops == {"router", "providers"}
     for needed in ("router/demo/script.jsonl", "router/pages/R001.md", "router/py.typed", "providers/webhook.py"):
         assert needed in names
+    page = {
+        path.relative_to(ROOT).as_posix() for path in (ROOT / "router" / "web" / "page").rglob("*.*") if path.suffix != ".pyc"
+    }
+    assert page <= names
     bundled = {path.relative_to(ROOT / "rules").as_posix() for path in (ROOT / "rules").rglob("*") if path.is_file()}
     assert {name.removeprefix("router/bundled/") for name in names if name.startswith("router/bundled/")} == bundled
     assert any(name.startswith("router/engine/store/") and name.endswith(".sql") for name in names)

@@ -80,3 +80,10 @@ def test_every_page_has_a_code() -> None:
 def test_the_reference_is_what_the_code_says() -> None:
     """`make reference` would change nothing."""
     assert {path.name: path.read_text() for path in reference.FOLDER.iterdir()} == reference.reference()
+
+
+def test_every_setting_says_what_it_is() -> None:
+    """No row of the settings' page ends without a sentence."""
+    rows = [line for line in reference.reference()["settings.md"].splitlines() if line.startswith("| `")]
+    assert rows
+    assert [row for row in rows if row.endswith("|  |")] == []

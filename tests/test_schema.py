@@ -15,8 +15,8 @@ from router import library, plugins, schema
 from router.core import document, grammar, rules, steps
 from router.core.problems import Problems
 from router.provider import Closed
+from tests import blocks
 from tests.core.conftest import PROVIDERS
-from tests.test_docs import blocks
 
 ROOT = Path(__file__).parent.parent
 
@@ -156,7 +156,11 @@ def shipped() -> list[Any]:
     return [pytest.param(text.text, id=str(Path(text.file).relative_to(ROOT))) for text in texts]
 
 
-@pytest.mark.parametrize("text", [*shipped(), *blocks("rules")])
+def of_the_docs() -> list[Any]:
+    return [pytest.param(block.text, id=str(block)) for block in blocks.of_kind("yaml rules")]
+
+
+@pytest.mark.parametrize("text", [*shipped(), *of_the_docs()])
 def test_rules_that_ship_fit(text: str) -> None:
     """Bundled rulesets, examples, the demo's, the starter's and those of the docs open in an editor without a complaint."""
     assert fits(read(text), INSTALLED)

@@ -42,11 +42,12 @@ def run(config_file: Path | None, source: str | None) -> int:
 @click.command
 @click.option("--once", is_flag=True, help="Run the script to its end, and fail if anything expected did not happen.")
 @click.option("--speed", type=click.FloatRange(min=0.01), default=1.0, show_default=True, help="How many times as fast.")
-def demo(once: bool, speed: float) -> int:  # noqa: FBT001 - click passes flags by name
+@click.option("--rules", "own", metavar="PATH", multiple=True, help="Rules of your own in place of the demo's; repeatable.")
+def demo(once: bool, speed: float, own: tuple[str, ...]) -> int:  # noqa: FBT001 - click passes flags by name
     """Run the router on a network of its own, on loopback: a Jetstream, two knots, identities and a CI."""
     from router.demo.command import run_demo  # noqa: PLC0415 - verbs import what they use
 
-    code: int = run_demo(once=once, speed=speed)
+    code: int = run_demo(once=once, speed=speed, own=own)
     return code
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 import re
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal
 
 import yaml
 
@@ -34,6 +34,8 @@ _BOOL = {"true": True, "True": True, "TRUE": True, "false": False, "False": Fals
 _INT = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _LEADING_ZERO = re.compile(r"[-+]?0[0-9]+(\.[0-9]*)?")
+#: What a number begins with.
+_NUMERIC = frozenset("+-.0123456789")
 #: Characters of a number that somebody meant as one.
 _LONGEST = 40
 LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -155,7 +157,7 @@ def read(text: str, file: str, problems: Problems, *, aliases: int = MAX_ALIASES
     """
     builder = Builder(Source(file, text), problems, aliases, values)
     try:
-        for event in yaml.parse(text, Loader=LOADER):
+        for event in events(text):
             if not builder.take(event):
                 return None
     except yaml.MarkedYAMLError as error:
@@ -171,6 +173,11 @@ def read(text: str, file: str, problems: Problems, *, aliases: int = MAX_ALIASES
         problems.error("R001", Place(file), f"This is not YAML: {str(error).splitlines()[0]}.")
         return None
     return builder.root
+
+
+def events(text: str) -> Iterator[yaml.Event]:
+    """The parser's events, each fetched by one call: `yaml.parse` asks first whether there is another."""
+    return iter(LOADER(text).get_event, None)
 
 
 def tree(node: Node, problems: Problems) -> Tree:
@@ -235,19 +242,20 @@ class Builder:
         self.aliasing: set[Node] = set()
         self.stack: list[tuple[Node, list[Node]]] = []
 
-    def take(self, event: yaml.Event) -> bool:
+    def take(self, event: Any) -> bool:
         """One parser event; False to stop reading."""
         if self.values_left is not None and not self._count(event):
             return False
-        if isinstance(event, yaml.ScalarEvent):
+        kind: Any = type(event)
+        if kind is yaml.ScalarEvent:
             self._add(self._scalar(event), event.anchor)
-        elif isinstance(event, (yaml.MappingStartEvent, yaml.SequenceStartEvent)):
+        elif kind is yaml.MappingStartEvent or kind is yaml.SequenceStartEvent:
             return self._open(event)
-        elif isinstance(event, (yaml.MappingEndEvent, yaml.SequenceEndEvent)):
+        elif kind is yaml.MappingEndEvent or kind is yaml.SequenceEndEvent:
             self.stack.pop()
-        elif isinstance(event, yaml.AliasEvent):
+        elif kind is yaml.AliasEvent:
             return self._alias(event)
-        elif isinstance(event, yaml.DocumentStartEvent):
+        elif kind is yaml.DocumentStartEvent:
             self.documents += 1
             if self.documents > 1:
                 self._refuse(event, "A second document starts here.", "Put it in a file of its own.")
@@ -264,15 +272,17 @@ class Builder:
         mark = event.start_mark
         return Node(kind, value, raw, self.source, mark.line + 1, mark.column + 1, width)
 
-    def _scalar(self, event: yaml.ScalarEvent) -> Node:
-        start, end = cast(yaml.Mark, event.start_mark), cast(yaml.Mark, event.end_mark)
-        width = max(1, end.column - start.column) if end.line == start.line else 1
+    def _scalar(self, event: Any) -> Node:
+        start, end = event.start_mark, event.end_mark
+        line, column = start.line, start.column
+        width = (end.column - column or 1) if end.line == line else 1
         # Rules say the same over and over: each text is kept once.
         raw = self.texts.setdefault(event.value, event.value)
-        kind, value = _resolve(raw, plain=event.implicit[0])
-        node = self._node(event, kind, value, raw, width)
-        node.quoted = bool(event.style)
-        node.block = event.style == "|"
+        kind, value = _resolve(raw) if event.implicit[0] else ("text", raw)
+        node = Node(kind, value, raw, self.source, line + 1, column + 1, width)
+        if event.style:
+            node.quoted = True
+            node.block = event.style == "|"
         if event.tag not in (None, "!"):
             self._refuse(event, f"The tag `{event.tag}` is not used here.", "Leave it out; quote what must be text.")
         return node
@@ -345,14 +355,14 @@ class Builder:
         self.problems.error("R006", Place(self.source.file, mark.line + 1, mark.column + 1), message, hint)
 
 
-def _resolve(raw: str, *, plain: bool) -> tuple[Kind, Any]:
-    """YAML 1.2's core schema: only a plain scalar can be more than text."""
-    if not plain:
-        return "text", raw
+def _resolve(raw: str) -> tuple[Kind, Any]:
+    """A plain scalar by YAML 1.2's core schema; any other is text."""
     if raw in _NULL:
         return "null", None
     if raw in _BOOL:
         return "bool", _BOOL[raw]
+    if raw[0] not in _NUMERIC:
+        return "text", raw
     if _LEADING_ZERO.fullmatch(raw):
         return "ambiguous", raw
     if _INT.fullmatch(raw):

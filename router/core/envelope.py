@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from router.core import frame, identity, tid
+from router.core import frame, tid
 from router.core.errors import BadFrame
 from router.core.fields import named_fields
 from router.core.model import Event, Heard
@@ -53,7 +53,11 @@ def knot(given: Frame, *, source: str, host: str, now: Micros | None = None) -> 
     The cursor is `created`, or where there is none, the time of the TID that the event is known by: the knot makes it about
     when it stores the event, so a client goes back a little before it.
     """
-    sent = frame.tree(given)
+    return knot_of(frame.tree(given), source=source, host=host, now=now)
+
+
+def knot_of(sent: Mapping[str, Tree], *, source: str, host: str, now: Micros | None = None) -> Heard:
+    """The same of a frame that is a tree already."""
     if sent.get("type") == "ping" and "nsid" not in sent:
         return Heard()
     at = _created(sent)
@@ -75,7 +79,7 @@ def _created(sent: Mapping[str, Tree]) -> int | None:
 
 
 def _knot_event(sent: Mapping[str, Tree], source: str, host: str, time: Micros) -> Event:
-    nsid, rkey = frame.matching(sent, "nsid", frame.NSID), frame.matching(sent, "rkey", RKEY)
+    nsid, rkey = frame.nsid(sent, "nsid"), frame.matching(sent, "rkey", RKEY, 512)
     record = frame.member(sent, "event")
     return Event(
         origin=f"knot:{host}",
@@ -108,7 +112,7 @@ def jetstream(given: Frame, *, source: str, now: Micros | None = None) -> Heard:
 
 
 def _jetstream_event(sent: Mapping[str, Tree], source: str, time: Micros) -> Event:
-    did, kind = frame.matching(sent, "did", identity.DID), sent.get("kind")
+    did, kind = frame.did(sent, "did"), sent.get("kind")
     if kind == "commit":
         return _commit(did, frame.member(sent, "commit"), source, time)
     if kind not in ("identity", "account"):
@@ -129,8 +133,8 @@ def _jetstream_event(sent: Mapping[str, Tree], source: str, time: Micros) -> Eve
 
 
 def _commit(did: str, commit: Mapping[str, Tree], source: str, time: Micros) -> Event:
-    nsid, rkey = frame.matching(commit, "collection", frame.NSID), frame.matching(commit, "rkey", RKEY)
-    rev = frame.matching(commit, "rev", _REV)
+    nsid, rkey = frame.nsid(commit, "collection"), frame.matching(commit, "rkey", RKEY, 512)
+    rev = frame.matching(commit, "rev", _REV, 64)
     operation = commit.get("operation")
     if operation not in _OPERATIONS:
         raise BadFrame(f"`operation` must be create, update or delete, not {show(operation)}.")

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from router.core.members import Fields, Record
+    from router.core.model import Tree
 
 
 _PULL = "sh.tangled.repo.pull"
@@ -50,14 +51,7 @@ def named_fields(
     if host:
         fields["knot"] = host
     read = (_OF_KNOTS if kind == "knot" else _OF_ACCOUNTS if kind == "jetstream" else _OF_ANYBODY).get(nsid)
-    if read is None:
-        said: Fields = {}
-    else:
-        said = read(record, _Envelope(host, did, operation, rkey))
-        for name, value in said.items():
-            if value is not None and name != "repo":
-                fields[name] = value
-    repo = _repo(said["repo"], host) if "repo" in said else {}
+    repo = read(record, _Envelope(host, did, operation, rkey), fields) if read is not None else None
     if repo:
         fields["repo"] = repo
         if "owner" in repo:
@@ -68,114 +62,131 @@ def named_fields(
     return fields
 
 
-def _repo(said: Record, host: str) -> Fields:
-    """The repo, with the address to clone it from: the host that we know to be its knot goes before one that a record names."""
-    repo: Fields = {"knot": host} if host else {}
-    named = False
-    for name, value in said.items():
-        if value is not None:
-            repo[name] = value
-            named = named or name != "knot"
-    if not named:
-        return {}
-    knot = host or repo.get("knot")
-    if knot and "did" in repo:
-        repo["clone_url"] = f"https://{knot}/{repo['did']}"
-    elif knot and "owner" in repo and members.REPO_NAME.fullmatch(repo.get("name", "")):
-        repo["clone_url"] = f"https://{knot}/{repo['owner']}/{repo['name']}"
+def _repo(
+    host: str,
+    did: str | None,
+    owner: str | None = None,
+    name: str | None = None,
+    knot: str | None = None,
+    branch: str | None = None,
+) -> Fields | None:
+    """The repo, with the address to clone it from: the host that we know to be its knot goes before one that a record names.
+    None where nothing names it. `branch` is its default one."""
+    if did is None and owner is None and name is None and branch is None:
+        return None
+    repo: Fields = {}
+    if knot or host:
+        repo["knot"] = knot or host
+    if did is not None:
+        repo["did"] = did
+    if owner is not None:
+        repo["owner"] = owner
+    if name is not None:
+        repo["name"] = name
+    if branch is not None:
+        repo["default_branch"] = branch
+    known = host or knot
+    if known and did is not None:
+        repo["clone_url"] = f"https://{known}/{did}"
+    elif known and owner is not None and name is not None and members.REPO_NAME.fullmatch(name):
+        repo["clone_url"] = f"https://{known}/{owner}/{name}"
     return repo
 
 
-def _ref_update(record: Record, _envelope: _Envelope) -> Fields:
+def _keep(fields: Fields, **said: Tree) -> None:
+    """Put down what is said; what is not does not replace what is known."""
+    fields.update((name, value) for name, value in said.items() if value is not None)
+
+
+def _ref_update(record: Record, envelope: _Envelope, fields: Fields) -> Fields | None:
     """A push. Its deletion of a ref is none: without trigger, branch and sha no rule that builds can take it for one.
 
-    `repo` makes the difference between the generations: without it, `repoDid` is the DID of the owner.
+    `repo` makes the difference between the generations: without it, `repoDid` is the DID of the owner. Pushes are most of what
+    a knot says, so this is written out.
     """
-    if "repo" in record:
-        repo = {"did": members.did(record["repo"]), "owner": members.did(record.get("ownerDid"))}
-    else:
-        repo = {"owner": members.did(record.get("repoDid")), "name": members.text(record.get("repoName"))}
-    ref = members.text(record.get("ref"))
-    new, old = members.sha(record.get("newSha")), members.sha(record.get("oldSha"))
-    fields: Fields = {"repo": repo, "actor": members.did(record.get("committerDid")), "ref": ref}
+    if (actor := members.did(record.get("committerDid"))) is not None:
+        fields["actor"] = actor
+    if (ref := members.text(record.get("ref"))) is not None:
+        fields["ref"] = ref
+    new = members.sha(record.get("newSha"))
     if new is None:
         fields["operation"] = "delete"
-        return fields
-    fields.update(members.branch_or_tag(ref))
-    fields["trigger"] = "push"
-    fields["operation"] = "update" if old else "create"
-    fields["sha"], fields["old_sha"] = new, old
-    fields["paths"] = members.texts(record.get("changedFiles"))
-    return fields
+    else:
+        fields.update(members.branch_or_tag(ref))
+        old, paths = members.sha(record.get("oldSha")), members.texts(record.get("changedFiles"))
+        fields["trigger"] = "push"
+        fields["operation"] = "create" if old is None else "update"
+        fields["sha"] = new
+        if old is not None:
+            fields["old_sha"] = old
+        if paths is not None:
+            fields["paths"] = paths
+    if "repo" in record:
+        return _repo(envelope.host, members.did(record["repo"]), members.did(record.get("ownerDid")))
+    return _repo(envelope.host, None, members.did(record.get("repoDid")), members.text(record.get("repoName")))
 
 
-def _pipeline(record: Record, _envelope: _Envelope) -> Fields:
+def _pipeline(record: Record, envelope: _Envelope, fields: Fields) -> Fields | None:
     """What a knot of the older generation compiled of a push or a pull request; here `repo.did` is the owner's DID."""
     trigger = members.mapping(record.get("triggerMetadata"))
     said = members.mapping(trigger.get("repo"))
     kind = trigger.get("kind")
-    repo = {
-        "did": members.did(said.get("repoDid")),
-        "owner": members.did(said.get("did")),
-        "name": members.text(said.get("repo")),
-        "knot": members.canonical_host(said.get("knot")),
-        "default_branch": members.text(said.get("defaultBranch")),
-    }
-    fields: Fields = {
-        "repo": repo,
-        "workflows": members.workflows(record.get("workflows")),
-        "source_repo": members.did(trigger.get("sourceRepo")),
-    }
+    workflows, fork = members.workflows(record.get("workflows")), members.did(trigger.get("sourceRepo"))
+    _keep(fields, workflows=workflows, source_repo=fork)
     if kind == "push":
-        return fields | {"trigger": "push"} | _pushed(members.mapping(trigger.get("push")))
-    if kind == "pull_request":
-        return fields | {"trigger": "pull_request"} | _pulled(members.mapping(trigger.get("pullRequest")))
-    if kind == "manual":
-        return fields | {"trigger": "manual"} | _asked(members.mapping(trigger.get("manual")))
-    return fields
+        _pushed(members.mapping(trigger.get("push")), fields)
+    elif kind == "pull_request":
+        _pulled(members.mapping(trigger.get("pullRequest")), fields)
+    elif kind == "manual":
+        _asked(members.mapping(trigger.get("manual")), fields)
+    return _repo(
+        envelope.host,
+        members.did(said.get("repoDid")),
+        members.did(said.get("did")),
+        members.text(said.get("repo")),
+        members.canonical_host(said.get("knot")),
+        members.text(said.get("defaultBranch")),
+    )
 
 
-def _pushed(push: Record) -> Fields:
+def _pushed(push: Record, fields: Fields) -> None:
     ref = members.text(push.get("ref"))
-    return {
-        "ref": ref,
-        "sha": members.sha(push.get("newSha")),
-        "old_sha": members.sha(push.get("oldSha")),
-    } | members.branch_or_tag(ref)
+    _keep(fields, trigger="push", ref=ref, sha=members.sha(push.get("newSha")), old_sha=members.sha(push.get("oldSha")))
+    fields.update(members.branch_or_tag(ref))
 
 
-def _pulled(pull: Record) -> Fields:
-    return {
-        "branch": members.text(pull.get("sourceBranch")),
-        "target_branch": members.text(pull.get("targetBranch")),
-        "sha": members.sha(pull.get("sourceSha")),
-        "pull": members.at_uri(pull.get("pull")),
-    }
+def _pulled(pull: Record, fields: Fields) -> None:
+    _keep(
+        fields,
+        trigger="pull_request",
+        branch=members.text(pull.get("sourceBranch")),
+        target_branch=members.text(pull.get("targetBranch")),
+        sha=members.sha(pull.get("sourceSha")),
+        pull=members.at_uri(pull.get("pull")),
+    )
 
 
-def _asked(manual: Record) -> Fields:
+def _asked(manual: Record, fields: Fields) -> None:
     ref = members.text(manual.get("ref"))
-    return {"ref": ref, "sha": members.sha(manual.get("sha"))} | members.branch_or_tag(ref)
+    _keep(fields, trigger="manual", ref=ref, sha=members.sha(manual.get("sha")))
+    fields.update(members.branch_or_tag(ref))
 
 
-def _collaborator_update(record: Record, _envelope: _Envelope) -> Fields:
-    return {"repo": {"did": members.did(record.get("repo"))}, "operation": members.op(record)}
+def _collaborator_update(record: Record, envelope: _Envelope, fields: Fields) -> Fields | None:
+    _keep(fields, operation=members.op(record))
+    return _repo(envelope.host, members.did(record.get("repo")))
 
 
-def _member_update(record: Record, _envelope: _Envelope) -> Fields:
-    return {"operation": members.op(record)}
+def _member_update(record: Record, _envelope: _Envelope, fields: Fields) -> None:
+    _keep(fields, operation=members.op(record))
 
 
-def _did_assign(record: Record, _envelope: _Envelope) -> Fields:
-    repo = {
-        "did": members.did(record.get("repoDid")),
-        "owner": members.did(record.get("ownerDid")),
-        "name": members.text(record.get("repoName")),
-    }
-    return {"repo": repo}
+def _did_assign(record: Record, envelope: _Envelope, _fields: Fields) -> Fields | None:
+    did, owner = members.did(record.get("repoDid")), members.did(record.get("ownerDid"))
+    return _repo(envelope.host, did, owner, members.text(record.get("repoName")))
 
 
-def _repo_record(record: Record, envelope: _Envelope) -> Fields:
+def _repo_record(record: Record, envelope: _Envelope, _fields: Fields) -> Fields | None:
     """A repo's name is its record key, except where that is a TID: then it is an older one, and its `name` is its name."""
     name = (
         members.text(record.get("name"))
@@ -183,38 +194,42 @@ def _repo_record(record: Record, envelope: _Envelope) -> Fields:
         else envelope.rkey or members.text(record.get("name"))
     )
     knot = members.canonical_host(record.get("knot"))
-    return {"repo": {"did": members.did(record.get("repoDid")), "owner": envelope.did or None, "name": name, "knot": knot}}
+    return _repo(envelope.host, members.did(record.get("repoDid")), envelope.did or None, name, knot)
 
 
-def _pull(record: Record, envelope: _Envelope) -> Fields:
+def _pull(record: Record, envelope: _Envelope, fields: Fields) -> Fields | None:
     """A pull request. The commit is named by the older shape alone; today's is in the patch of its last round."""
     uri = f"at://{envelope.did}/{_PULL}/{envelope.rkey}" if envelope.did and envelope.rkey else None
-    if envelope.operation == "delete":
-        return {"pull": uri}
-    target, source = members.mapping(record.get("target")), members.mapping(record.get("source"))
-    return {
-        "trigger": "pull_request",
-        "repo": members.named(target.get("repo")),
-        "branch": members.text(source.get("branch")),
-        "target_branch": members.text(target.get("branch")),
-        "sha": members.sha(source.get("sha")),
-        "pull": uri,
-    }
+    repo: Fields | None = None
+    if envelope.operation != "delete":
+        target, source = members.mapping(record.get("target")), members.mapping(record.get("source"))
+        fields["trigger"] = "pull_request"
+        if (branch := members.text(source.get("branch"))) is not None:
+            fields["branch"] = branch
+        if (branch := members.text(target.get("branch"))) is not None:
+            fields["target_branch"] = branch
+        if (sha := members.sha(source.get("sha"))) is not None:
+            fields["sha"] = sha
+        repo = _repo(envelope.host, *members.by_name(target.get("repo")))
+    if uri is not None:
+        fields["pull"] = uri
+    return repo
 
 
-def _pull_status(record: Record, _envelope: _Envelope) -> Fields:
-    return {"pull": members.at_uri(record.get("pull"))}
+def _pull_status(record: Record, _envelope: _Envelope, fields: Fields) -> None:
+    _keep(fields, pull=members.at_uri(record.get("pull")))
 
 
-def _collaborator(record: Record, _envelope: _Envelope) -> Fields:
-    return {"repo": members.named(record.get("repo"))}
+def _collaborator(record: Record, envelope: _Envelope, _fields: Fields) -> Fields | None:
+    return _repo(envelope.host, *members.by_name(record.get("repo")))
 
 
-def _fire(_record: Record, _envelope: _Envelope) -> Fields:
-    return {"trigger": "schedule"}
+def _fire(_record: Record, _envelope: _Envelope, fields: Fields) -> None:
+    fields["trigger"] = "schedule"
 
 
-_Reader: TypeAlias = "Callable[[Record, _Envelope], Fields]"
+#: Each puts down what a record says and returns the repo that it is about, where it is about one.
+_Reader: TypeAlias = "Callable[[Record, _Envelope, Fields], Fields | None]"
 _OF_KNOTS: dict[str, _Reader] = {
     "sh.tangled.git.refUpdate": _ref_update,
     "sh.tangled.pipeline": _pipeline,

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import msgspec
 
 from router.core.errors import BadFrame
-from router.core.members import canonical_host
+from router.core.members import LONGEST, canonical_host, is_did
 from router.core.values import show
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ NSID = re.compile(r"(?=.{3,317}$)[A-Za-z][A-Za-z0-9-]*(?:\.[A-Za-z0-9][A-Za-z0-9
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _DECODER = msgspec.json.Decoder()
 _NESTS = (dict, list)
+_LONGEST_NSID = 317
 
 
 def tree(frame: Frame) -> dict[str, Tree]:
@@ -115,22 +116,42 @@ def _check_leaf(value: Tree) -> None:
         raise BadFrame(f"A {type(value).__name__} is nothing that JSON can say.")
 
 
-def matching(sent: Mapping[str, Tree], key: str, pattern: re.Pattern[str]) -> str:
-    """The text at `key`, which follows the grammar."""
+def nsid(sent: Mapping[str, Tree], key: str) -> str:
+    """The nsid at `key`."""
     value = sent.get(key)
-    if not isinstance(value, str) or not _follows(pattern, value):
-        raise BadFrame(f"`{key}` is missing." if value is None else f"`{key}` cannot be {show(value)}.")
-    return value
-
-
-def _follows(pattern: re.Pattern[str], text: str) -> bool:
-    return _is_nsid(text) if pattern is NSID else pattern.fullmatch(text) is not None and len(text) <= 2048
+    if isinstance(value, str) and len(value) <= _LONGEST_NSID and _is_nsid(value):
+        return value
+    raise _wrong(key, value)
 
 
 @lru_cache(maxsize=1024)
 def _is_nsid(text: str) -> bool:
     """There are few nsids, and each comes again and again."""
     return NSID.fullmatch(text) is not None
+
+
+def did(sent: Mapping[str, Tree], key: str) -> str:
+    """The DID at `key`."""
+    value = sent.get(key)
+    if isinstance(value, str) and len(value) <= LONGEST and is_did(value):
+        return value
+    raise _wrong(key, value)
+
+
+def matching(sent: Mapping[str, Tree], key: str, pattern: re.Pattern[str], letters: int = 0) -> str:
+    """The text at `key`, which follows the grammar. One that allows so many `letters` and digits in any order need not be asked
+    where there is nothing else."""
+    value = sent.get(key)
+    if isinstance(value, str):
+        if 0 < len(value) <= letters and value.isalnum() and value.isascii():
+            return value
+        if len(value) <= LONGEST and pattern.fullmatch(value) is not None:
+            return value
+    raise _wrong(key, value)
+
+
+def _wrong(key: str, value: Tree) -> BadFrame:
+    return BadFrame(f"`{key}` is missing." if value is None else f"`{key}` cannot be {show(value)}.")
 
 
 def member(sent: Mapping[str, Tree], key: str) -> dict[str, Tree]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from router.core import match, options, work
 from router.core.errors import RenderError
 from router.core.model import Delivery, Entry, Gates, Plan, State, Status, Subject, Trouble
 from router.core.options import Exposes
+from router.core.render import Given
 from router.core.rulebook import Mode
 from router.core.truth import Unevaluable, attempt
 from router.core.view import View
@@ -166,7 +167,7 @@ class _Maker:
 
     def _context(self, made: str, item: Tree) -> dict[str, Tree]:
         event = self.view.event
-        context: dict[str, Any] = dict(event.fields)
+        context = Given(event.fields)
         context.update(
             record=event.record,
             nsid=event.nsid,

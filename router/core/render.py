@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from jinja2 import TemplateSyntaxError, Undefined, nodes
 from jinja2.meta import find_undeclared_variables
+from jinja2.runtime import Context as JinjaContext
 
 from router.core import work
 from router.core.errors import RenderError
@@ -29,6 +30,15 @@ if TYPE_CHECKING:
     from router.core.model import Tree
 
 Context: TypeAlias = "Mapping[str, Tree]"
+
+
+class Given(dict[str, Any]):
+    """The context of several templates, which share what Jinja makes of it: that costs more than most expressions do."""
+
+    __slots__ = ("jinja",)
+    jinja: JinjaContext
+
+
 Renderer: TypeAlias = "Callable[[Context], Tree]"
 
 #: What Python's compiler and Jinja's parser say of it.
@@ -61,7 +71,7 @@ def compiled(text: str) -> Renderer:
     """A function from a context to the value of a template. It raises RenderError. Raises TemplateMistake."""
     parsed = parse(text)
     if _is_expression(parsed, text):
-        return _guarded(text, _expression(re.sub(r"^\{\{[-+]?|[-+]?\}\}$", "", text)))
+        return _guarded(text, _expression(re.sub(r"^\{\{[-+]?|[-+]?\}\}$", "", text)), _path(parsed.body[0].nodes[0]))  # type: ignore[attr-defined]
     if _has_no_statements(text):
         return _guarded(text, _joined(text))
     try:
@@ -166,9 +176,49 @@ def _is_expression(parsed: nodes.Template, text: str) -> bool:
 def _expression(source: str) -> Callable[[Context], Any]:
     # In parentheses, because `{{ a, b }}` is a list of two and an expression by itself is one value only.
     try:
-        return environment().compile_expression(f"({source})", undefined_to_none=False)
+        template = environment().compile_expression(f"({source})", undefined_to_none=False)._template  # noqa: SLF001
     except _TOO_DEEP:
         raise TemplateMistake(_NESTED) from None
+    root = template.root_render_func
+
+    def evaluate(context: Context) -> Any:
+        """As Jinja's own TemplateExpression does, which makes a new context each time."""
+        known = _known(context)
+        for _ in root(known):
+            pass
+        return known.vars.pop("result")
+
+    return evaluate
+
+
+def _known(context: Context) -> JinjaContext:
+    """The context as Jinja has it, made once for a Given."""
+    known: JinjaContext | None = getattr(context, "jinja", None)
+    if known is None:
+        sandbox = environment()
+        known = JinjaContext(sandbox, {**sandbox.globals, **context}, None, {})
+        if isinstance(context, Given):
+            context.jinja = known
+    return known
+
+
+def _path(node: nodes.Node) -> tuple[str, ...]:
+    """`a.b.c` as its names, where they can be nothing but keys; empty for any other expression."""
+    names: list[str] = []
+    while isinstance(node, nodes.Getattr) and not hasattr(dict, node.attr):
+        names.append(node.attr)
+        node = node.node
+    return (node.name, *reversed(names)) if isinstance(node, nodes.Name) else ()
+
+
+def _text_at(path: tuple[str, ...], context: Context) -> str | None:
+    """The text that is there, and None for anything else, of which Jinja says what it is, or what is wrong with it."""
+    value: Any = context
+    for name in path:
+        if not isinstance(value, dict):
+            return None
+        value = value.get(name)
+    return value if type(value) is str and len(value) <= MAX_TEXT else None
 
 
 @lru_cache(maxsize=65536)
@@ -196,14 +246,32 @@ def _parts(text: str) -> Iterator[tuple[bool, str]]:
 
 
 def _joined(text: str) -> Callable[[Context], str]:
-    made = [_expression(part) if is_source else part for is_source, part in _parts(text)]
-    return lambda context: environment().concat(part if isinstance(part, str) else said(part(context)) for part in made)
+    made = [(_expression(part), _path(_parsed_part(part))) if is_source else part for is_source, part in _parts(text)]
+
+    def join(context: Context) -> str:
+        return environment().concat(part if isinstance(part, str) else said(_value(*part, context)) for part in made)
+
+    return join
 
 
-def _guarded(text: str, evaluate: Callable[[Context], Any]) -> Renderer:
-    """The renderer: whatever goes wrong with this event, and whatever is too much of it, is a RenderError."""
+def _parsed_part(source: str) -> nodes.Node:
+    """The expression of `{{source}}`."""
+    output: Any = parse("{{" + source + "}}").body[0]
+    return output.nodes[0]  # type: ignore[no-any-return]
+
+
+def _value(evaluate: Callable[[Context], Any], path: tuple[str, ...], context: Context) -> Any:
+    text = _text_at(path, context) if path else None
+    return evaluate(context) if text is None else text
+
+
+def _guarded(text: str, evaluate: Callable[[Context], Any], path: tuple[str, ...] = ()) -> Renderer:
+    """The renderer: whatever goes wrong with this event, and whatever is too much of it, is a RenderError. A template that is
+    the `path` of a value needs no Jinja where it is a text."""
 
     def render(context: Context) -> Tree:
+        if path and (found := _text_at(path, context)) is not None:
+            return found
         try:
             with work.bounded(work.TEMPLATE):
                 value = evaluate(context)

@@ -129,7 +129,7 @@ class _Reader:
         if len(text) >= LONG:
             told = len(self.problems.found)
             try:
-                return self._ruleset(parts.head(text, file, "rules"), parts.items(text, file, "rules"))
+                return self._ruleset(*parts.split(text, file, "rules"))
             except parts.Unusual:
                 del self.problems.found[told:]
         root = document.read(text, file, self.problems)

@@ -6,7 +6,6 @@ what they loop over, join and compare is a stranger's, and as long as a stranger
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
@@ -34,19 +33,24 @@ class Work:
 _current: ContextVar[Work | None] = ContextVar("work", default=None)
 
 
-@contextmanager
-def bounded(units: int) -> Iterator[None]:
-    """Whatever is rendered within shares so many units, and what is left of those of an outer bound."""
-    outer = _current.get()
-    given = units if outer is None else min(units, outer.left)
-    work = Work(given)
-    token = _current.set(work)
-    try:
-        yield
-    finally:
-        _current.reset(token)
-        if outer is not None:
-            outer.left -= given - work.left
+class bounded:  # noqa: N801 - it is used as a function is, once for every template: a generator would cost more than most of them
+    """`with bounded(units)`: whatever is rendered within shares so many, and what is left of those of an outer bound."""
+
+    __slots__ = ("_given", "_outer", "_token", "_units", "_work")
+
+    def __init__(self, units: int) -> None:
+        self._units = units
+
+    def __enter__(self) -> None:
+        outer = self._outer = _current.get()
+        given = self._given = self._units if outer is None or outer.left > self._units else outer.left
+        work = self._work = Work(given)
+        self._token = _current.set(work)
+
+    def __exit__(self, *_: object) -> None:
+        _current.reset(self._token)
+        if self._outer is not None:
+            self._outer.left -= self._given - self._work.left
 
 
 def spend(units: int) -> None:

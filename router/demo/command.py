@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from router.config import Config
     from router.core.model import Event
     from router.core.rulebook import Rulebook
-    from router.demo.script import Played
+    from router.demo.script import Line, Played
 
 #: Seconds that the last build of `--once` may take to come back, at any speed.
 PATIENCE = 30.0
@@ -35,14 +36,15 @@ PACE = (1.0, 2.0)
 IDENTITIES = {handle: did for did, handle in HANDLES.items()}
 
 
-def run_demo(*, once: bool, speed: float) -> int:
-    """Returns the exit code: 1 if `once` and something that the script expects did not happen. Everything is in a folder
-    that is gone afterwards. Raises what `app.run` raises."""
+def run_demo(*, once: bool, speed: float, own: Sequence[str] = ()) -> int:
+    """Returns the exit code: 1 if `once` and something that the script expects did not happen. `own` are files and folders of
+    rules in place of the demo's. Everything is in a folder that is gone afterwards. Raises what `app.run` raises, and BadInput
+    for rules that cannot be used."""
     with TemporaryDirectory(prefix="router-demo-") as folder:
-        return asyncio.run(_demo(Path(folder), once=once, speed=speed))
+        return asyncio.run(_demo(Path(folder), once=once, speed=speed, own=own))
 
 
-async def _demo(folder: Path, *, once: bool, speed: float) -> int:
+async def _demo(folder: Path, *, once: bool, speed: float, own: Sequence[str]) -> int:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -50,24 +52,31 @@ async def _demo(folder: Path, *, once: bool, speed: float) -> int:
     async with Network(pace=(PACE[0] / speed, PACE[1] / speed)) as network:
         os.environ.update(network.environment)
         settings = config.load(project.write(folder, network.addresses), environ={})
-        return await _show(_Show(network, settings, _rulebook(settings), once=once, speed=speed), stop)
+        lines = script.read()
+        if own:
+            settings = replace(settings, rules=library.on_command_line(own))
+            lines = script.for_other_rules(lines)
+        return await _show(_Show(network, settings, _rulebook(settings), lines, once=once, speed=speed), stop)
 
 
 def _rulebook(settings: Config) -> Rulebook:
     problems = Problems()
     book = rules.load(library.rule_texts(settings.rules, problems), OptionModels(), problems)
     if problems.errors:
-        raise BadInput("The demo's rules cannot be used.", problems.found)
+        raise BadInput("These rules cannot be used.", problems.found)
     return book
 
 
 class _Show:
     """One showing: the router, the script, and who watches."""
 
-    def __init__(self, network: Network, settings: Config, book: Rulebook, *, once: bool, speed: float) -> None:
+    def __init__(
+        self, network: Network, settings: Config, book: Rulebook, lines: Sequence[Line], *, once: bool, speed: float
+    ) -> None:
         self.network = network
         self.settings = settings
         self.book = book
+        self.lines = lines
         self.once = once
         self.speed = speed
         self.view = DemoView(terminal(), self.why)
@@ -82,7 +91,7 @@ class _Show:
     async def play(self) -> None:
         """The script, once somebody listens; with `once`, until all that it expects has happened or patience is over."""
         await self.network.attended()
-        async for one in self.network.play(script.read(), speed=self.speed):
+        async for one in self.network.play(self.lines, speed=self.speed):
             self.played.append(one)
         if not self.once:
             self.view.say("The script is over. The router goes on until you press Ctrl-C.")

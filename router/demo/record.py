@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from router.core.model import State
+from router.core.model import State, Status
 from router.observe import Silent
 
 if TYPE_CHECKING:
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from router.core.model import Delivery, Entry, Event, Outcome, Plan, Tree
     from router.demo.script import Played
+
+_GOING_ON = {str(status) for status in Status if not status.final}
 
 
 @dataclass(slots=True)
@@ -84,14 +86,16 @@ class Record(Silent):
     def _differs(self, one: Played) -> Iterator[str]:
         expect = one.line.expect
         found = [happening for happening in self.happenings.values() if one.key in happening.event.id]
-        if not found and expect.rules:
+        if not found and expect.rules != ():
             yield "it was not heard."
         for happening in found:
-            if happening.matched != expect.rules:
+            if expect.rules is not None and happening.matched != expect.rules:
                 yield f"expected {_rules(expect.rules)}, and matched {_rules(happening.matched)}."
             for delivery, outcome in happening.outcomes.items():
                 if outcome is None or outcome.state is not State.DONE:
                     yield f"delivery {delivery} is not done{': ' + outcome.reason if outcome else ''}."
+                elif expect.rules is None and happening.statuses.get(delivery) in _GOING_ON:
+                    yield f"delivery {delivery} is {happening.statuses[delivery]}."
                 elif expect.status is not None and happening.statuses.get(delivery) != expect.status:
                     got = happening.statuses.get(delivery, "no status")
                     yield f"delivery {delivery} should end in {expect.status}, and has {got}."

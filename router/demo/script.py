@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from router.core.model import Tree
 
@@ -17,10 +17,11 @@ if TYPE_CHECKING:
 class Expect:
     """What should come of a line: the ids of the rules that match, in order, and the last status of every delivery.
 
-    `status` is None where nothing is built; `bad` says that the line is no event, and must be counted as a bad frame.
+    `rules` is None where nobody knows them: whatever is planned has to be done, and whatever is built to be over. `status` is
+    None where nothing is built; `bad` says that the line is no event, and must be counted as a bad frame.
     """
 
-    rules: tuple[str, ...] = ()
+    rules: tuple[str, ...] | None = ()
     status: str | None = None
     bad: bool = False
 
@@ -54,6 +55,11 @@ def read() -> list[Line]:
     """The script that ships with the router."""
     text = files("router.demo").joinpath("script.jsonl").read_text(encoding="utf-8")
     return [_line(json.loads(row)) for row in text.splitlines() if row]
+
+
+def for_other_rules(lines: Sequence[Line]) -> list[Line]:
+    """The lines for a router with rules of somebody's own, of whom nothing but the end of what they begin is expected."""
+    return [replace(line, expect=Expect(rules=None, bad=line.expect.bad)) for line in lines]
 
 
 def _line(row: dict[str, Tree]) -> Line:

@@ -114,7 +114,9 @@ class DemoView(Silent):
         missing = list(self.record.missing(played))
         for sentence in missing:
             self._row("  missing", safe(sentence, 300), "red")
-        if not missing:
+        if not missing and any(one.line.expect.rules is None for one in played):
+            self._row("", "Everything that these rules began is over.", "green")
+        elif not missing:
             self._row("", f"Everything that {len(played)} lines of the script expect has happened.", "green")
         return 1 if missing else 0
 

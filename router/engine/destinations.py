@@ -16,7 +16,6 @@ from router.core.retry import LONGEST_WAIT
 from router.engine.circuits import Circuits, Phase, Trip
 from router.engine.limits import Limits
 from router.host import Limit
-from router.provider import Addresses
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -74,7 +73,7 @@ class Destinations:
     def name(self, delivery: Delivery[Tree]) -> str:
         """Of a delivery that was just planned. Whatever is wrong with it is found when it is made."""
         guest = self.guests.get(delivery.provider)
-        if guest is None or not isinstance(guest.provider, Addresses):
+        if guest is None or guest.addresses is None:
             return delivery.provider
         try:
             return self.target(guest, options.parse(guest.plugin.options, delivery.options)).name
@@ -83,10 +82,10 @@ class Destinations:
 
     def target(self, guest: Guest, parsed: Any) -> Target:
         """Where a delivery with these options goes."""
-        if not isinstance(guest.provider, Addresses):
+        if guest.addresses is None:
             found = Target(guest.name)
         else:
-            place = guest.provider.destination(parsed)
+            place = guest.addresses.destination(parsed)
             name = f"{guest.name}/{place.name}"
             circuits = (name, f"{guest.name} {place.credential}") if place.credential else (name,)
             found = Target(name, circuits, place.limits)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import inf
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol
@@ -20,7 +20,7 @@ from router.core.model import Delivery, Entry, Outcome, Receipt, State, Status
 from router.core.retry import judge
 from router.engine.crash import crash_point
 from router.engine.destinations import Destinations, Target
-from router.provider import AnyPlugin, EndsWithItsAttempt, Follows, Hears, Provider, Reconciles
+from router.provider import Addresses, AnyPlugin, EndsWithItsAttempt, Follows, Hears, Provider, Reconciles
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -44,6 +44,19 @@ class Guest:
     provider: Provider[Any]
     #: What router.yaml says of its attempts, where it says anything.
     retry: Retry | None = None
+    #: The provider as what it can be, asked once: Python looks at every attribute of a protocol each time that it is asked.
+    reconciles: Reconciles[Any] | None = field(init=False)
+    addresses: Addresses[Any] | None = field(init=False)
+    ends: bool = field(init=False)
+    #: Whether it tells later how what it made ended.
+    told_later: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        provider: object = self.provider
+        object.__setattr__(self, "reconciles", provider if isinstance(provider, Reconciles) else None)
+        object.__setattr__(self, "addresses", provider if isinstance(provider, Addresses) else None)
+        object.__setattr__(self, "ends", isinstance(provider, EndsWithItsAttempt))
+        object.__setattr__(self, "told_later", isinstance(provider, (Follows, Hears)))
 
     def policy(self, delivery: Delivery[Any]) -> Retry:
         """The rule's own, or the operator's, or the provider's."""
@@ -51,7 +64,7 @@ class Guest:
 
     @property
     def settle(self) -> float | None:
-        return self.provider.settle if isinstance(self.provider, Reconciles) else None
+        return self.reconciles.settle if self.reconciles is not None else None
 
 
 class Keeps(Protocol):
@@ -121,7 +134,7 @@ class Dispatch:
         """End an attempt that is under way, where its provider acts on this machine: whether there was one."""
         for task, running in self._running.items():
             guest = self.guests.get(running.provider)
-            if running.id == delivery and guest is not None and isinstance(guest.provider, EndsWithItsAttempt):
+            if running.id == delivery and guest is not None and guest.ends:
                 self._unwanted[delivery] = why
                 task.cancel()
                 return True
@@ -194,7 +207,7 @@ class Dispatch:
     async def _outcome(self, claim: Claim) -> Outcome:
         outcome = await self._try(claim)
         guest = self.guests.get(claim.delivery.provider)
-        told = isinstance(guest and guest.provider, (Follows, Hears))
+        told = guest is not None and guest.told_later
         return replace(outcome, entries=_entries(claim.delivery, outcome, self.host.clock.now(), told_later=told))
 
     async def _try(self, claim: Claim) -> Outcome:
@@ -207,7 +220,7 @@ class Dispatch:
             return Outcome(state=State.DEAD, reason=f"The provider's options have changed since. {error}")
         if claim.verify and (early := self._too_early(claim, guest)) is not None:
             return early
-        if not claim.verify and isinstance(guest.provider, EndsWithItsAttempt):
+        if not claim.verify and guest.ends:
             await self._begins(claim.delivery)
         target = self.destinations.target(guest, parsed)
         trace = self.trace(claim.delivery) if self.trace is not None else ""
@@ -269,10 +282,10 @@ class Dispatch:
 
     async def _look_up(self, delivery: Delivery[Any], claim: Claim, guest: Guest, target: Target) -> Outcome | None:
         """What an earlier attempt came to; None where it surely did not happen and may be made now."""
-        if isinstance(guest.provider, Reconciles):
+        if guest.reconciles is not None:
             if (later := self.destinations.take(target, looking=True)) is not None:
                 return _full(State.VERIFY, target, later)
-            receipt = await guest.provider.find(delivery)
+            receipt = await guest.reconciles.find(delivery)
             self.destinations.worked(target)
             if receipt is not None:
                 return _made(receipt, "It had happened already.")

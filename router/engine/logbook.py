@@ -54,6 +54,11 @@ class Logbook:
                 return
             await self.clock.sleep(EVERY)
 
+    async def so_far(self, run: Run) -> Sequence[LogLine]:
+        """What one run has said until now."""
+        kept = await self._kept(run, 0)
+        return kept or await self._told(run, over=run.status is not None and run.status.final)
+
     async def _news(
         self, run: Run, said: dict[str, int], heard: dict[tuple[str, int], int], *, over: bool
     ) -> Sequence[LogLine]:

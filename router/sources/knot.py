@@ -166,7 +166,7 @@ class Knot:
     def _parse(self, frame: bytes) -> Heard:
         sent = tree(frame)
         self._older = envelope.older(sent)
-        return envelope.knot(sent, source=self.name, host=self.knot, now=self.host.clock.now())
+        return envelope.knot_of(sent, source=self.name, host=self.knot, now=self.host.clock.now())
 
     def _advance(self, heard: Heard) -> bool:
         """Whether this frame was news. The cursor never passes our own clock, whatever a frame claims: what came until then

@@ -19,6 +19,7 @@ from router.web.approvals import operator
 from router.web.desk import Ask
 from router.web.guard import guard, refused, revealed
 from router.web.operations import OPERATIONS
+from router.web.page.serving import Page
 from router.web.unix import listening, socket_path
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ async def serve(desk: Desk, store_path: Path) -> None:
     Where there can be no socket, that is told, and the router goes on without.
     """
     path = socket_path(store_path)
-    runner = web.AppRunner(application(desk), access_log=None, shutdown_timeout=1.0)
+    runner = web.AppRunner(application(desk, page=Page(desk, None)), access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     try:
         await web.SockSite(runner, listening(path)).start()
@@ -62,7 +63,7 @@ async def serve_address(desk: Desk, section: AdminSection, told: Callable[[str],
         revealed(section.token)
     host, _, port = section.listen.rpartition(":")
     open_paths = frozenset(one.path for one in OPERATIONS if one.open)
-    made = application(desk, guard(section.token, open_paths, desk.refused))
+    made = application(desk, guard(section.token, open_paths, desk.refused), page=Page(desk, section.token))
     runner = web.AppRunner(made, access_log=None, shutdown_timeout=1.0, keepalive_timeout=30.0)
     await runner.setup()
     try:
@@ -76,8 +77,8 @@ async def serve_address(desk: Desk, section: AdminSection, told: Callable[[str],
         await runner.cleanup()
 
 
-def application(desk: Desk, *guards: Any) -> web.Application:
-    """Every operation, and openapi.json."""
+def application(desk: Desk, *guards: Any, page: Page | None = None) -> web.Application:
+    """Every operation, openapi.json, and the page."""
     app = web.Application(client_max_size=LARGEST, middlewares=[_as_json, *guards])
     for one in OPERATIONS:
         path = one.path
@@ -89,6 +90,8 @@ def application(desk: Desk, *guards: Any) -> web.Application:
         return web.json_response(openapi.document())
 
     app.router.add_get("/openapi.json", described)
+    if page is not None:
+        page.add_to(app)
     return app
 
 

@@ -14,12 +14,14 @@ if TYPE_CHECKING:
     from router.engine.approvals import Approvals
     from router.engine.bell import Bell
     from router.engine.destinations import Destinations
+    from router.engine.logbook import Logbook
     from router.engine.pauses import Pauses
     from router.engine.pulse import Pulse
     from router.engine.store.base import Store
     from router.health import Health, Sources
     from router.host import Clock
     from router.observe import Observer
+    from router.recent import Recent
     from router.reload import Reload
 
 
@@ -45,6 +47,8 @@ class Desk:
     sources: Sources
     health: Health
     pulse: Pulse
+    recent: Recent
+    logbook: Logbook
     config: Callable[[], Config]
     rulebook: Callable[[], Rulebook]
     identities: Callable[[], Mapping[str, str | None]]

@@ -26,13 +26,17 @@ _LOOPBACK = frozenset(("localhost", "127.0.0.1", "[::1]", "::1"))
 _OURS = frozenset(("same-origin", "none"))
 
 
-def guard(token: Secret | None, open_paths: Collection[str], told: Callable[[int], object]) -> object:
+def guard(token: Secret | None, open_paths: Collection[str], told: Callable[[int], object], left: str = "page") -> object:
     """A middleware. Whoever has the `token` may ask for everything, others for `open_paths`; without a token everybody may, by
-    the names of loopback. `told` hears the status of each request that is refused."""
+    the names of loopback. `told` hears the status of each request that is refused. Routes whose names begin with `left` guard
+    themselves."""
 
     @web.middleware
     async def guarded(request: web.Request, handler: Any) -> web.StreamResponse:
-        if why := _strange(request, by_name=token is None):
+        if (request.match_info.route.name or "").startswith(left):
+            left_to: web.StreamResponse = await handler(request)
+            return left_to
+        if why := strange(request, by_name=token is None):
             told(403)
             return refused(403, why)
         if token is not None and request.path not in open_paths:
@@ -60,15 +64,17 @@ def refused(status: int, why: str) -> web.Response:
     return web.json_response({"error": why}, status=status, headers=headers)
 
 
-def _strange(request: web.Request, *, by_name: bool) -> str:
-    """Why a browser should not have sent this; empty where nothing speaks against it."""
+def strange(request: web.Request, *, by_name: bool, may_come: bool = False) -> str:
+    """Why a browser should not have sent this; empty where nothing speaks against it. With `may_come` a link of another site
+    may lead here: that site sees nothing of the answer."""
     host = request.headers.get("Host", "")
     if by_name and _name(host) not in _LOOPBACK:
         return f"This listener is called by its address, not as {host[:80]!a}."
     origin = request.headers.get("Origin")
     if origin is not None and urlsplit(origin).netloc != host:
         return "Another site sent this request."
-    if request.headers.get("Sec-Fetch-Site", "none") not in _OURS:
+    followed = request.method == "GET" and request.headers.get("Sec-Fetch-Dest") == "document"
+    if request.headers.get("Sec-Fetch-Site", "none") not in _OURS and not (may_come and followed):
         return "Another site sent this request."
     return ""
 

@@ -37,7 +37,7 @@ def test_a_delivery_says_what_it_is_for(made: Made) -> None:
     assert (delivery.subject.repo, delivery.subject.knot) == (CORE, "knot1.example.com")
     assert (delivery.subject.ref, delivery.subject.sha) == ("refs/heads/main", SHA)
     assert (delivery.state, delivery.reason, delivery.item, delivery.attempt) == (State.READY, "", None, 0)
-    assert (delivery.timeout, delivery.retry, delivery.gates) == (60.0, Retry(), None)
+    assert (delivery.timeout, delivery.retry, delivery.gates) == (60.0, None, None)
 
 
 def test_what_a_template_sees(made: Made) -> None:

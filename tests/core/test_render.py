@@ -297,3 +297,19 @@ def test_expressions_one_by_one_come_to_what_the_template_does(text: str) -> Non
     said = render.compiled("~" + text)(context)
     assert said == "~" + whole.render(context)
     assert render.names(text) == meta.find_undeclared_variables(render.environment().parse(text)) - {"range"}
+
+
+def test_templates_of_one_context_know_nothing_of_each_other() -> None:
+    """They share what Jinja makes of it."""
+    given = render.Given({"sha": "6e13e68d", "repo": {"name": "core"}})
+    assert render.compiled("{{ sha | upper }}")(given) == "6E13E68D"
+    with pytest.raises(RenderError, match="result"):
+        render.compiled("{{ result }}")(given)
+    assert render.compiled("{{ repo.name | upper }} {{ sha }}")(given) == "CORE 6e13e68d"
+
+
+@pytest.mark.parametrize("template", ["{{ repo.items }}", "{{ repo.owner }}", "{{ repo.name.first }}", "{{ nothing }}"])
+def test_a_path_that_leads_to_no_text_is_what_jinja_says(template: str) -> None:
+    """The short way is for what is there; a method is no key, whatever the event calls its keys."""
+    with pytest.raises(RenderError):
+        render.compiled(template)(render.Given({"repo": {"name": "core", "items": "mine"}}))

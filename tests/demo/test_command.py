@@ -40,6 +40,29 @@ def test_the_script_runs_to_its_end() -> None:
     assert err == ""
 
 
+def test_it_runs_other_rules(tmp_path: Path) -> None:
+    """`--rules` plays the script to somebody's own rules, on the demo's CI."""
+    (tmp_path / "mine.yaml").write_text(
+        'rules: [{name: tags, when: {tag: "v*"}, report: {workflow: ci}, do: '
+        '[{buildkite: {pipeline: release, commit: "{{ sha }}", branch: "{{ tag }}"}}]}]\n'
+    )
+    with started("--once", "--speed", "20", "--rules", str(tmp_path)) as demo:
+        out, err = demo.communicate()
+    assert demo.returncode == 0, out + err
+    for said in ("rule mine/tags", "/demo/release/builds/1", "status success 1", "Everything that these rules began is over."):
+        assert said in " ".join(out.split())
+
+
+def test_rules_that_cannot_be_used_are_told(tmp_path: Path) -> None:
+    """Nothing starts, and there is no traceback."""
+    (tmp_path / "mine.yaml").write_text("rules: [{name: a, when: {brnch: main}, do: []}]\n")
+    with started("--once", "--rules", str(tmp_path)) as demo:
+        out, err = demo.communicate()
+    assert demo.returncode == 2
+    assert "`brnch` is not a field" in out + err
+    assert "Traceback" not in err
+
+
 @pytest.mark.parametrize("after", ["loopback", "knot-a", "push to main", "status"])
 def test_it_stops_at_any_moment(after: str) -> None:
     """Ctrl-C ends it with a summary and 0, whatever is under way."""

@@ -86,7 +86,7 @@ def test_the_script_has_a_line_of_each_kind() -> None:
     assert 20 <= sum(line.after for line in lines) <= 30
     assert [line.expect.bad for line in lines].count(True) == 1
     assert {line.expect.status for line in lines} == {None, "success", "failed"}
-    rules = {rule for line in lines for rule in line.expect.rules}
+    rules = {rule for line in lines for rule in line.expect.rules or ()}
     assert rules == {f"demo/{name}" for name in ("docs-only", "build-hello", "build-site", "tags", "workflows", "pulls")}
     assert {line.on for line in lines} == {"jetstream", "knot-a", "knot-b"}
 

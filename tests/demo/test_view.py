@@ -11,6 +11,7 @@ import pytest
 from rich.console import Console
 
 from router.core.model import Delivery, Entry, Event, Outcome, Plan, Receipt, State, Status, Trouble
+from router.demo import script
 from router.demo.cast import ALICE, HELLO
 from router.demo.record import Record
 from router.demo.script import Expect, Line, Played
@@ -239,6 +240,31 @@ def test_what_did_not_happen_is_missing(record: Record, said: str) -> None:
     demo.record = record
     assert demo.summary([PUSHED]) == 1
     assert "Alice pushes" in shown(raw)
+
+
+OTHERS = Played(script.for_other_rules([LINE])[0], PUSHED.key)
+
+
+@pytest.mark.parametrize(
+    ("record", "said"),
+    [
+        (Record(), ["it was not heard"]),
+        (happened(outcome=None), ["is not done"]),
+        (happened(status=Status.RUNNING), ["is running"]),
+        (happened(status=Status.FAILED), []),
+        (happened(status=None), []),
+        (happened(plan=Plan()), []),
+    ],
+)
+def test_of_other_rules_only_the_end_is_expected(record: Record, said: list[str]) -> None:
+    """Whatever they match: what they began has to be done, and what they build to be over."""
+    found = list(record.missing([OTHERS]))
+    assert len(found) == len(said)
+    assert all(part in sentence for part, sentence in zip(said, found, strict=True))
+    demo, raw = view()
+    demo.record = record
+    assert demo.summary([OTHERS]) == bool(said)
+    assert ("these rules began is over" in shown(raw)) is not bool(said)
 
 
 def test_bad_frames_are_counted_against_the_script() -> None:

@@ -8,11 +8,13 @@ from router.config import Config
 from router.core.rulebook import Rulebook
 from router.engine.approvals import Approvals
 from router.engine.bell import Bell
+from router.engine.logbook import Logbook
 from router.engine.pauses import Pauses
 from router.engine.pulse import Pulse
 from router.health import Health, Sources
 from router.host import SystemClock
 from router.observe import Silent
+from router.recent import Recent
 from router.web.desk import Desk
 
 if TYPE_CHECKING:
@@ -40,6 +42,8 @@ def desk(store: Store, rulebook: Rulebook | None = None, **more: Any) -> Desk:
         "sources": sources,
         "health": Health(store, clock, sources),
         "pulse": Pulse(observer),
+        "recent": Recent(clock),
+        "logbook": Logbook(store, {}, Bell(), clock),
         "config": lambda: config,
         "rulebook": lambda: book,
         "identities": dict,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from router.core.model import Delivery, Entry, Event, Micros, Pipeline, Plan, State, Tree
 from router.engine.crash import crash_point
@@ -26,13 +26,17 @@ FRAME = 16384
 _TRIM_ALL = "DELETE FROM bad_frames WHERE number <= (SELECT number FROM bad_frames ORDER BY number DESC LIMIT 1 OFFSET :keep)"
 
 
+_STORED = "SELECT id, number, undecided FROM events WHERE origin = ? AND id IN (SELECT value FROM json_each(?))"
+_STORED_ONE = "SELECT id, number, undecided FROM events WHERE origin = ? AND id = ?"
+
+
 def accept(db: sqlite3.Connection, arrivals: Sequence[Arrival], policy: Policy, now: Micros) -> list[Accepted]:
     """See Store.accept."""
     gates.forget(db, now)
     quotas.forget(db, now)
-    hits: Counter[str] = Counter()
-    accepted = [_one(db, arrival, policy, now, hits) for arrival in arrivals]
-    operator.count_hits(db, hits, now)
+    batch = _Batch(db, policy, now, _known(db, arrivals))
+    accepted = [batch.accept(arrival) for arrival in arrivals]
+    operator.count_hits(db, batch.hits, now)
     for source in dict.fromkeys(arrival.source for arrival in arrivals):
         heard = [pair for pair in zip(arrivals, accepted, strict=True) if pair[0].source == source]
         _remember_source(db, source, heard, now)
@@ -46,30 +50,81 @@ class _Known:
     undecided: bool
 
 
-def _one(db: sqlite3.Connection, arrival: Arrival, policy: Policy, now: Micros, hits: Counter[str]) -> Accepted:
-    """`hits` counts the rules that new events matched; of known ones that are planned again, a trigger does."""
-    mirror.write(db, arrival.records, now)
-    event, plan = arrival.event, arrival.plan
-    if event is None or plan is None:
-        return Accepted(fresh=True)
-    columns = event_columns(event) | _plan_columns(plan)
-    known = _known(db, columns["origin"], columns["id"])
-    if known is None:
-        if not (arrival.keep or plan.deliveries):
-            return Accepted(fresh=True)
-        number = _insert(db, "events", {**columns, "heard": now})
-        owner = Owner.of(event)
-        quotas.store(db, policy, owner.account, owner.knot, len(columns["record"]) + len(columns["fields"]), now)
-        hits.update(plan.matched)
-        return _entrance(db, policy, event, number, now).enter(plan, arrival.pipeline)
-    if not known.undecided:
-        return Accepted(fresh=False)
-    return _enter_again(_entrance(db, policy, event, known.number, now), event, plan, arrival.pipeline)
+#: What an event is known by: its origin and its id, as columns hold them.
+_Key: TypeAlias = tuple[str, str]
 
 
-def _known(db: sqlite3.Connection, origin: str, event_id: str) -> _Known | None:
-    found = db.execute("SELECT number, undecided FROM events WHERE origin = ? AND id = ?", (origin, event_id)).fetchone()
-    return None if found is None else _Known(found["number"], bool(found["undecided"]))
+@dataclass(slots=True)
+class _Batch:
+    """What is asked for once for all arrivals of a transaction."""
+
+    db: sqlite3.Connection
+    policy: Policy
+    now: Micros
+    #: Those of the batch's events that are stored; those that the batch stores are added.
+    known: dict[_Key, _Known]
+    #: Of the rules that new events matched; of known ones that are planned again, a trigger counts.
+    hits: Counter[str] = field(default_factory=Counter)
+    #: Numbers of queues that were looked up or made.
+    queues: dict[tuple[str, str, str, str], int] = field(default_factory=dict)
+
+    def accept(self, arrival: Arrival) -> Accepted:
+        """One after the other, in their order."""
+        if arrival.records:
+            mirror.write(self.db, arrival.records, self.now)
+        event, plan = arrival.event, arrival.plan
+        if event is None or plan is None:
+            return _NOTHING
+        key = _key(event)
+        known = self.known.get(key)
+        if known is None:
+            if not (arrival.keep or plan.deliveries):
+                return _NOTHING
+            return self._new(key, event, plan, arrival.pipeline)
+        if not known.undecided:
+            return Accepted(fresh=False)
+        # It may come again in this batch, and is then as decided as the plan left it.
+        known.undecided = any(trouble.undecided for trouble in plan.troubles)
+        return _enter_again(self._entrance(event, known.number), event, plan, arrival.pipeline)
+
+    def _new(self, key: _Key, event: Event, plan: Plan, pipeline: Pipeline | None) -> Accepted:
+        columns = event_columns(event) | _plan_columns(plan)
+        number = _insert(self.db, "events", {**columns, "heard": self.now})
+        self.known[key] = _Known(number, bool(columns["undecided"]))
+        entrance = self._entrance(event, number)
+        owner, size = entrance.owner, len(columns["record"]) + len(columns["fields"])
+        quotas.store(self.db, self.policy, owner.account, owner.knot, size, self.now)
+        self.hits.update(plan.matched)
+        return entrance.enter(plan, pipeline)
+
+    def _entrance(self, event: Event, number: int) -> _Entrance:
+        guarded = event.fields.get("trigger") != "manual"
+        at = min(integer(event.time), self.now)
+        return _Entrance(self.db, self.policy, Owner.of(event), number, at, self.now, guarded, self.queues)
+
+
+#: Of what is not kept.
+_NOTHING = Accepted(fresh=True)
+
+
+def _key(event: Event) -> _Key:
+    return text(event.origin), text(event.id)
+
+
+def _known(db: sqlite3.Connection, arrivals: Sequence[Arrival]) -> dict[_Key, _Known]:
+    """Those of these events that are stored already."""
+    asked: dict[str, list[str]] = {}
+    for origin, event_id in (_key(arrival.event) for arrival in arrivals if arrival.event is not None):
+        asked.setdefault(origin, []).append(event_id)
+    known: dict[_Key, _Known] = {}
+    for origin, ids in asked.items():
+        # SQLite's JSON ends a text at a NUL.
+        odd = [one for one in ids if "\0" in one]
+        plain = ids if not odd else [one for one in ids if "\0" not in one]
+        found = db.execute(_STORED, (origin, as_json(plain))).fetchall()
+        found += [row for one in odd for row in db.execute(_STORED_ONE, (origin, one))]
+        known |= {(origin, row["id"]): _Known(row["number"], bool(row["undecided"])) for row in found}
+    return known
 
 
 def _enter_again(entrance: _Entrance, event: Event, plan: Plan, pipeline: Pipeline | None) -> Accepted:
@@ -120,6 +175,8 @@ class _Entrance:
     now: Micros
     #: Whether it counts against the guard: what a person asks for by hand is no loop.
     guarded: bool
+    #: See _Batch.
+    queues: dict[tuple[str, str, str, str], int]
 
     def enter(self, plan: Plan, pipeline: Pipeline | None) -> Accepted:
         """Those of the plan that are not there yet, and what is to be told of them.
@@ -179,16 +236,16 @@ class _Entrance:
 
     def _queue(self, repo: str, destination: str) -> int:
         values = (repo, self.owner.account, self.owner.knot, destination)
+        if (number := self.queues.get(values)) is None:
+            number = self.queues[values] = self._number(values)
+        return number
+
+    def _number(self, values: tuple[str, str, str, str]) -> int:
         wanted = "SELECT number FROM queues WHERE repo = ? AND account = ? AND knot = ? AND destination = ?"
         if (found := self.db.execute(wanted, values).fetchone()) is not None:
             return int(found["number"])
         made = self.db.execute("INSERT INTO queues (repo, account, knot, destination) VALUES (?, ?, ?, ?)", values)
         return made.lastrowid or 0
-
-
-def _entrance(db: sqlite3.Connection, policy: Policy, event: Event, number: int, now: Micros) -> _Entrance:
-    guarded = event.fields.get("trigger") != "manual"
-    return _Entrance(db, policy, Owner.of(event), number, min(integer(event.time), now), now, guarded)
 
 
 def _insert(db: sqlite3.Connection, table: str, columns: dict[str, Any]) -> int:

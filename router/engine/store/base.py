@@ -368,6 +368,9 @@ class Store(Protocol):
         """A repo's runs, newest first, and how many there are in all after `before` (a `created`) is applied. With `commits`,
         the newest of each commit alone, whatever the limit."""
 
+    async def latest_pipelines(self, before: int | None = None, limit: int = 50) -> Sequence[Pipeline]:
+        """Runs of all repos, newest first; with `before` (a `created`) those from before it."""
+
     async def name_pipeline(self, pipeline: str, knot: str, rkey: str, now: Micros) -> bool:
         """Remember that a knot announced this run by another name, and announce its statuses under it; whether it was news."""
 

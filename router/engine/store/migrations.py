@@ -6,12 +6,18 @@ Before one is added, `python -m scripts.released_store COMMIT` keeps a store of 
 from __future__ import annotations
 
 import sqlite3
+from functools import cache
 from importlib import resources
-
-from sqlite_utils import Database
-from sqlite_utils.migrations import Migrations
+from typing import TYPE_CHECKING
 
 from router.core.errors import StoreError
+
+if TYPE_CHECKING:
+    from sqlite_utils import Database
+    from sqlite_utils.migrations import Migrations
+
+#: The name of our migrations, and the table in which sqlite-utils keeps which of them were applied.
+SET, TABLE = "router", "_sqlite_migrations"
 
 
 def m0001_first(db: Database) -> None:
@@ -39,36 +45,68 @@ def m0006_operator(db: Database) -> None:
 
 
 STEPS = (m0001_first, m0002_verdicts_before, m0003_spindle, m0004_queues, m0005_restores, m0006_operator)
-migrations = Migrations("router")
-for step in STEPS:
-    migrations()(step)
+
+
+@cache
+def migrations() -> Migrations:
+    """Only who changes a schema needs sqlite-utils, which weighs some megabytes."""
+    from sqlite_utils.migrations import Migrations  # noqa: PLC0415 - see above
+
+    made = Migrations(SET)
+    for step in STEPS:
+        made()(step)
+    return made
 
 
 def migrate(connection: sqlite3.Connection) -> None:
     """Bring the schema up to this version."""
-    migrations.apply(_wrapped(connection))
+    if _applied(connection) != _names():
+        migrations().apply(_wrapped(connection))
 
 
 def check(connection: sqlite3.Connection) -> None:
     """Raise StoreError unless the schema is exactly this version's: who may only read cannot upgrade."""
     refuse_strangers(connection)
-    if migrations.pending(_wrapped(connection)):
+    if _applied(connection) != _names():
         raise StoreError("it was written by an older version of the router: start `router run` once to upgrade it")
 
 
 def refuse_strangers(connection: sqlite3.Connection) -> None:
     """Raise StoreError, before anything is written, where the store is not ours to change."""
-    db = _wrapped(connection)
-    applied = {migration.name for migration in migrations.applied(db)}
-    if applied - {step.__name__ for step in STEPS}:
+    applied = _applied(connection)
+    if applied - _names():
         raise StoreError("it was written by a newer version of the router: install that version, or use another store")
     # The table of migrations alone is what a crash in the very first start leaves.
-    if not applied and set(db.table_names()) - {migrations.migrations_table}:
+    if not applied and _tables(connection) - {TABLE}:
         raise StoreError("it is another program's database: name a file of the router's own as the store")
+
+
+def _names() -> set[str]:
+    return {step.__name__ for step in STEPS}
+
+
+def _applied(connection: sqlite3.Connection) -> set[str]:
+    """The names of the migrations that the store has seen."""
+    if TABLE not in _tables(connection):
+        return set()
+    return {name for (name,) in _rows(connection, f"SELECT name FROM {TABLE} WHERE migration_set = '{SET}'")}  # noqa: S608 - our own names
+
+
+def _tables(connection: sqlite3.Connection) -> set[str]:
+    return {name for (name,) in _rows(connection, "SELECT name FROM sqlite_master WHERE type = 'table'")}
+
+
+def _rows(connection: sqlite3.Connection, question: str) -> list[tuple[str]]:
+    """As tuples, whatever the connection's rows are."""
+    cursor = connection.cursor()
+    cursor.row_factory = None
+    return cursor.execute(question).fetchall()
 
 
 def _wrapped(connection: sqlite3.Connection) -> Database:
     """Without other people's sqlite-utils plug-ins, and without pragmas of its own: the connection stays ours."""
+    from sqlite_utils import Database  # noqa: PLC0415 - as above
+
     return Database(connection, recursive_triggers=False, execute_plugins=False)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from router.core.model import Micros, Outcome, State
@@ -11,6 +11,7 @@ from router.engine.crash import crash_point
 from router.engine.store import gates, journal, quotas, restores, runs, sql
 from router.engine.store.base import Claim
 from router.engine.store.rows import delivery_of, integer, receipt_json, text
+from router.engine.store.turns import Turns
 
 if TYPE_CHECKING:
     import sqlite3
@@ -48,51 +49,55 @@ class Wanted:
     looking: Collection[str] = ()
 
 
-def claim(db: sqlite3.Connection, session: str, wanted: Wanted, policy: Policy) -> list[Claim]:
-    """See Store.claim. `session` tells this opening of the store from those before it."""
+def claim(db: sqlite3.Connection, session: str, wanted: Wanted, policy: Policy, turns: Turns | None = None) -> list[Claim]:
+    """See Store.claim. `session` tells this opening of the store from those before it; `turns` is what earlier claims found."""
     in_flight = quotas.InFlight(db, policy)
     count = wanted.count
     closed = json.dumps([name for name, room in wanted.room.items() if room <= 0])
     looking, looks = json.dumps(list(wanted.looking)), set(wanted.looking)
-    values = {"now": wanted.now, "closed": closed, "looking": looking, "count": count}
+    values = {"now": wanted.now, "closed": closed, "looking": looking}
     values |= {"accounts": in_flight.full("account"), "knots": in_flight.full("knot")}
-    room, groups = dict(wanted.room), set[str]()
+    room = dict(wanted.room)
     claims: list[Claim] = []
-    for head in db.execute(sql.text("claim"), values).fetchall():
-        if len(claims) >= count:
-            break
-        destination, group, fresh = head["destination"], head["busy_group"], head["state"] == State.READY
+
+    def take(head: sqlite3.Row) -> bool | None:
+        destination = head["destination"]
         free = room.get(destination, wanted.each or count)
-        if free <= 0 or group in groups or (fresh and destination in looks):
-            continue
+        if free <= 0:
+            return False
+        row = db.execute(sql.text("claimable"), {"number": head["number"], "now": wanted.now}).fetchone()
+        if row is None:
+            return None
         # What may have happened is under way already.
-        if fresh and not in_flight.take(head["account"], head["knot"]):
-            continue
+        if row["state"] == State.READY and (destination in looks or not in_flight.take(row["account"], row["knot"])):
+            return False
         room[destination] = free - 1
-        if group is not None:
-            groups.add(group)
-        claims.append(_take(db, head["number"], wanted, session))
+        claims.append(_take(db, row, wanted, session))
+        return True
+
+    if count > 0:
+        (turns or Turns()).take(db, count, values, take)
     return claims
 
 
-def _take(db: sqlite3.Connection, number: int, wanted: Wanted, session: str) -> Claim:
-    owner, now = wanted.owner, wanted.now
-    before = db.execute(sql.text("claimed"), (number,)).fetchone()
-    verify = before["state"] == State.VERIFY
-    until = now + int((delivery_of(before).timeout + wanted.lease) * 1_000_000)
-    values = {"owner": owner, "session": session, "lease_until": until, "now": now, "number": number}
+def _take(db: sqlite3.Connection, row: sqlite3.Row, wanted: Wanted, session: str) -> Claim:
+    """Claim what `claimable` found."""
+    now, waited = wanted.now, delivery_of(row)
+    verify = waited.state is State.VERIFY
+    delivery = replace(waited, state=State.CLAIMED, attempt=waited.attempt + 1)
+    until = now + int((delivery.timeout + wanted.lease) * 1_000_000)
+    values = {"owner": wanted.owner, "session": session, "lease_until": until, "now": now, "number": row["number"]}
     db.execute(_CLAIMED, values)
-    after = db.execute(sql.text("claimed"), (number,)).fetchone()
     started = "INSERT INTO attempts (delivery, n, verify, started) VALUES (?, ?, ?, ?)"
-    db.execute(started, (after["id"], after["attempt"], verify, now))
+    db.execute(started, (delivery.id, delivery.attempt, verify, now))
     return Claim(
-        delivery=delivery_of(after),
-        owner=owner,
+        delivery=delivery,
+        owner=wanted.owner,
         lease_until=until,
         verify=verify,
-        failed_at=before["failed_at"],
-        tries=after["tries"],
-        asked=bool(before["asked"]),
+        failed_at=row["failed_at"],
+        tries=row["tries"] + 1,
+        asked=bool(row["asked"]),
     )
 
 

@@ -28,6 +28,12 @@ INSERT INTO pipelines (id, key, event, knot, repo, owner, name, kind, sha, sourc
 VALUES (:id, :key, :event, :knot, :repo, :owner, :name, :kind, :sha, :source_repo, :actor, :record, :created)
 """
 _TEXTS = ("id", "key", "knot", "repo", "owner", "name", "kind", "sha", "source_repo", "actor")
+#: `created` grows with `number`.
+_LATEST = """
+SELECT * FROM pipelines AS p
+WHERE (:before IS NULL OR created < :before) AND EXISTS (SELECT 1 FROM workflows AS w WHERE w.pipeline = p.id)
+ORDER BY number DESC LIMIT :limit
+"""
 _TOLD = """
 UPDATE workflows
 SET status = :status, at = :at, error = :error, exit_code = :exit_code, url = CASE :url WHEN '' THEN url ELSE :url END,
@@ -197,6 +203,12 @@ def pipelines(
     }
     rows = db.execute(sql.text("pipelines"), values).fetchall()
     return [_of(db, row) for row in rows], rows[0]["total"] if rows else 0
+
+
+def latest(db: sqlite3.Connection, before: int | None, limit: int) -> list[Pipeline]:
+    """See Store.latest_pipelines."""
+    values = {"before": None if before is None else integer(before), "limit": limit}
+    return [_of(db, row) for row in db.execute(_LATEST, values).fetchall()]
 
 
 def workflows(db: sqlite3.Connection, pipeline: str) -> list[Workflow]:

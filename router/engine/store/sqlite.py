@@ -32,6 +32,7 @@ from router.engine.store.facts import facts, remember
 from router.engine.store.lock import Lock
 from router.engine.store.policy import Policy
 from router.engine.store.space import Space
+from router.engine.store.turns import Turns
 from router.engine.store.writer import PATIENCE, Work, Writer
 
 if TYPE_CHECKING:
@@ -151,6 +152,7 @@ class SqliteStore:
         self._looked = asyncio.Event()
         self._read_only = read_only
         self._session = chance.token_hex(8)
+        self._turns = Turns()
 
     def committed(self, told: Callable[[float], object]) -> None:
         """Have `told` called with the seconds that each commit took, on another thread."""
@@ -185,9 +187,14 @@ class SqliteStore:
 
     async def accept(self, arrivals: Sequence[Arrival], now: Micros) -> Sequence[Accepted]:
         crash_point("before_accept")
-        return await self._patiently(
-            partial(accept, arrivals=arrivals, policy=self._policy, now=now), "after_accept", lasting=True
-        )
+        work = partial(self._accept, arrivals=arrivals, policy=self._policy, now=now)
+        return await self._patiently(work, "after_accept", lasting=True, sooner=False)
+
+    def _accept(self, db: sqlite3.Connection, arrivals: Sequence[Arrival], policy: Policy, now: Micros) -> Sequence[Accepted]:
+        accepted = accept(db, arrivals, policy, now)
+        if any(one.ready for one in accepted):
+            self._turns.forget()
+        return accepted
 
     async def claim(
         self,
@@ -201,13 +208,13 @@ class SqliteStore:
         looking: Collection[str] = (),
     ) -> Sequence[Claim]:
         wanted = outbox.Wanted(owner=owner, count=count, lease=lease, now=now, room=room, each=each, looking=looking)
-        work = partial(outbox.claim, session=self._session, wanted=wanted, policy=self._policy)
-        return await self._write(work, "after_claim")
+        work = partial(outbox.claim, session=self._session, wanted=wanted, policy=self._policy, turns=self._turns)
+        return await self._write(work, "after_claim", sooner=False)
 
     async def settle(self, claim: Claim, outcome: Outcome, now: Micros) -> bool:
         crash_point("before_settle")
         work = partial(outbox.settle, held=claim, outcome=outcome, policy=self._policy, now=now)
-        return await self._patiently(work, "after_settle")
+        return await self._patiently(work, "after_settle", sooner=False)
 
     async def recover(self, now: Micros, held: Collection[str] = ()) -> int:
         return await self._write(partial(outbox.recover, session=self._session, now=now, held=tuple(held)))
@@ -313,6 +320,9 @@ class SqliteStore:
         wanted = partial(pipelines.pipelines, repo=repo, commits=commits, kinds=kinds, before=before, limit=limit)
         return await self._read(wanted)
 
+    async def latest_pipelines(self, before: int | None = None, limit: int = 50) -> Sequence[Pipeline]:
+        return await self._read(partial(pipelines.latest, before=before, limit=limit))
+
     async def name_pipeline(self, pipeline: str, knot: str, rkey: str, now: Micros) -> bool:
         work = partial(pipelines.name_pipeline, pipeline=pipeline, knot=knot, rkey=rkey, now=now)
         return await self._patiently(work)
@@ -399,18 +409,25 @@ class SqliteStore:
     async def _read(self, work: Work[T]) -> T:
         return await self._writer.do(work, writes=False)
 
-    async def _write(self, work: Work[T], committed: str = "", *, lasting: bool = False) -> T:
+    async def _write(self, work: Work[T], committed: str = "", *, lasting: bool = False, sooner: bool = True) -> T:
+        """`sooner` says that it may make something claimable whose turn is sooner than that of what was found to be next."""
         if self._read_only:
             raise StoreError("The store is open for reading only.")
+        if sooner:
+            work = partial(self._forgetting, work=work)
         return await self._writer.do(work, writes=True, committed=committed, lasting=lasting)
 
-    async def _patiently(self, work: Work[T], committed: str = "", *, lasting: bool = False) -> T:
+    def _forgetting(self, db: sqlite3.Connection, work: Work[T]) -> T:
+        self._turns.forget()
+        return work(db)
+
+    async def _patiently(self, work: Work[T], committed: str = "", *, lasting: bool = False, sooner: bool = True) -> T:
         """Again whenever somebody looked for room, for as long as there is none."""
         while True:
             looked = self._looked
             if not (lasting and self.full):
                 try:
-                    return await self._write(work, committed, lasting=lasting)
+                    return await self._write(work, committed, lasting=lasting, sooner=sooner)
                 except StoreFull:
                     pass
             await looked.wait()

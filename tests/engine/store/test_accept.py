@@ -31,7 +31,18 @@ async def test_the_same_id_of_another_origin_is_another_event(store: Store) -> N
     other = arrival("e1", delivery("d2"), event=changed(event("e1"), origin="knot:b"))
     results = await store.accept([arrival("e1", delivery("d1")), other], NOW)
     assert [result.fresh for result in results] == [True, True]
-    assert len(await store.events()) == 2
+    later = arrival("e1", delivery("d3"), event=changed(event("e1"), origin="knot:c"))
+    assert [result.fresh for result in await store.accept([later], NOW)] == [True]
+    assert len(await store.events()) == 3
+
+
+async def test_an_event_that_comes_twice_at_once_is_one(store: Store) -> None:
+    """What is known is asked for once for a whole batch; what the batch itself brings is known from then on."""
+    odd = "e\0; and 'so' on"
+    twice = [arrival(odd, delivery("d1", odd)), arrival(odd, delivery("d1", odd))]
+    assert [result.fresh for result in await store.accept(twice, NOW)] == [True, False]
+    assert [result.fresh for result in await store.accept(twice, NOW)] == [False, False]
+    assert len(await store.events()) == 1
 
 
 async def test_a_cursor_only_moves_forward(store: Store) -> None:

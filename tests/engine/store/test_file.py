@@ -210,6 +210,6 @@ def test_migrations_are_recorded(path: Path) -> None:
 
     for _ in range(2):
         connection = open_writing(str(path))
-        applied = [migration.name for migration in migrations.applied(Database(connection))]
+        applied = [migration.name for migration in migrations().applied(Database(connection))]
         connection.close()
         assert applied == [step.__name__ for step in STEPS]

@@ -1,0 +1,123 @@
+"""Ten thousand rules are exchanged while five thousand events flow each second: how long nothing is taken in."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+import tempfile
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+import structlog
+
+from bench import mix, stand, stream
+from bench.harness import Row, Times
+from router import app, loaded
+from router.engine import heap
+from router.engine.store.sqlite import open_store
+from router.host import Host, SystemClock
+from router.http import open_session
+from router.observe import Silent
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from router.core.model import Event
+
+RULES, RATE, SECONDS, ROUNDS = 10_000, 5_000, 15, 2
+
+
+class Gaps(stand.Counting):
+    """Notes when each event is decided on."""
+
+    def __init__(self, all_of_them: int) -> None:
+        super().__init__(all_of_them)
+        self.at: list[float] = []
+
+    def passes(self, event: Event) -> bool:
+        self.at.append(perf_counter())
+        return True
+
+    def longest(self, since: float, until: float) -> float:
+        """Seconds of the longest pause between two events in that time."""
+        within = [at for at in self.at if since <= at <= until]
+        return max(b - a for a, b in itertools.pairwise(within))
+
+
+def rows() -> Iterator[Row]:
+    with tempfile.TemporaryDirectory(prefix="bench-") as name:
+        yield asyncio.run(measured(Path(name)))
+
+
+def write(folder: Path, text: str) -> None:
+    (folder / "rules").mkdir(exist_ok=True)
+    whole = mix.text(RULES, f"- log: {{message: {text}}}").split("  - name: ")[1:]
+    for first in range(0, RULES, 100):
+        (folder / "rules" / f"part-{first:05}.yaml").write_text(
+            "rules:\n  - name: " + "  - name: ".join(whole[first : first + 100])
+        )
+
+
+async def measured(folder: Path) -> Row:
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+    write(folder, "one")
+    gaps, usual, took, missed = [], [], [], 0
+    for number in range(ROUNDS):
+        one = await once(folder, number)
+        gaps.append(one[0])
+        usual.append(one[1])
+        took.append(one[2])
+        missed += one[3]
+    sides = {
+        "longest gap while rules are read and exchanged": Times(tuple(gaps)),
+        "longest gap before that": Times(tuple(usual)),
+        "the reload": Times(tuple(took)),
+    }
+    note = f"{missed} of {ROUNDS * RATE * SECONDS:,} events were missed"
+    name = f"reload of {RULES:,} rules while {RATE:,} events a second flow: longest gap in intake, ms"
+    return Row(
+        name, sides["longest gap while rules are read and exchanged"].median * 1000, 50, sides=sides, unit="ms", note=note
+    )
+
+
+async def once(folder: Path, number: int) -> Sequence[float]:
+    """The longest gap during a reload, and before it, how long the reload took, and how many events were missed."""
+    stand.forget(folder)
+    events = RATE * SECONDS
+    with stand.peer(folder, "feed", stream.few(events, 1), str(RATE)) as server:
+        (folder / "router.yaml").write_text(
+            "store: {path: router.db, record: matched}\nreload: {watch: false}\nrules: [./rules]\n"
+            "sources:\n  stream:\n    jetstream:\n"
+            f"      hosts: ['{server.stream}']\n      pace: {{messages: 1000000, bytes: 1000000000}}\n"
+        )
+        read = loaded.read(folder / "router.yaml")
+        store = await open_store(folder / "router.db")
+        stop = asyncio.Event()
+        async with open_session() as http:
+            router = app.Router(read.config, read.rulebook, Silent(), store, Host(http, SystemClock()))
+            router.reloads(read, asyncio.Event())
+            router.intake.spindle = gaps = Gaps(events)
+            heap.built()
+            running = asyncio.create_task(router.run(stop, drain=False))
+            while len(gaps.at) < RATE:  # noqa: ASYNC110 - nobody tells of single events
+                await asyncio.sleep(0.05)
+            write(folder, f"again {number}")
+            begun = perf_counter()
+            assert router.reload is not None
+            result = await router.reload.again()
+            took = perf_counter() - begun
+            assert result.ok, result
+            await asyncio.sleep(0.5)
+            ended = perf_counter()
+            within, before = gaps.longest(begun, ended), gaps.longest(gaps.at[RATE // 10], begun)
+            try:
+                async with asyncio.timeout(60):
+                    await gaps.done.wait()
+            except TimeoutError:
+                pass
+            stop.set()
+            await running
+        await store.close()
+    return within, before, took, max(0, gaps.left)
