@@ -278,6 +278,7 @@ class Builder:
         width = (end.column - column or 1) if end.line == line else 1
         # Rules say the same over and over: each text is kept once.
         raw = self.texts.setdefault(event.value, event.value)
+        kind: Kind
         kind, value = _resolve(raw) if event.implicit[0] else ("text", raw)
         node = Node(kind, value, raw, self.source, line + 1, column + 1, width)
         if event.style:

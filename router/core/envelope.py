@@ -58,24 +58,27 @@ def knot(given: Frame, *, source: str, host: str, now: Micros | None = None) -> 
 
 def knot_of(sent: Mapping[str, Tree], *, source: str, host: str, now: Micros | None = None) -> Heard:
     """The same of a frame that is a tree already."""
-    if sent.get("type") == "ping" and "nsid" not in sent:
+    if "nsid" not in sent and sent.get("type") == "ping":
         return Heard()
     at = _created(sent)
-    cursor = None if at is None or ahead(at // 1000, now) else at
+    time = 0 if at is None else at // 1000
+    late = at is not None and ahead(time, now)
+    cursor = None if late else at
     try:
-        return Heard(event=_knot_event(sent, source, host, _moment(at, now)), cursor=cursor)
+        event = _knot_event(sent, source, host, now or 0 if late or at is None else time)
     except BadFrame as error:
         raise BadFrame(str(error), cursor=cursor) from None
+    return Heard(event=event, cursor=cursor)
 
 
 def _created(sent: Mapping[str, Tree]) -> int | None:
-    if "created" not in sent:
-        made = tid.micros(sent.get("rkey"))
-        return None if made is None else made * 1000
-    created = sent["created"]
-    if not frame.whole(created):
+    created = sent.get("created")
+    if frame.whole(created):
+        return int(created)
+    if "created" in sent:
         raise BadFrame(f"`created` must be a time in nanoseconds, not {show(created)}.")
-    return int(created)
+    made = tid.micros(sent.get("rkey"))
+    return None if made is None else made * 1000
 
 
 def _knot_event(sent: Mapping[str, Tree], source: str, host: str, time: Micros) -> Event:
@@ -100,15 +103,17 @@ def jetstream(given: Frame, *, source: str, now: Micros | None = None) -> Heard:
     """
     sent = frame.tree(given)
     at = sent.get("time_us")
-    if at is None and (_TOO_OLD & {one for one in (sent.get("error"), sent.get("name")) if isinstance(one, str)}):
-        return Heard(gap="The server says that it does not go back so far: what came first is missed.")
-    if at is None or not frame.whole(at):
+    if not frame.whole(at):
+        if at is None and (_TOO_OLD & {one for one in (sent.get("error"), sent.get("name")) if isinstance(one, str)}):
+            return Heard(gap="The server says that it does not go back so far: what came first is missed.")
         raise BadFrame(f"`time_us` must be a time in microseconds, not {show(at)}.")
-    cursor = None if ahead(at, now) else int(at)
+    late = ahead(at, now)
+    cursor = None if late else int(at)
     try:
-        return Heard(event=_jetstream_event(sent, source, _moment(at * 1000, now)), cursor=cursor)
+        event = _jetstream_event(sent, source, now or 0 if late else int(at))
     except BadFrame as error:
         raise BadFrame(str(error), cursor=cursor) from None
+    return Heard(event=event, cursor=cursor)
 
 
 def _jetstream_event(sent: Mapping[str, Tree], source: str, time: Micros) -> Event:
@@ -154,13 +159,6 @@ def _commit(did: str, commit: Mapping[str, Tree], source: str, time: Micros) -> 
 def ahead(at: Micros, now: Micros | None) -> bool:
     """Whether a peer's time is so far in the future that it is not believed."""
     return now is not None and at > now + AHEAD
-
-
-def _moment(nanos: int | None, now: Micros | None) -> Micros:
-    """When it happened, as far as that can be believed."""
-    if nanos is None:
-        return now or 0
-    return now if now is not None and ahead(nanos // 1000, now) else nanos // 1000
 
 
 def event_from(given: Mapping[str, Tree], *, source: str | None = None) -> Event:

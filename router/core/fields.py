@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from msgspec import Struct
 
-from router.core import members, tid
+from router.core import members, tid, usual
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from router.core.model import Tree
 
 
-_PULL = "sh.tangled.repo.pull"
+_PULL, _PUSH = "sh.tangled.repo.pull", "sh.tangled.git.refUpdate"
 
 
 class _Envelope(Struct):
@@ -43,6 +43,10 @@ def named_fields(
     rkey: str = "",
 ) -> Fields:
     """The fields that this event has; a field that it does not have is not a key."""
+    if nsid == _PUSH and kind == "knot" and host and not did and operation is None:
+        pushed = usual.push(record, host)
+        if pushed is not None:
+            return pushed
     fields: Fields = {}
     if operation is not None:
         fields["operation"] = operation
@@ -50,15 +54,13 @@ def named_fields(
         fields["actor"] = did
     if host:
         fields["knot"] = host
-    read = (_OF_KNOTS if kind == "knot" else _OF_ACCOUNTS if kind == "jetstream" else _OF_ANYBODY).get(nsid)
-    repo = read(record, _Envelope(host, did, operation, rkey), fields) if read is not None else None
-    if repo:
+    read = _READERS.get(kind, _OF_ANYBODY).get(nsid)
+    if read is not None and (repo := read(record, _Envelope(host, did, operation, rkey), fields)):
         fields["repo"] = repo
         if "owner" in repo:
             fields["owner"] = repo["owner"]
-    actor = fields.get("actor")
-    if actor is not None:
-        fields["trust"] = "owner" if actor == fields.get("owner") else "unknown"
+    if "actor" in fields:
+        fields["trust"] = "owner" if fields["actor"] == fields.get("owner") else "unknown"
     return fields
 
 
@@ -101,8 +103,7 @@ def _keep(fields: Fields, **said: Tree) -> None:
 def _ref_update(record: Record, envelope: _Envelope, fields: Fields) -> Fields | None:
     """A push. Its deletion of a ref is none: without trigger, branch and sha no rule that builds can take it for one.
 
-    `repo` makes the difference between the generations: without it, `repoDid` is the DID of the owner. Pushes are most of what
-    a knot says, so this is written out.
+    `repo` makes the difference between the generations: without it, `repoDid` is the DID of the owner.
     """
     if (actor := members.did(record.get("committerDid"))) is not None:
         fields["actor"] = actor
@@ -112,7 +113,8 @@ def _ref_update(record: Record, envelope: _Envelope, fields: Fields) -> Fields |
     if new is None:
         fields["operation"] = "delete"
     else:
-        fields.update(members.branch_or_tag(ref))
+        if ref is not None:
+            fields.update(members.branch_or_tag(ref))
         old, paths = members.sha(record.get("oldSha")), members.texts(record.get("changedFiles"))
         fields["trigger"] = "push"
         fields["operation"] = "create" if old is None else "update"
@@ -231,7 +233,7 @@ def _fire(_record: Record, _envelope: _Envelope, fields: Fields) -> None:
 #: Each puts down what a record says and returns the repo that it is about, where it is about one.
 _Reader: TypeAlias = "Callable[[Record, _Envelope, Fields], Fields | None]"
 _OF_KNOTS: dict[str, _Reader] = {
-    "sh.tangled.git.refUpdate": _ref_update,
+    _PUSH: _ref_update,
     "sh.tangled.pipeline": _pipeline,
     "sh.tangled.repo.collaboratorUpdate": _collaborator_update,
     "sh.tangled.knot.memberUpdate": _member_update,
@@ -244,6 +246,7 @@ _OF_ACCOUNTS: dict[str, _Reader] = {
     "sh.tangled.repo.collaborator": _collaborator,
 }
 _OF_ANYBODY = _OF_KNOTS | _OF_ACCOUNTS | {"router.schedule.fire": _fire}
+_READERS = {"knot": _OF_KNOTS, "jetstream": _OF_ACCOUNTS}
 
 
 def streamed_by_knots(nsid: str) -> bool:

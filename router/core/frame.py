@@ -30,16 +30,18 @@ MOST = 50_000
 SOME_KNOT = "knot.example"
 NSID = re.compile(r"(?=.{3,317}$)[A-Za-z][A-Za-z0-9-]*(?:\.[A-Za-z0-9][A-Za-z0-9-]*)+")
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_DECODER = msgspec.json.Decoder()
+_DECODE = msgspec.json.Decoder().decode
+#: What a comma and the beginnings of objects and lists are, in bytes and in text.
+_STRUCTURE, _WRITTEN = (b",", b"{", b"["), (",", "{", "[")
 _NESTS = (dict, list)
 _LONGEST_NSID = 317
+_END = 1 << 63
 
 
 def tree(frame: Frame) -> dict[str, Tree]:
     """The frame as a JSON object that can be stored and rendered. Raises BadFrame."""
     if isinstance(frame, (bytes, str)):
-        parsed = _quickly(frame)
-        return parsed if parsed is not None else _thoroughly(frame)
+        return _quickly(frame) or _thoroughly(frame)
     parsed = dict(frame)
     _check(parsed)
     return parsed
@@ -49,14 +51,17 @@ def _quickly(frame: str | bytes) -> dict[str, Tree] | None:
     """The same for a frame that is well-formed: msgspec takes less than the standard library does, and no text that is half of
     a character and no number that is not finite. None for any other frame, of which the slow way says what is wrong."""
     try:
-        parsed = _DECODER.decode(frame)
+        parsed = _DECODE(frame)
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return None
-    opened = frame.count("{") + frame.count("[") if isinstance(frame, str) else frame.count(b"{") + frame.count(b"[")
-    if type(parsed) is not dict or (opened > DEEPEST and _is_deep(parsed)):
+    if type(parsed) is not dict:
+        return None
+    comma, brace, bracket = _STRUCTURE if isinstance(frame, bytes) else _WRITTEN
+    opened = frame.count(brace) + frame.count(bracket)  # type: ignore[arg-type]
+    if opened > DEEPEST and _is_deep(parsed):
         return None
     # Each value but the first of its object or list has a comma before it; each key has a value.
-    if len(frame) > MOST and 2 * (opened + (frame.count(",") if isinstance(frame, str) else frame.count(b","))) >= MOST:
+    if len(frame) > MOST and 2 * (opened + frame.count(comma)) >= MOST:  # type: ignore[arg-type]
         _check(parsed)
     return parsed
 
@@ -143,7 +148,7 @@ def matching(sent: Mapping[str, Tree], key: str, pattern: re.Pattern[str], lette
     where there is nothing else."""
     value = sent.get(key)
     if isinstance(value, str):
-        if 0 < len(value) <= letters and value.isalnum() and value.isascii():
+        if value.isalnum() and value.isascii() and len(value) <= letters:
             return value
         if len(value) <= LONGEST and pattern.fullmatch(value) is not None:
             return value
@@ -172,4 +177,4 @@ def host(value: Tree) -> str:
 
 def whole(value: Tree) -> bool:
     """A positive whole number that a 64-bit cursor can be."""
-    return isinstance(value, int) and not isinstance(value, bool) and 0 < value < 1 << 63
+    return type(value) is int and 0 < value < _END

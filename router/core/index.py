@@ -24,6 +24,7 @@ from router.core.ways import handle_of, ways
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from router.core.model import Tree
     from router.core.rulebook import Rule, Ruleset
     from router.core.shelves import Filed, Shelf
     from router.core.view import View
@@ -33,6 +34,10 @@ if TYPE_CHECKING:
 FEW = 6
 #: How likely an event is to have what a key asks for, beside how many rules ask for it. Some fields have few values.
 _COMMON = {"nsid": 50, "source": 50, "trigger": 50, "operation": 50, "trust": 50, "status": 50}
+#: What says of most rules that they are for another kind of event.
+_KIND = frozenset(("nsid", "trigger"))
+#: Kinds of events of which it is remembered.
+REMEMBERED = 1024
 _WEIGHTS = {"=": 1, "o": 1, "@": 1, "^": 2, "$": 2, "~": 4, "#": 100, "?": 200, "!": 200}
 
 
@@ -46,36 +51,59 @@ class Index:
         filed = [(number, ways(rule.when)) for number, rule in enumerate(self.rules)]
         self.people = People({handle for _, found in filed for way in found for key in way if (handle := handle_of(key))})
         self.root = Node(filed)
+        #: The shelves of the root with rules for an nsid and a trigger. Strangers choose nsids: the memory is bounded.
+        self._open: dict[tuple[str, Tree], tuple[Shelf, ...]] = {}
 
     def near(self, view: View) -> list[int]:
         """The numbers of the rules that the event may match, in order."""
-        found: list[int] = []
         if self.people.handles:
             self.people.refresh(view.identities)
-        self.root.gather(view, self.people, found)
+        event = view.event
+        kind = event.nsid, event.fields.get("trigger")
+        shelves = self._open.get(kind)
+        if shelves is None:
+            if len(self._open) >= REMEMBERED:
+                self._open.clear()
+            shelves = self._open[kind] = self.root.open_to(*kind)
+        found = list(self.root.always)
+        for one in shelves:
+            one.gather(view, self.people, found)
         return sorted(set(found)) if len(found) > 1 else found
 
 
 class Node:
     """An index over some of the rules, given by their numbers, each with the ways that are not used yet."""
 
-    __slots__ = ("always", "shelves")
+    __slots__ = ("_kinds", "always", "shelves")
 
     def __init__(self, rules: Sequence[tuple[int, list[Way]]]) -> None:
         counts = Counter(key for _, found in rules for way in found for key in way)
         always: list[int] = []
         filed: dict[str, dict[Key, list[tuple[int, list[Way]]]]] = {}
+        #: For each shelf, what its rules ask of nsid and trigger.
+        self._kinds: dict[str, set[tuple[Way, ...]]] = {}
         for number, found in rules:
             if not found:
                 always.append(number)
                 continue
             best = min(found, key=lambda way: sum(map(counts.__getitem__, way)) * _weight(way))
             entry = (number, [way for way in found if way is not best])
+            kinds = tuple(way for way in entry[1] if way and all(key.field in _KIND for key in way))
             for key in best:
                 filed.setdefault(key.field, {}).setdefault(key, []).append(entry)
+                self._kinds.setdefault(key.field, set()).add(kinds)
         self.always = tuple(always)
         self.shelves: tuple[Shelf, ...] = tuple(
             shelf(field, {key: _filed(entries) for key, entries in places.items()}) for field, places in filed.items()
+        )
+
+    def open_to(self, nsid: str, trigger: Tree) -> tuple[Shelf, ...]:
+        """The shelves on which not all rules are for another kind of event."""
+        told = {"nsid": nsid, "trigger": trigger}
+        return tuple(
+            one
+            for one in self.shelves
+            if any(all(any(_may_hit(key, told[key.field]) for key in way) for way in ways) for ways in self._kinds[one.field])
         )
 
     def gather(self, view: View, people: People, out: list[int]) -> None:
@@ -84,6 +112,11 @@ class Node:
             out.extend(self.always)
         for one in self.shelves:
             one.gather(view, people, out)
+
+
+def _may_hit(key: Key, value: Tree) -> bool:
+    """Whether an event with this value may have what the key asks for."""
+    return key.kind != "=" or key.value == value
 
 
 def _weight(way: Way) -> int:

@@ -63,7 +63,7 @@ def select(view: View, rulebook: Rulebook) -> Selection:
     chosen, troubles = _decided(view, index, near) if near else ((), ())
     if chosen:
         return Selection(tuple(chosen), tuple(troubles), wanted=True)
-    wanted = bool(rulebook.topics.about(view))
+    wanted = rulebook.topics.speak_of(view)
     return Selection((), tuple(troubles), wanted=wanted) if troubles else _WANTED if wanted else _UNWANTED
 
 

@@ -6,6 +6,7 @@ A place on a shelf is the number of one rule, a tuple of numbers, or a further i
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
+from os.path import commonprefix
 from typing import TYPE_CHECKING, TypeAlias
 
 from router.core.truth import Known, Unevaluable
@@ -61,7 +62,7 @@ def take(filed: Filed, view: View, people: People, out: list[int]) -> None:
 class Shelf:
     """One field's rules. `affixes` are (whether it is a beginning, length, places by text)."""
 
-    __slots__ = ("absent", "affixes", "exact", "exact_only", "field", "grams", "handles", "present", "ranges")
+    __slots__ = ("absent", "affixes", "exact", "exact_only", "field", "grams", "handles", "present", "ranges", "stem")
 
     def __init__(self, field: str, filed: Mapping[Key, Filed]) -> None:
         self.field = field
@@ -74,10 +75,14 @@ class Shelf:
         for key, place in filed.items():
             if key.kind in "^$":
                 affixes.setdefault((key.kind == "^", len(key.value)), {})[key.value] = place
-        self.affixes = tuple((*which, places) for which, places in affixes.items())
+        self.affixes = tuple((*which, places) for which, places in sorted(affixes.items()))
         bounds = {key.value: place for key, place in filed.items() if key.kind == "#"}
         self.ranges = Ranges(bounds) if bounds else None
         self.exact_only = not (self.affixes or self.grams or self.handles or self.ranges)
+        #: How every text begins that leads to anything but what is exact.
+        self.stem = ""
+        if not (self.grams or self.handles or self.ranges) and all(beginning for beginning, _ in affixes):
+            self.stem = commonprefix([key.value for key in filed if key.kind == "^"])  # noqa: RUF071 - texts, and no paths
 
     def gather(self, view: View, people: People, out: list[int]) -> None:
         """The rules that the event's values lead to."""
@@ -114,15 +119,17 @@ class Shelf:
                 take(place, view, people, out)
 
     def _text(self, value: str, view: View, people: People, out: list[int]) -> None:
-        place = self.exact.get(value)
-        if place is not None:
-            take(place, view, people, out)
-        if self.exact_only:
-            return
-        for beginning, length, places in self.affixes:
-            place = places.get(value[:length] if beginning else value[-length:])
-            if place is not None:
-                take(place, view, people, out)
+        if value in self.exact:
+            take(self.exact[value], view, people, out)
+        if not self.exact_only and (not self.stem or value.startswith(self.stem)):
+            self._parts(value, view, people, out)
+
+    def _parts(self, value: str, view: View, people: People, out: list[int]) -> None:
+        if self.affixes:
+            for beginning, length, places in self.affixes:
+                place = places.get(value[:length] if beginning else value[-length:])
+                if place is not None:
+                    take(place, view, people, out)
         if self.grams:
             for gram in {value[at : at + GRAM] for at in range(len(value) - GRAM + 1)}:
                 place = self.grams.get(gram)
@@ -162,10 +169,11 @@ class SingleShelf(Shelf):
         value = view.event.fields.get(self.field)
         if type(value) is not str or self.present is not None:
             super().gather(view, people, out)
-        elif not self.exact_only:
-            self._text(value, view, people, out)
-        elif (place := self.exact.get(value)) is not None:
-            take(place, view, people, out)
+            return
+        if value in self.exact:
+            take(self.exact[value], view, people, out)
+        if not self.exact_only and (not self.stem or value.startswith(self.stem)):
+            self._parts(value, view, people, out)
 
 
 class KnotShelf(Shelf):
@@ -201,22 +209,32 @@ class RepoShelf(Shelf):
 
     def gather(self, view: View, people: People, out: list[int]) -> None:
         value = view.event.fields.get("repo")
-        if type(value) is dict and self.present is None:
+        if type(value) is not dict or self.present is not None:
+            super().gather(view, people, out)
+        elif not self.exact_only or people.handles or "owner" not in value:
             self._single(value, view, people, out)
         else:
-            super().gather(view, people, out)
+            place = self.exact.get(value.get("did"))
+            if place is not None:
+                take(place, view, people, out)
+            named = self.owned.get(value["owner"])
+            if named is not None:
+                for place in _of_name(named, value.get("name")):
+                    take(place, view, people, out)
 
     def _single(self, value: Tree, view: View, people: People, out: list[int]) -> None:
         if not isinstance(value, dict):
             return
-        if self.exact or self.affixes or self.grams:
+        if not self.exact_only:
             self._text(value.get("did") or "", view, people, out)
-        if self.owned:
-            owner, name = value.get("owner"), value.get("name")
-            if owner is not None and not people.handles and owner not in self.owned:
-                return
-            for place in self._repos(owner, name, people):
-                take(place, view, people, out)
+        elif (found := self.exact.get(value.get("did"))) is not None:
+            take(found, view, people, out)
+        owned = self.owned
+        if owned:
+            owner = value.get("owner")
+            if owner in owned or owner is None or people.handles:
+                for place in self._repos(owner, value.get("name"), people):
+                    take(place, view, people, out)
 
     def _repos(self, owner: str | None, name: str | None, people: People) -> Iterator[Filed]:
         if owner is None:

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from router.core.conditions import Asks
 from router.core.rulebook import OWN_STATUS, Mode, asks_for_statuses
 from router.core.truth import attempt
+from router.core.view import SINGLE
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from router.core.rulebook import Rule, Ruleset
     from router.core.truth import Operator
@@ -42,7 +43,7 @@ class Topics:
         self._nsids: dict[tuple[tuple[Operator, ...], bool], list[int]] = {}
         #: Rulesets by topic, of rules that our own statuses are shown to, and of the others.
         self._topics: dict[tuple[Topic, bool], dict[int, Ruleset]] = {}
-        self._known: dict[tuple[object, ...], tuple[Ruleset, ...]] = {}
+        self._known: dict[tuple[object, ...], Mapping[tuple[str, ...], dict[int, Ruleset]]] = {}
         for number, (ruleset, rule) in enumerate(rules):
             self._file(number, ruleset, rule)
 
@@ -66,23 +67,42 @@ class Topics:
 
     def about(self, view: View) -> tuple[Ruleset, ...]:
         """The rulesets with a rule that is about such an event: one of which somebody may ask why it does not match."""
+        told: dict[int, Ruleset] = {}
+        for present, rulesets in self._of_kind(view).items():
+            if all(map(view.values, present)):
+                told |= rulesets
+        return tuple(told.values())
+
+    def speak_of(self, view: View) -> bool:
+        """Whether there is one."""
+        look_up, fields = view.values, view.event.fields
+        for present in self._of_kind(view):
+            for field in present:
+                if (fields.get(field) is None) if field in SINGLE else not look_up(field):
+                    break
+            else:
+                return True
+        return False
+
+    def _of_kind(self, view: View) -> Mapping[tuple[str, ...], dict[int, Ruleset]]:
+        """Rulesets that are about events of such a kind, by what else an event must have."""
         event = view.event
-        fields = event.fields
-        told = (event.nsid, event.kind, event.source, fields.get("trigger"), fields.get("operation"), fields.get("status"))
-        key = (*told, bool(fields.get("paths")), bool(fields.get("workflows")) and bool(view.values("workflow")), *fields)
+        told = event.fields.get
+        key = event.nsid, event.kind, event.source, told("trigger"), told("operation"), told("status")
         found = self._known.get(key)
         if found is None:
             if len(self._known) >= REMEMBERED:
                 self._known.clear()
-            found = self._known[key] = self._about(view)
+            found = self._known[key] = self._made(view)
         return found
 
-    def _about(self, view: View) -> tuple[Ruleset, ...]:
-        told: dict[int, Ruleset] = {}
+    def _made(self, view: View) -> Mapping[tuple[str, ...], dict[int, Ruleset]]:
+        made: dict[tuple[str, ...], dict[int, Ruleset]] = {}
         for (topic, statuses), rulesets in self._topics.items():
-            if (statuses or view.event.nsid != OWN_STATUS) and _is_about(topic, view):
-                told |= rulesets
-        return tuple(told.values())
+            if (statuses or view.event.nsid != OWN_STATUS) and _is_of_kind(topic, view):
+                present = tuple(field for field in topic.present if field not in KINDS)
+                made[present] = made.get(present, {}) | rulesets
+        return dict(sorted(made.items(), key=lambda one: len(one[0])))
 
 
 def _fits(key: tuple[tuple[Operator, ...], bool], nsid: str) -> bool:
@@ -92,7 +112,8 @@ def _fits(key: tuple[tuple[Operator, ...], bool], nsid: str) -> bool:
     return all(attempt(operator, (nsid,), {}) is not False for operator in operators)
 
 
-def _is_about(topic: Topic, view: View) -> bool:
+def _is_of_kind(topic: Topic, view: View) -> bool:
+    """As far as the fields of KINDS tell, which events of one kind have in common."""
     if any(attempt(operator, view.values(field), {}) is not True for field, operator in topic.kinds):
         return False
-    return all(view.values(field) for field in topic.present)
+    return all(view.values(field) for field in topic.present if field in KINDS)

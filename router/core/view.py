@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
+
 from router.core import jsonpath
 
 if TYPE_CHECKING:
@@ -28,32 +30,38 @@ SINGLE = frozenset(
 _NO_ITEM: Tree = object()
 
 
-class View:
+class View(Struct, eq=False):
     """One event during one decision. Values are looked up, and questions answered, once each for all rules.
 
-    `item` is what `$` means while the items of an `each` are judged.
+    `item` is what `$` means while the items of an `each` are judged: else it is the record.
     """
 
-    __slots__ = ("_seen", "answers", "event", "identities", "root")
+    event: Event
+    identities: Identities
+    item: Tree = _NO_ITEM
+    answers: dict[Question, Answer] = {}
+    seen: dict[str, Sequence[Tree]] = {}
 
-    def __init__(self, event: Event, identities: Identities, item: Tree = _NO_ITEM) -> None:
-        self.event = event
-        self.identities = identities
-        self.root: Tree = event.record if item is _NO_ITEM else item
-        self.answers: dict[Question, Answer] = {}
-        self._seen: dict[str, Sequence[Tree]] = {}
+    @property
+    def root(self) -> Tree:
+        """What `$` means."""
+        return self.event.record if self.item is _NO_ITEM else self.item
 
     def values(self, field: str) -> Sequence[Tree]:
         """The values of a named field or a JSONPath; none where the event does not have it."""
-        found = self._seen.get(field)
-        if found is None:
-            found = self._seen[field] = self._look_up(field)
+        seen = self.seen
+        if field in seen:
+            return seen[field]
+        found = seen[field] = self._look_up(field)
         return found
 
     def _look_up(self, field: str) -> Sequence[Tree]:
         if field.startswith("$"):
             return jsonpath.finder(field)(self.root)
         event = self.event
+        if field in SINGLE:
+            value = event.fields.get(field)
+            return _NONE if value is None else (value,)
         if field == "nsid":
             return (event.nsid,)
         if field == "source":
