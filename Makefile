@@ -8,6 +8,9 @@ STAMP := $(VENV)/.installed
 # Tests share nothing but the machine: as many at a time as it has cores, within reason.
 PARALLEL := -n auto --maxprocesses 4 --dist worksteal
 
+# Tests start the program hundreds of times: without byte code it would be compiled anew each time.
+unexport PYTHONDONTWRITEBYTECODE
+
 help: ## Show what there is.
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct, field
 
 from router.core.document import Source
-from router.core.operators import Equals
+from router.core.operators import Equals, Leaf
 from router.core.problems import Place
 from router.core.truth import Answer, Operator, Unevaluable, settled
 from router.core.values import show
@@ -61,11 +61,13 @@ class Verdict(Struct, frozen=True):
 class Question:
     """One field and what is asked of its values. Compared by identity: `grammar` sees to it that equals are one."""
 
-    __slots__ = ("field", "operator")
+    __slots__ = ("field", "leaf", "operator")
 
     def __init__(self, field: str, operator: Operator) -> None:
         self.field = field
         self.operator = operator
+        #: Of one value, which most fields have, a leaf asks no more than itself.
+        self.leaf = isinstance(operator, Leaf)
 
     @property
     def cost(self) -> int:
@@ -81,7 +83,10 @@ class Question:
     def ask(self, view: View) -> Answer:
         """The answer, worked out anew."""
         try:
-            return self.operator.holds(view.values(self.field), view.identities)
+            values = view.values(self.field)
+            if self.leaf and len(values) == 1 and type(values[0]) is not list:
+                return self.operator.check(values[0])  # type: ignore[attr-defined, no-any-return]
+            return self.operator.holds(values, view.identities)
         except Unevaluable as doubt:
             # It is remembered as long as the view is, and must not keep alive where it came from.
             return doubt.with_traceback(None)
