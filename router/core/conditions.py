@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from router.core.document import Source
-from router.core.operators import Equals
+from router.core.operators import Equals, Leaf
 from router.core.problems import Place
 from router.core.truth import Answer, Operator, Unevaluable, settled
 from router.core.values import show
@@ -60,16 +60,21 @@ class Verdict:
 class Question:
     """One field and what is asked of its values. Compared by identity: `grammar` sees to it that equals are one."""
 
-    __slots__ = ("field", "operator")
+    __slots__ = ("field", "leaf", "operator")
 
     def __init__(self, field: str, operator: Operator) -> None:
         self.field = field
         self.operator = operator
+        #: Of one value, which most fields have, a leaf asks no more than itself.
+        self.leaf = isinstance(operator, Leaf)
 
     def ask(self, view: View) -> Answer:
         """The answer for an event, worked out anew; `Asks.decide` remembers it."""
         try:
-            return self.operator.holds(view.values(self.field), view.identities)
+            values = view.values(self.field)
+            if self.leaf and len(values) == 1 and type(values[0]) is not list:
+                return self.operator.check(values[0])  # type: ignore[attr-defined, no-any-return]
+            return self.operator.holds(values, view.identities)
         except Unevaluable as doubt:
             # It is remembered as long as the view is, and must not keep alive where it came from.
             return doubt.with_traceback(None)
@@ -200,7 +205,7 @@ class AsksText(Asks):
         question = self.question
         value = view.event.fields.get(question.field)
         if type(value) is str:
-            return value == question.operator.value  # type: ignore[attr-defined, no-any-return] - of `Equals`
+            return value == question.text  # type: ignore[attr-defined, no-any-return]
         return False if value is None else super().decide(view)
 
 

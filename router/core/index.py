@@ -56,8 +56,9 @@ class Index:
 
     def near(self, view: View) -> list[int]:
         """The numbers of the rules that the event may match, in order."""
-        if self.people.handles:
-            self.people.refresh(view.identities)
+        people = self.people
+        if people.handles:
+            people.refresh(view.identities)
         event = view.event
         kind = event.nsid, event.fields.get("trigger")
         shelves = self._open.get(kind)
@@ -65,9 +66,9 @@ class Index:
             if len(self._open) >= REMEMBERED:
                 self._open.clear()
             shelves = self._open[kind] = self.root.open_to(*kind)
-        found = list(self.root.always)
+        found = [*self.root.always]
         for one in shelves:
-            one.gather(view, self.people, found)
+            one.gather(view, people, found)
         return sorted(set(found)) if len(found) > 1 else found
 
 

@@ -5,6 +5,7 @@ Many rules are about the same: what is asked here is asked once for all of those
 
 from __future__ import annotations
 
+from heapq import merge
 from typing import TYPE_CHECKING, NamedTuple
 
 from router.core.conditions import Asks
@@ -13,7 +14,7 @@ from router.core.truth import attempt
 from router.core.view import SINGLE
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from router.core.rulebook import Rule, Ruleset
     from router.core.truth import Operator
@@ -61,9 +62,9 @@ class Topics:
         """Whether some rule asks for this nsid, or for any."""
         return any(_fits(key, nsid) for key in self._nsids)
 
-    def of_nsid(self, nsid: str) -> list[int]:
+    def of_nsid(self, nsid: str) -> Iterator[int]:
         """The numbers of those rules, in order."""
-        return sorted(number for key, numbers in self._nsids.items() if _fits(key, nsid) for number in numbers)
+        return merge(*(numbers for key, numbers in self._nsids.items() if _fits(key, nsid)))
 
     def about(self, view: View) -> tuple[Ruleset, ...]:
         """The rulesets with a rule that is about such an event: one of which somebody may ask why it does not match."""
