@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from router.core.model import Event
 
-RULES, RATE, SECONDS, ROUNDS = 10_000, 5_000, 15, 2
+RULES, RATE, SECONDS, ROUNDS = 10_000, 5_000, 15, 1
 
 
 class Gaps(stand.Counting):

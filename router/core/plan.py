@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from router.core import match, options, work
 from router.core.errors import RenderError
@@ -15,7 +15,9 @@ from router.core.truth import Unevaluable, attempt
 from router.core.view import View
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+    from pydantic import BaseModel
 
     from router.core.model import Event, Tree
     from router.core.rulebook import Rule, Rulebook, Ruleset, Step, Window
@@ -30,13 +32,18 @@ MAX_ITEMS = 4096
 DEFAULT_TIMEOUT = 60.0
 
 
-def plan(event: Event, rulebook: Rulebook, identities: Identities) -> Plan:
-    """Everything that the rules ask for. Never raises: what cannot be decided or rendered is in the plan, as such."""
+#: Where a delivery goes: of its provider's name, its options as a tree, and the same as the provider's own.
+Address: TypeAlias = "Callable[[str, Tree, BaseModel | None], str]"
+
+
+def plan(event: Event, rulebook: Rulebook, identities: Identities, address: Address | None = None) -> Plan:
+    """Everything that the rules ask for. Never raises: what cannot be decided or rendered is in the plan, as such. `address`
+    says where what is ready goes."""
     with work.bounded(work.EVENT):
-        return _plan(event, rulebook, identities)
+        return _plan(event, rulebook, identities, address)
 
 
-def _plan(event: Event, rulebook: Rulebook, identities: Identities) -> Plan:
+def _plan(event: Event, rulebook: Rulebook, identities: Identities, address: Address | None) -> Plan:
     view = View(event, identities)
     selection = match.select(view, rulebook)
     if not selection.chosen:
@@ -44,7 +51,7 @@ def _plan(event: Event, rulebook: Rulebook, identities: Identities) -> Plan:
     deliveries: list[Delivery[Tree]] = []
     troubles = list(selection.troubles)
     for ruleset, rule in selection.chosen:
-        made = _Maker(view, ruleset, rule)
+        made = _Maker(view, ruleset, rule, address)
         for delivery in made.deliveries():
             if len(deliveries) == MAX_DELIVERIES:
                 sentence = f"more than {MAX_DELIVERIES} deliveries for one event: the rest is not made"
@@ -85,7 +92,8 @@ def _entry(delivery: Delivery[Tree], event: Event) -> Entry:
 class _Maker:
     """Makes the deliveries of one rule for one event."""
 
-    def __init__(self, view: View, ruleset: Ruleset, rule: Rule) -> None:
+    def __init__(self, view: View, ruleset: Ruleset, rule: Rule, address: Address | None) -> None:
+        self.address = address
         self.view = view
         self.ruleset = ruleset
         self.rule = rule
@@ -136,11 +144,14 @@ class _Maker:
         made = delivery_id(rule.id, event, position, step.name)
         context = self._context(made, item)
         state, reason, rendered, gates, workflow = self._state(), "", step.options, None, ""
+        destination = ""
         try:
             workflow = str(rule.report(context))[:LONGEST_NAME] if rule.report else ""
             _keep_out(step, rule, event)
-            rendered = _rendered(step, context)
+            rendered, parsed = _rendered(step, context)
             gates = self._gates(context)
+            if self.address is not None and state is State.READY:
+                destination = self.address(step.provider, rendered, parsed)
         except RenderError as error:
             # What only watches has nothing to die of.
             state, reason = State.DEAD if state is State.READY else state, str(error)
@@ -163,6 +174,7 @@ class _Maker:
             state=state,
             reason=reason,
             depth=event.depth,
+            destination=destination,
         )
 
     def _context(self, made: str, item: Tree) -> dict[str, Tree]:
@@ -217,16 +229,14 @@ def _key(window: Window | None, context: dict[str, Tree]) -> str | None:
     return str(window.key.render(context)) if window else None
 
 
-def _rendered(step: Step, context: dict[str, Tree]) -> Tree:
-    """The options, checked once more now that they are complete. Raises RenderError."""
+def _rendered(step: Step, context: dict[str, Tree]) -> tuple[Tree, BaseModel | None]:
+    """The options, checked once more now that they are complete, and as the provider's own. Raises RenderError."""
     rendered = step.render(context)
     for name, operator in step.allow.items():
         value = rendered.get(name) if isinstance(rendered, dict) else None
         if value is not None and not _allowed(operator, value):
             raise RenderError(f"The event asks for a `{name}` that the rule's `allow` does not list.")
-    if step.model is not None:
-        options.parse(step.model, rendered)
-    return rendered
+    return rendered, None if step.model is None else options.parse(step.model, rendered)
 
 
 def _allowed(operator: Operator, value: Tree) -> bool:

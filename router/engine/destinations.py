@@ -20,7 +20,9 @@ from router.host import Limit
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from router.core.model import Delivery, Micros, Tree
+    from pydantic import BaseModel
+
+    from router.core.model import Micros, Tree
     from router.engine.dispatch import Guest
     from router.host import Clock
     from router.observe import Observer
@@ -70,15 +72,16 @@ class Destinations:
         #: Until when a destination without limits of its own asked to be left alone.
         self._paused: dict[str, Micros] = {}
 
-    def name(self, delivery: Delivery[Tree]) -> str:
-        """Of a delivery that was just planned. Whatever is wrong with it is found when it is made."""
-        guest = self.guests.get(delivery.provider)
+    def name(self, provider: str, tree: Tree, parsed: BaseModel | None) -> str:
+        """Of a delivery that is being planned: see core.plan. Whatever is wrong with it is found when it is made."""
+        guest = self.guests.get(provider)
         if guest is None or guest.addresses is None:
-            return delivery.provider
+            return provider
         try:
-            return self.target(guest, options.parse(guest.plugin.options, delivery.options)).name
+            own = guest.plugin.options
+            return self.target(guest, parsed if isinstance(parsed, own) else options.parse(own, tree)).name
         except RenderError:
-            return delivery.provider
+            return provider
 
     def target(self, guest: Guest, parsed: Any) -> Target:
         """Where a delivery with these options goes."""

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing
-from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from router.core.errors import RouterError, StoreError
-from router.core.model import Plan, State, Trouble
+from router.core.model import Plan, Trouble
 from router.core.plan import plan
 from router.engine.crash import crash_point
 from router.engine.echo import Echo
@@ -22,7 +21,8 @@ from router.engine.store.base import Arrival
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from router.core.model import Delivery, Event, Heard, Pipeline, RecordChange, Tree
+    from router.core.model import Event, Heard, Pipeline, RecordChange
+    from router.core.plan import Address
     from router.core.rulebook import Rulebook
     from router.engine.bell import Bell
     from router.engine.directory import Directory
@@ -106,7 +106,7 @@ class Intake:
         self.bell = bell
         self.record = record
         #: Where a delivery goes, as far as its provider says; set by whoever delivers.
-        self.destination: Callable[[Delivery[Tree]], str] | None = None
+        self.destination: Address | None = None
         self.pauses = Pauses(store, clock)
 
     async def listen(self, source: Source, *, again: bool = True) -> None:
@@ -213,18 +213,11 @@ class Intake:
                 return event, Plan(troubles=(Trouble(rule="", sentence=why, undecided=True),), wanted=True)
             if self.rulebook.asks_for(event.nsid):
                 event = await self.directory.complete(event)
-            return event, self._addressed(plan(event, self.rulebook, self.directory.identities))
+            return event, plan(event, self.rulebook, self.directory.identities, self.destination)
         except Exception as error:  # noqa: BLE001 - whatever it is, the next event is not to suffer from it
             self.observer.fault("intake", f"A bug, met by the event {event.id}, which is kept.", error)
             sentence = f"a bug in the router: {type(error).__name__}"
             return event, Plan(troubles=(Trouble(rule="", sentence=sentence, undecided=True),), wanted=True)
-
-    def _addressed(self, made: Plan) -> Plan:
-        if self.destination is None or not made.deliveries:
-            return made
-        to = self.destination
-        there = (replace(one, destination=to(one)) if one.state is State.READY else one for one in made.deliveries)
-        return replace(made, deliveries=tuple(there))
 
     async def _commit(self, waiting: list[Arrival]) -> None:
         """Store what waits, and what comes to wait meanwhile."""

@@ -138,7 +138,8 @@ class Line:
             try:
                 while isinstance(one := await self._next(ws), Received):
                     yield one
-                    await self._turn(len(one.frame))
+                    if (pause := self._turn(len(one.frame))) is not None:
+                        await (self.host.clock.sleep(pause) if pause > 0 else asyncio.sleep(0))
             finally:
                 await _hang_up(ws, underneath)
             if self.host.clock.now() - since >= PROVEN_AFTER:
@@ -154,15 +155,15 @@ class Line:
             self._passed, self._too_large = found.place, 0
         return Received(found.head, self._too_much, found.place)
 
-    async def _turn(self, size: int) -> None:
-        """Let others have their turn; and where the peer is faster than its pace, read nothing for a while."""
+    def _turn(self, size: int) -> float | None:
+        """Seconds to read nothing: 0 so that others have their turn, more where the peer is faster than its pace; None where
+        we may go on."""
         self._unturned += size
-        if (wait := self.meter.wait(size, self.host.clock.now())) > 0:
-            self._unturned = 0
-            await self.host.clock.sleep(wait)
-        elif self.received % TURN == 0 or self._unturned >= TURN_BYTES:
-            self._unturned = 0
-            await asyncio.sleep(0)
+        wait = self.meter.wait(size, self.host.clock.now())
+        if wait <= 0 and self.received % TURN and self._unturned < TURN_BYTES:
+            return None
+        self._unturned = 0
+        return wait
 
     async def _dial(self, url: str) -> WebSocket:
         async with asyncio.timeout(DIAL_WITHIN):

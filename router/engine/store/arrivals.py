@@ -34,7 +34,7 @@ def accept(db: sqlite3.Connection, arrivals: Sequence[Arrival], policy: Policy, 
     """See Store.accept."""
     gates.forget(db, now)
     quotas.forget(db, now)
-    batch = _Batch(db, policy, now, _known(db, arrivals))
+    batch = _Batch(db, policy, now, _known(db, arrivals), restores.began(db) is not None)
     accepted = [batch.accept(arrival) for arrival in arrivals]
     operator.count_hits(db, batch.hits, now)
     for source in dict.fromkeys(arrival.source for arrival in arrivals):
@@ -63,6 +63,8 @@ class _Batch:
     now: Micros
     #: Those of the batch's events that are stored; those that the batch stores are added.
     known: dict[_Key, _Known]
+    #: Whether this store was ever a copy: see restores.
+    restored: bool
     #: Of the rules that new events matched; of known ones that are planned again, a trigger counts.
     hits: Counter[str] = field(default_factory=Counter)
     #: Numbers of queues that were looked up or made.
@@ -85,22 +87,23 @@ class _Batch:
             return Accepted(fresh=False)
         # It may come again in this batch, and is then as decided as the plan left it.
         known.undecided = any(trouble.undecided for trouble in plan.troubles)
-        return _enter_again(self._entrance(event, known.number), event, plan, arrival.pipeline)
+        return _enter_again(self._entrance(event, known.number, None), event, plan, arrival.pipeline)
 
     def _new(self, key: _Key, event: Event, plan: Plan, pipeline: Pipeline | None) -> Accepted:
         columns = event_columns(event) | _plan_columns(plan)
         number = _insert(self.db, "events", {**columns, "heard": self.now})
         self.known[key] = _Known(number, bool(columns["undecided"]))
-        entrance = self._entrance(event, number)
+        entrance = self._entrance(event, number, set())
         owner, size = entrance.owner, len(columns["record"]) + len(columns["fields"])
         quotas.store(self.db, self.policy, owner.account, owner.knot, size, self.now)
         self.hits.update(plan.matched)
         return entrance.enter(plan, pipeline)
 
-    def _entrance(self, event: Event, number: int) -> _Entrance:
+    def _entrance(self, event: Event, number: int, entered: set[str] | None) -> _Entrance:
         guarded = event.fields.get("trigger") != "manual"
         at = min(integer(event.time), self.now)
-        return _Entrance(self.db, self.policy, Owner.of(event), number, at, self.now, guarded, self.queues)
+        owner = Owner.of(event)
+        return _Entrance(self.db, self.policy, owner, number, at, self.now, guarded, self.queues, self.restored, entered)
 
 
 #: Of what is not kept.
@@ -177,6 +180,9 @@ class _Entrance:
     guarded: bool
     #: See _Batch.
     queues: dict[tuple[str, str, str, str], int]
+    restored: bool
+    #: Deliveries that it has by now; None for an event that was there before, whose deliveries the store knows.
+    entered: set[str] | None
 
     def enter(self, plan: Plan, pipeline: Pipeline | None) -> Accepted:
         """Those of the plan that are not there yet, and what is to be told of them.
@@ -190,9 +196,9 @@ class _Entrance:
         told: list[Entry] = []
         skipped: list[tuple[Delivery[Tree], str]] = []
         ready = False
-        doubted = restores.doubted(db, self.event, now) if plan.deliveries else 0
+        doubted = restores.doubted(db, self.event, now) if plan.deliveries and self.restored else 0
         for delivery in plan.deliveries:
-            if db.execute("SELECT 1 FROM deliveries WHERE id = ?", (delivery.id,)).fetchone():
+            if self._is_there(delivery.id):
                 continue
             admission = self._deliver(delivery, pipeline.id if pipeline is not None else None, doubted)
             told += admission.told
@@ -203,11 +209,19 @@ class _Entrance:
                 skipped.append((delivery, admission.reason))
         # Who must wait for a quota is told so from the beginning.
         first = [replace(one, error=one.error or waiting[one.delivery]) for one in plan.entries if one.delivery in waiting]
-        told += journal.tell(db, first, now)
+        told += journal.tell(db, first, now) if first else ()
         for delivery, why in skipped:
             if pipeline is not None and delivery.subject.workflow:
                 pipelines.skip(db, pipeline.id, delivery.subject.workflow, why, now)
         return Accepted(fresh=True, ready=ready, entries=tuple(told), held=tuple(skipped))
+
+    def _is_there(self, delivery: str) -> bool:
+        """A delivery's id is made of its event's: a new event has none but those of this plan."""
+        if self.entered is None:
+            return self.db.execute("SELECT 1 FROM deliveries WHERE id = ?", (delivery,)).fetchone() is not None
+        there = delivery in self.entered
+        self.entered.add(delivery)
+        return there
 
     def _deliver(self, delivery: Delivery[Tree], pipeline: str | None, doubted: Micros) -> gates.Admission:
         """`doubted` is a moment before which it may have been made already, in a life that is not in the store; 0: none is."""

@@ -46,8 +46,14 @@ def doubted(db: sqlite3.Connection, event: int, now: Micros) -> Micros:
     An event is new only if it happened since, by a clock that is not far ahead of ours. Our own statuses are as new as what
     they are about.
     """
-    began: Micros | None = db.execute("SELECT max(began) FROM restores").fetchone()[0]
-    return began if began is not None and _old(db, event, began, now) else 0
+    since = began(db)
+    return since if since is not None and _old(db, event, since, now) else 0
+
+
+def began(db: sqlite3.Connection) -> Micros | None:
+    """When the router began on a restored store; None where it never was one."""
+    found: Micros | None = db.execute("SELECT max(began) FROM restores").fetchone()[0]
+    return found
 
 
 def _old(db: sqlite3.Connection, event: int, began: Micros, now: Micros) -> bool:
