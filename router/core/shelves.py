@@ -6,7 +6,6 @@ A place on a shelf is the number of one rule, a tuple of numbers, or a further i
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from os.path import commonprefix
 from typing import TYPE_CHECKING, TypeAlias
 
 from router.core.truth import Known, Unevaluable
@@ -14,7 +13,7 @@ from router.core.view import SINGLE
 from router.core.ways import GRAM
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from router.core.index import Node
     from router.core.model import Tree
@@ -82,7 +81,7 @@ class Shelf:
         #: How every text begins that leads to anything but what is exact.
         self.stem = ""
         if not (self.grams or self.handles or self.ranges) and all(beginning for beginning, _ in affixes):
-            self.stem = commonprefix([key.value for key in filed if key.kind == "^"])  # noqa: RUF071 - texts, and no paths
+            self.stem = _common([key.value for key in filed if key.kind == "^"])
 
     def gather(self, view: View, people: People, out: list[int]) -> None:
         """The rules that the event's values lead to."""
@@ -294,3 +293,13 @@ def shelf(field: str, filed: Mapping[Key, Filed]) -> Shelf:
     if field in SINGLE:
         return {"repo": RepoShelf, "knot": KnotShelf}.get(field, SingleShelf)(field, filed)
     return Shelf(field, filed)
+
+
+def _common(texts: Sequence[str]) -> str:
+    """What all of them begin with: of sorted texts the first and the last differ the earliest."""
+    if not texts:
+        return ""
+    first, last = min(texts), max(texts)
+    return next(
+        (first[:at] for at, (one, other) in enumerate(zip(first, last, strict=False)) if one != other), min(first, last)
+    )
