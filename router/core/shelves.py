@@ -6,7 +6,6 @@ A place on a shelf is the number of one rule, a tuple of numbers, or a further i
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from os.path import commonprefix
 from typing import TYPE_CHECKING, TypeAlias
 
 from router.core.truth import Known, Unevaluable
@@ -14,7 +13,7 @@ from router.core.view import SINGLE
 from router.core.ways import GRAM
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from router.core.index import Node
     from router.core.model import Tree
@@ -59,6 +58,14 @@ def take(filed: Filed, view: View, people: People, out: list[int]) -> None:
         filed.gather(view, people, out)  # type: ignore[union-attr]
 
 
+def _common_beginning(texts: Sequence[str]) -> str:
+    """What all of them begin with: what the first and the last in order have in common."""
+    if not texts:
+        return ""
+    low, high = min(texts), max(texts)
+    return next((low[:at] for at, (one, other) in enumerate(zip(low, high, strict=False)) if one != other), low)
+
+
 class Shelf:
     """One field's rules. `affixes` are (whether it is a beginning, length, places by text)."""
 
@@ -82,7 +89,7 @@ class Shelf:
         #: How every text begins that leads to anything but what is exact.
         self.stem = ""
         if not (self.grams or self.handles or self.ranges) and all(beginning for beginning, _ in affixes):
-            self.stem = commonprefix([key.value for key in filed if key.kind == "^"])  # noqa: RUF071 - texts, and no paths
+            self.stem = _common_beginning([key.value for key in filed if key.kind == "^"])
 
     def gather(self, view: View, people: People, out: list[int]) -> None:
         """The rules that the event's values lead to."""
