@@ -16,7 +16,7 @@ from bench.harness import Row, Times
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-KNOTS, ROUNDS = 500, 1
+KNOTS, ROUNDS = 200, 1
 #: Seconds: a start is over when nothing has grown for as long, or after so many.
 STILL, LONGEST = 2.0, 60.0
 

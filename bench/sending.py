@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from bench.stand import Peer, Spent
     from router.core.model import Delivery, Outcome, Tree
 
-SENT, LANES, ROUNDS = 2_000, 64, 3
-PINGS, PING_ROUNDS = 20, 5
+SENT, LANES, ROUNDS = 1_024, 64, 3
+PINGS, PING_ROUNDS = 10, 4
 RULES = """rules:
   - name: tell
     when: {{trigger: pull_request}}

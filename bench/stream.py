@@ -32,10 +32,10 @@ if TYPE_CHECKING:
     from bench.stand import Spent
     from router.core.rulebook import Rulebook
 
-RULES, EVENTS, ROUNDS = 10_000, 20_000, 3
+RULES, EVENTS, ROUNDS = 10_000, 8_000, 3
 #: Of those that match: every so many.
 RARE = 100
-COMMITS, REPOS, BATCHES = 10_000, 1000, (1, 8, 64, 512)
+COMMITS, REPOS, BATCHES = 4_096, 1000, (1, 8, 64, 512)
 TEN = {
     "commit": "{{ sha }}",
     "branch": "{{ branch }}",
@@ -53,8 +53,8 @@ TEN = {
 def rows() -> Iterator[Row]:
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         folder = Path(name)
-        yield from asyncio.run(matched(folder))
         yield from asyncio.run(committed(folder))
+        yield from asyncio.run(matched(folder))
 
 
 # --- received, matched, one in a hundred committed
@@ -240,8 +240,8 @@ async def committed(folder: Path) -> list[Row]:
     most = max(BATCHES)
     points: dict[str, list[tuple[float, float]]] = {"router": [], "sqlite3, the same rows": [], "sqlite3, one plain table": []}
     for batch in BATCHES:
-        count = COMMITS if batch == most else max(500, COMMITS * batch // most)
-        taken = await commits(folder, book, batch, count, ROUNDS if batch == most else 2)
+        count = COMMITS if batch == most else max(256, COMMITS * batch // most)
+        taken = await commits(folder, book, batch, count, ROUNDS if batch == most else 1)
         sides = {name: times(spent, count) for name, spent in taken.items()}
         for name, of in sides.items():
             points[name].append((batch, 1 / of.median))

@@ -8,7 +8,7 @@ from __future__ import annotations
 from heapq import merge
 from typing import TYPE_CHECKING, NamedTuple
 
-from router.core.conditions import Asks
+from router.core.conditions import AllOf, Asks
 from router.core.rulebook import OWN_STATUS, Mode, asks_for_statuses
 from router.core.truth import attempt
 from router.core.view import SINGLE
@@ -16,6 +16,7 @@ from router.core.view import SINGLE
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from router.core.conditions import Condition, Question
     from router.core.rulebook import Rule, Ruleset
     from router.core.truth import Operator
     from router.core.view import View
@@ -49,7 +50,7 @@ class Topics:
             self._file(number, ruleset, rule)
 
     def _file(self, number: int, ruleset: Ruleset, rule: Rule) -> None:
-        tests = [part for part in getattr(rule.when, "parts", ()) if isinstance(part, Asks)]
+        tests = _asked(rule.when)
         statuses = asks_for_statuses(rule)
         nsids = tuple(test.operator for test in tests if test.field == "nsid")
         self._nsids.setdefault((nsids, statuses), []).append(number)
@@ -104,6 +105,14 @@ class Topics:
                 present = tuple(field for field in topic.present if field not in KINDS)
                 made[present] = made.get(present, {}) | rulesets
         return dict(sorted(made.items(), key=lambda one: len(one[0])))
+
+
+def _asked(when: Condition) -> Sequence[Question]:
+    """What a rule asks beside what stands under `any`, `all` and `not`."""
+    if not isinstance(when, AllOf):
+        return ()
+    asked = when.asked
+    return asked if asked is not None else [part.question for part in when.parts if isinstance(part, Asks)]
 
 
 def _fits(key: tuple[tuple[Operator, ...], bool], nsid: str) -> bool:

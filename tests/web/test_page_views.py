@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from aiohttp import web
 from pydantic import ValidationError
 
-from router.core.model import Outcome, State, Status, Workflow
+from router.core.model import LogLine, Outcome, State, Status, Workflow
 from router.core.model import Plan as PlanMade
-from router.engine.store.base import Backlog
+from router.engine.store.base import Arrival, Backlog
 from router.recent import STEP, STEPS, Recent, Step
 from router.web.page import actions, approvals, deliveries, events, now, pipelines, plots, rules, words
 from router.web.page.ansi import MOST, Piece, pieces
 from tests.web import stage
-from tests.web.stage import ALICE, CRAFTY, HELLO, HOSTILE, MARKUP, NOW, SECOND, Stopped, name
+from tests.web.stage import ALICE, CRAFTY, HELLO, HOSTILE, MARKUP, NOW, SECOND, Stopped, name, run
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -290,6 +291,19 @@ async def test_a_log_of_a_pipeline(busy: Desk) -> None:
             await pipelines.look_at_log(busy, {"id": hostile}, query)
     with pytest.raises(web.HTTPNotFound):
         await pipelines.look_at(busy, {"id": "none"}, {})
+
+
+async def test_logs_of_two_deliveries_stay_apart(busy: Desk) -> None:
+    """Each counts its steps from the beginning, and they are one workflow."""
+    made, store = run(30), busy.store
+    event, first = stage.push(30), stage.delivery(30)
+    both = (first, replace(first, id=name(31), step="other"))
+    await store.accept([Arrival(source="knot", event=event, plan=PlanMade(deliveries=both, wanted=True), pipeline=made)], NOW)
+    for one in both:
+        said = [LogLine(step=0, part="start", text=one.step), LogLine(step=0, part="said", text="hello")]
+        await store.write_log(one.id, 0, 0, said, NOW)
+    told = await pipelines.look_at_log(busy, {"id": made.id}, {"workflow": "ci"})
+    assert [(step["title"], len(step["lines"])) for step in told["log"]["steps"]] == [("toy", 1), ("other", 1)]
 
 
 def test_a_long_log_shows_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
