@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import re
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 from router.core.errors import Ambiguous, Permanent, Transient
@@ -103,6 +101,8 @@ async def ask(
 
 async def _read(content: Any, limit: int, linger: float | None) -> tuple[bytes, bool]:
     """Up to one byte more than the limit, so that it shows whether there was more, and whether nothing was lost on the way."""
+    import asyncio  # noqa: PLC0415 - as above
+
     import aiohttp  # noqa: PLC0415 - as above
 
     parts: list[bytes] = []
@@ -124,6 +124,8 @@ def _seconds(text: str, headers: Mapping[str, str]) -> float | None:
         return max(0.0, float(text))
     except ValueError:
         pass
+    from email.utils import parsedate_to_datetime  # noqa: PLC0415 - as above
+
     try:
         # Against the sender's own clock: ours may differ.
         return max(0.0, (parsedate_to_datetime(text) - parsedate_to_datetime(headers.get("Date", ""))).total_seconds())

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import stat
 from dataclasses import dataclass, field
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -95,6 +94,8 @@ def _test_root(entry: Entry, problems: Problems) -> Path | None:
 
 def bundled_folder() -> Path:
     """The rulesets that ship with the router: in the wheel `router/bundled`, in a checkout `rules`."""
+    from importlib.resources import files  # noqa: PLC0415 - it imports archives and temporary files
+
     inside = Path(str(files("router"))) / "bundled"
     return inside if inside.is_dir() else inside.parent.parent / "rules"
 

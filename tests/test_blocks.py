@@ -120,26 +120,47 @@ def verbs() -> list[object]:
     ]
 
 
+def found(args: list[str]) -> tuple[click.Command, list[str]]:
+    """The command of these words, and what it is given."""
+    command: click.Command = root
+    context = click.Context(root, info_name="router", **root.context_settings)
+    while isinstance(command, click.Group) and args and not args[0].startswith("-"):
+        below = command.get_command(context, args[0])
+        if below is None:
+            assert command.invoke_without_command, f"there is no verb `{args[0]}`"
+            break
+        command, args = below, args[1:]
+    return command, args
+
+
 @pytest.mark.parametrize("command", verbs())
 def test_verbs_that_are_not_typed_are_there(command: str) -> None:
     """The verb is one of ours, and takes these options and arguments."""
-    args = shlex.split(command.partition("|")[0].partition(" && ")[0], comments=True)[1:]
-    found: click.Command = root
-    context = click.Context(root, info_name="router", **root.context_settings)
-    while isinstance(found, click.Group):
-        if not args:
-            assert found.invoke_without_command
-            return
-        below = found.get_command(context, args[0])
-        if below is None or args[0].startswith("-"):
-            assert found.invoke_without_command, f"there is no verb `{args[0]}`"
-            break
-        found, args = below, args[1:]
+    verb, args = found(shlex.split(command.partition("|")[0].partition(" && ")[0], comments=True)[1:])
     try:
-        found.make_context(found.name, args, parent=context)
+        verb.make_context(verb.name, args, parent=click.Context(root, info_name="router", **root.context_settings))
     except click.BadParameter as error:
         if "does not exist" not in str(error):  # a file of the reader's
             raise
+
+
+def inline() -> list[object]:
+    """Each command within a sentence: `router reload`."""
+    made = {
+        (page.relative_to(ROOT).as_posix(), " ".join(command.split()))
+        for page in blocks.PAGES
+        for command in re.findall(r"(?<!`)`router ([^`]+)`(?!`)", re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL))
+    }
+    return [pytest.param(command, id=f"{page}: {command}") for page, command in sorted(made)]
+
+
+@pytest.mark.parametrize("command", inline())
+def test_verbs_in_sentences_are_there(command: str) -> None:
+    """The verb is one of ours, and has these options."""
+    words = re.sub(r"[…=,|\[\]]|\\", " ", command).split()
+    verb, args = found([word for word in words if word.startswith("-") or re.fullmatch(r"[a-z-]+", word)])
+    known = {option for parameter in verb.params for option in parameter.opts} | {"--help", "-h"}
+    assert {word for word in args if word.startswith("-")} <= known
 
 
 @pytest.mark.parametrize("block", [param(block) for block in blocks.ALL if block.kind.startswith("yaml cases")])

@@ -15,7 +15,7 @@ from router import config, plugins
 from router.cli.group import VERBS
 from router.core import rules
 from router.core.problems import Problems
-from scripts import site
+from scripts import website
 from tests import blocks
 from tests.blocks import PAGES, ROOT
 
@@ -84,20 +84,20 @@ def nav() -> list[Any]:
 
 def test_the_site_has_every_page() -> None:
     """Each page of docs/ is in the navigation, once, and nothing else is."""
-    listed = site.pages(site.filled(nav(), set(site.pages(nav()))))
-    assert sorted(listed) == sorted(page.relative_to(site.DOCS).as_posix() for page in site.DOCS.rglob("*.md"))
+    listed = website.pages(website.filled(nav(), set(website.pages(nav()))))
+    assert sorted(listed) == sorted(page.relative_to(website.DOCS).as_posix() for page in website.DOCS.rglob("*.md"))
 
 
 def test_the_site_has_no_link_to_the_checkout() -> None:
     """Where a page links to a file beside docs/, the site names it."""
-    assert site.inside("[one](../rules/a/README.md), [two](b.md#c), [three](https://x.y)", "bundled.md") == (
+    assert website.inside("[one](../rules/a/README.md), [two](b.md#c), [three](https://x.y)", "bundled.md") == (
         "one (`rules/a`), [two](b.md#c), [three](https://x.y)"
     )
 
 
 def test_lists_are_lists_on_the_site() -> None:
     """What is below an item of a numbered list stays there, and nothing else moves."""
-    assert site.indented("1. one\n\n   more\n\n   ```sh\n   a\n   ```\n2. two\n\nend\n   x\n") == (
+    assert website.indented("1. one\n\n   more\n\n   ```sh\n   a\n   ```\n2. two\n\nend\n   x\n") == (
         "1. one\n\n    more\n\n    ```sh\n    a\n    ```\n2. two\n\nend\n   x\n"
     )
 
@@ -105,6 +105,6 @@ def test_lists_are_lists_on_the_site() -> None:
 def test_every_how_to_is_listed() -> None:
     """And so is every provider's page."""
     for folder in ("how-to", "providers"):
-        index = (site.DOCS / folder / "README.md").read_text(encoding="utf-8")
-        for page in (site.DOCS / folder).glob("*.md"):
+        index = (website.DOCS / folder / "README.md").read_text(encoding="utf-8")
+        for page in (website.DOCS / folder).glob("*.md"):
             assert page.name == "README.md" or f"]({page.name})" in index, page

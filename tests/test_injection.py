@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from providers import buildkite, shell, webhook
 from router.cli import show
-from router.core import render
+from router.core import render, templates
 from router.core.errors import RenderError
 from router.core.problems import Problems
 from router.engine import log
@@ -189,7 +189,7 @@ def test_variables_that_decide_what_runs_are_refused(name: str) -> None:
 )
 def test_no_way_out_of_a_template(template: str) -> None:
     """What was published about Jinja's sandbox, and what it has that rules do not need."""
-    with pytest.raises((render.TemplateMistake, RenderError)):
+    with pytest.raises((templates.TemplateMistake, RenderError)):
         render.compiled(template)({"x": "text"})
 
 

@@ -147,7 +147,7 @@ def test_a_page_shows_what_is_printed(
     """A reader who does what the page says sees what it shows."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("NO_COLOR", "1")
-    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setenv("BUILDKITE_TOKEN", "placeholder")
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:{os.environ['PATH']}")
     monkeypatch.delenv("CI", raising=False)

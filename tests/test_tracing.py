@@ -17,15 +17,15 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ParentBased
 from opentelemetry.trace import StatusCode
 
 from router import app, otlp
-from router.core.errors import Permanent, Transient
-from router.core.model import Entry, Heard, Receipt, Status
+from router.core.errors import Transient
+from router.core.model import Entry, Heard, Plan, Receipt, Status, changed
 from router.demo.server import Server
 from router.engine.store.sqlite import open_store
-from router.observe import several
+from router.observe import Silent, several
 from router.testing import FakeClock
 from router.tracing import MOST, Given, Tracing, span_of, trace_of
 from tests.engine.way.parts import START, Engine, Listed, LookingToy, Told, assemble, push
@@ -164,7 +164,7 @@ async def test_a_router_that_was_started_again_goes_on_in_the_trace(store: Store
 
 async def test_what_is_not_sampled_is_said_so_and_not_sent(store: Store, time: FakeClock) -> None:
     """The other side is told the decision, so that half a trace is nowhere."""
-    traced = Traced(store, time, sampler=ALWAYS_OFF)
+    traced = Traced(store, time, sampler=ParentBased(ALWAYS_OFF))
     await traced.engine.hear(EVENT)
     await traced.engine.work()
     assert traced.spans == []
@@ -187,9 +187,8 @@ async def test_an_event_that_waits_has_its_own_span_when_it_is_decided(store: St
 async def test_strangers_words_are_short_and_whole_characters(store: Store, time: FakeClock) -> None:
     """Half a character would make the exporter drop the batch that it is in."""
     traced = Traced(store, time)
-    traced.toy.answers = deque([Permanent("no")])
-    await traced.engine.hear(push(branch="main", newSha="\ud800" + "x" * 5000))
-    await traced.engine.work()
+    traced.tracing.planned(changed(EVENT, id="\ud800" + "x" * 5000), Plan(matched=("a/b",)), fresh=True)
+    assert len(traced.spans) == 1
     for span in traced.spans:
         for value in (span.attributes or {}).values():
             if isinstance(value, str):
@@ -203,6 +202,16 @@ async def test_what_is_remembered_is_bounded(store: Store, time: FakeClock) -> N
     for number in range(MOST + 10):
         traced.tracing.heard(push(number))
     assert len(traced.tracing._heard) == MOST
+
+
+def test_who_is_silent_is_not_called(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some calls are made for every event of a network, and only who traces wants them."""
+
+    def called(_observer: Silent, _event: object) -> None:
+        pytest.fail("it was called")
+
+    monkeypatch.setattr(Silent, "heard", called)
+    several(Told(), Silent()).heard(EVENT)
 
 
 # Where they go

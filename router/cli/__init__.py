@@ -20,6 +20,8 @@ FINE, FINDINGS, USAGE, RUNTIME, CORRUPT, DISK, INTERRUPTED = 0, 1, 2, 3, 65, 74,
 
 def main(args: Sequence[str] | None = None) -> int:
     """Run one verb and return its exit code. An operator's mistake is a sentence on stderr, never a traceback."""
+    # pydantic would look through everything that is installed, and what it found would see our settings.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     given = list(sys.argv[1:] if args is None else args)
     if _wants_rich_help(given):
         from rich_click.patch import patch  # noqa: PLC0415 - rich costs more than most verbs, and only help is drawn with it

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from router import config
-from router.cli import FINDINGS, FINE, show
+from router.cli import FINDINGS, FINE, names, show
 from router.cli.asking import ask
 from router.cli.opening import config_option, from_store, output_option
 from router.core.errors import RouterError
@@ -52,7 +52,7 @@ def _cells(row: EventRow) -> Sequence[object]:
 
 
 @click.command
-@click.argument("events", nargs=-1, required=True, metavar="NUMBER...")
+@click.argument("events", nargs=-1, required=True, metavar="NUMBER...", shell_complete=names.waiting)
 @click.option("--deny", is_flag=True, help="Let them never run.")
 @config_option
 @output_option

@@ -22,7 +22,8 @@ def backup(config_file: Path | None, file: Path | None) -> int:
     sealed secrets, and none of the keys and tokens that are configured.
     """
     from router import config  # noqa: PLC0415 - verbs import what they use
-    from router.engine.store.backup import back_up  # noqa: PLC0415 - as above
+    from router.cli.progress import progress  # noqa: PLC0415 - as above
+    from router.engine.store.backup import STEP, back_up  # noqa: PLC0415 - as above
     from router.host import SystemClock  # noqa: PLC0415 - as above
 
     store = config.load(config_file, with_plugins=True).store_path
@@ -30,7 +31,8 @@ def backup(config_file: Path | None, file: Path | None) -> int:
         raise StoreError(f"There is no store at {store}: `router run` makes it.")
     target = file or Path(f"router-{_stamp()}.db")
     try:
-        size = back_up(store, target, SystemClock().now())
+        with progress(max(1, store.stat().st_size // STEP), "MiB copied") as step:
+            size = back_up(store, target, SystemClock().now(), step)
     except FileExistsError:
         raise BadInput(f"There is a file {target} already: a backup replaces nothing. Name another.") from None
     show.line(f"{target}: {size:,} bytes, whole. `router restore {target}` puts it back.")

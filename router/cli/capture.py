@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from router import library
-from router.cli import FINDINGS, FINE, show
+from router.cli import FINDINGS, FINE, names, show
 from router.cli.opening import config_option, rulebook
 from router.core import envelope, jsonpath, match, plan
 from router.core.errors import BadInput
@@ -32,7 +32,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
 @click.command
-@click.argument("event_id", metavar="EVENT_ID")
+@click.argument("event_id", metavar="EVENT_ID", shell_complete=names.events)
 @click.option("--into", "folder", metavar="DIR", type=click.Path(file_okay=False, path_type=Path), help="A folder of rules.")
 @click.option("--name", metavar="NAME", help="How to name the files; without it, by the event's nsid and number.")
 @click.option("--keep", multiple=True, metavar="X", help="A field, a key, a JSONPath or a value to leave as it is.")

@@ -60,7 +60,7 @@ def list_(
 
 
 @click.command("show")
-@click.argument("number", metavar="NUMBER")
+@click.argument("number", metavar="NUMBER", shell_complete=names.events)
 @config_option
 @output_option
 def show_one(number: str, config_file: Path | None, output: str) -> int:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from router import library
-from router.cli import FINE, findings, show
+from router.cli import FINE, findings, names, show
 from router.cli.opening import config_option, from_store, output_option, rulebook
 from router.core import explained
 from router.core.errors import BadInput
@@ -36,8 +36,10 @@ _WORDS = {True: "yes", False: "no", None: "?"}
 
 
 @click.command
-@click.argument("arguments", nargs=-1, metavar="EVENT [RULES]...")
-@click.option("--event-id", metavar="N", help="A recorded event, by its number or id, in place of EVENT.")
+@click.argument("arguments", nargs=-1, metavar="EVENT [RULES]...", shell_complete=names.rulesets)
+@click.option(
+    "--event-id", metavar="N", shell_complete=names.events, help="A recorded event, by its number or id, in place of EVENT."
+)
 @click.option("--all", "everything", is_flag=True, help="Show every condition, not only the first that fails.")
 @config_option
 @output_option

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from router.cli import show
@@ -19,6 +18,8 @@ def page(code: str) -> str:
     if code not in CODES:
         hint = nearest(code, CODES) or "The codes are R001 and on, as `router validate` shows them."
         raise BadInput(f"There is no code `{code}`. {hint}")
+    from importlib.resources import files  # noqa: PLC0415 - it imports archives and temporary files, which few verbs need
+
     return files("router").joinpath("pages", f"{code}.md").read_text(encoding="utf-8")
 
 

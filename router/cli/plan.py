@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from router import library
-from router.cli import FINDINGS, FINE, against, show
+from router.cli import FINDINGS, FINE, against, names, show
 from router.cli.opening import config_option, output_option
 from router.core import differences, durations, values
 from router.core.differences import ABSENT, Kind
@@ -30,7 +30,7 @@ _SIGNS = {Kind.ADDED: "+", Kind.REMOVED: "-", Kind.CHANGED: "~"}
 
 
 @click.command
-@click.argument("paths", nargs=-1, metavar="[RULES]...")
+@click.argument("paths", nargs=-1, metavar="[RULES]...", shell_complete=names.rulesets)
 @click.option(
     "--against",
     "other",
@@ -39,7 +39,13 @@ _SIGNS = {Kind.ADDED: "+", Kind.REMOVED: "-", Kind.CHANGED: "~"}
     show_default=True,
     help="The rules to compare with. `live` are those of the running router, or else those that the configuration lists.",
 )
-@click.option("--events", "file", metavar="FILE", help="Events to plan: JSON lines, an array, a folder, or - for stdin.")
+@click.option(
+    "--events",
+    "file",
+    metavar="FILE",
+    shell_complete=names.paths,
+    help="Events to plan: JSON lines, an array, a folder, or - for stdin.",
+)
 @click.option("--since", metavar="DURATION", help="In place of FILE: the store's events of the last 24h, 7d, …")
 @click.option("--exit-code", is_flag=True, help="Exit with 1 if anything differs.")
 @config_option

@@ -47,7 +47,9 @@ class _Bar:
         from rich.console import Console  # noqa: PLC0415 - only a long run draws
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415
 
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        known = (MofNCompleteColumn(), TimeRemainingColumn())
+        counted = known if self.total is not None else (TextColumn("{task.completed}"),)
+        columns = (TextColumn("{task.description}"), BarColumn(), *counted)
         drawn = Progress(*columns, console=Console(stderr=True), transient=True)
         task = drawn.add_task(self.label, total=self.total, completed=self.done)
         drawn.start()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from router import library
-from router.cli import FINDINGS, FINE, show
+from router.cli import FINDINGS, FINE, names, show
 from router.cli.opening import config_option, output_option, rulebook
 from router.core import plan, values
 from router.core.errors import BadInput
@@ -38,8 +38,8 @@ class _Route(NamedTuple):
 
 
 @click.command
-@click.argument("rules", metavar="RULES")
-@click.argument("events", nargs=-1, required=True, metavar="EVENTS...")
+@click.argument("rules", metavar="RULES", shell_complete=names.rulesets)
+@click.argument("events", nargs=-1, required=True, metavar="EVENTS...", shell_complete=names.paths)
 @click.option("--check", "golden", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path), help="Compare with FILE.")
 @click.option("--update", is_flag=True, help="With --check: write FILE anew. Refused in CI.")
 @config_option

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from router import library
-from router.cli import FINE, show
+from router.cli import FINE, names, show
 from router.cli.group import Verbs
 from router.cli.opening import output_option
 from router.core import document
@@ -54,7 +54,7 @@ def list_(output: str) -> int:
 
 
 @click.command("show")
-@click.argument("name", metavar="NAME")
+@click.argument("name", metavar="NAME", shell_complete=names.bundled)
 @output_option
 def show_one(name: str, output: str) -> int:
     """Print the rules of a ruleset as they are written."""
@@ -71,7 +71,7 @@ def show_one(name: str, output: str) -> int:
 
 
 @click.command("copy")
-@click.argument("name", metavar="NAME")
+@click.argument("name", metavar="NAME", shell_complete=names.bundled)
 @click.argument("folder", metavar="DIR", type=click.Path(file_okay=False, path_type=Path))
 @output_option
 def copy(name: str, folder: Path, output: str) -> int:

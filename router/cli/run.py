@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from router.cli import FINE
+from router.cli import FINE, names
 from router.cli.opening import config_option
 from router.core.errors import BadInput
 
@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 @click.command
 @config_option
 @click.option(
-    "--source", metavar="FILE", help="Hear only the events in FILE (JSON lines; - for stdin), and stop when all is done."
+    "--source",
+    metavar="FILE",
+    shell_complete=names.paths,
+    help="Hear only the events in FILE (JSON lines; - for stdin), and stop when all is done.",
 )
 def run(config_file: Path | None, source: str | None) -> int:
     """Hear the configured sources, match events against the rules, and deliver, until SIGINT or SIGTERM.

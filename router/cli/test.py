@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from router import library
-from router.cli import FINDINGS, FINE, show
+from router.cli import FINDINGS, FINE, names, show
 from router.cli.opening import config_option
 from router.core.errors import BadInput
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @click.command
-@click.argument("paths", nargs=-1, metavar="[PATH]...")
+@click.argument("paths", nargs=-1, metavar="[PATH]...", shell_complete=names.rulesets)
 @click.option("-k", "expression", metavar="EXPR", default="", help="Only tests with these words: `push and not tag`.")
 @click.option("--update", is_flag=True, help="Write goldens that are missing or differ. Refused where CI is set.")
 @click.option("--coverage", is_flag=True, help="Tell what the tests' events never made true, or never false.")
@@ -52,6 +52,7 @@ def test(
     test is selected, or no test names a golden that is there.
     """
     from router import config  # noqa: PLC0415 - verbs import what they use
+    from router.cli.progress import progress  # noqa: PLC0415 - as above
     from router.cli.testreport import Report  # noqa: PLC0415 - as above
     from router.ruletests.run import run  # noqa: PLC0415 - as above
 
@@ -60,7 +61,8 @@ def test(
     settings = config.load(config_file, with_plugins=False)
     entries = library.on_command_line(paths) if paths else settings.rules
     configured = lambda: config.load(config_file).providers  # noqa: E731 - read only where a case has answers
-    session = run(entries, settings.identity.pins, selector(expression), configured, update=update)
+    with progress(None, "tests") as step:
+        session = run(entries, settings.identity.pins, selector(expression), configured, update=update, step=step)
     report = Report(
         session=session,
         coverage=_measured(session) if coverage or least is not None else None,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from router import library, plugins
-from router.cli import FINDINGS, FINE, findings, pages, show
+from router.cli import FINDINGS, FINE, findings, names, pages, show
 from router.cli.opening import config_option
 from router.cli.progress import progress
 from router.core import rules
@@ -37,7 +37,7 @@ def _explain(ctx: click.Context, _: click.Parameter, code: str | None) -> None:
 
 
 @click.command
-@click.argument("paths", nargs=-1, metavar="[PATH]...")
+@click.argument("paths", nargs=-1, metavar="[PATH]...", shell_complete=names.rulesets)
 @config_option
 @click.option(
     "--output",

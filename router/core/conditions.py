@@ -7,11 +7,13 @@ asked of a field is a Question: equal ones of many rules are one object, and ans
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
+from array import array
 from typing import TYPE_CHECKING, Any
 
+from msgspec import Struct, field
+
 from router.core.document import Source
-from router.core.operators import Equals
+from router.core.operators import Equals, Leaf
 from router.core.problems import Place
 from router.core.truth import Answer, Operator, Unevaluable, settled
 from router.core.values import show
@@ -29,8 +31,7 @@ _MOST = (1 << 14) - 1
 _COSTS = {"nsid": 0, "source": 1, "trigger": 1, "operation": 1, "status": 1, "trust": 1, "branch": 2, "tag": 2, "ref": 2}
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(Struct, frozen=True):
     """Why a condition holds or does not: `held` is None where it could not be evaluated, and `error` says why not."""
 
     text: str
@@ -60,16 +61,32 @@ class Verdict:
 class Question:
     """One field and what is asked of its values. Compared by identity: `grammar` sees to it that equals are one."""
 
-    __slots__ = ("field", "operator")
+    __slots__ = ("field", "leaf", "operator")
 
     def __init__(self, field: str, operator: Operator) -> None:
         self.field = field
         self.operator = operator
+        #: Of one value, which most fields have, a leaf asks no more than itself.
+        self.leaf = isinstance(operator, Leaf)
+
+    @property
+    def cost(self) -> int:
+        return _COSTS.get(self.field, 5 if self.field.startswith("$") else 3)
+
+    def decide(self, view: View) -> Answer:
+        """The answer for an event, which is remembered as long as the view is."""
+        answer = view.answers.get(self)
+        if answer is None:
+            answer = view.answers[self] = self.ask(view)
+        return answer
 
     def ask(self, view: View) -> Answer:
-        """The answer for an event, worked out anew; `Asks.decide` remembers it."""
+        """The answer, worked out anew."""
         try:
-            return self.operator.holds(view.values(self.field), view.identities)
+            values = view.values(self.field)
+            if self.leaf and len(values) == 1 and type(values[0]) is not list:
+                return self.operator.check(values[0])  # type: ignore[attr-defined, no-any-return]
+            return self.operator.holds(values, view.identities)
         except Unevaluable as doubt:
             # It is remembered as long as the view is, and must not keep alive where it came from.
             return doubt.with_traceback(None)
@@ -82,7 +99,14 @@ class _IsText(Question):
 
     def __init__(self, field: str, operator: Equals) -> None:
         super().__init__(field, operator)
-        self.text = operator.value
+        self.text: str = operator.value
+
+    def decide(self, view: View) -> Answer:
+        # Asking again takes less than remembering does.
+        value = view.event.fields.get(self.field)
+        if type(value) is str:
+            return self.text == value
+        return False if value is None else super().decide(view)
 
     def ask(self, view: View) -> Answer:
         value = view.event.fields.get(self.field)
@@ -133,6 +157,11 @@ class Condition(ABC):
     def tests(self) -> Iterator[Asks]:
         """Every condition on a field within this one."""
 
+    def questions(self) -> Iterator[Question]:
+        """What those ask: for who does not want to know where it is written."""
+        for test in self.tests():
+            yield test.question
+
     def answer(self, view: View) -> Verdict:
         """Whether it holds, with its reasons."""
         held, error = _told(self.decide(view))
@@ -154,14 +183,26 @@ class Asks(Condition):
     @classmethod
     def of(cls, question: Question, place: Place) -> Asks:
         """One that shares its question with others."""
-        made = cls.__new__(AsksText if type(question) is _IsText else cls)
+        made = cls.__new__(cls)
         made._init(question, place)  # noqa: SLF001 - its own
         return made
+
+    @classmethod
+    def at(cls, question: Question, spot: int, source: Source) -> Asks:
+        """One whose place was kept as a number."""
+        made = cls.__new__(cls)
+        made.question, made.cost = question, question.cost
+        made._of, made._place = source, spot  # noqa: SLF001 - its own
+        return made
+
+    def spot(self, source: object) -> int | None:
+        """Its place as a number, if it is one of this source."""
+        return self._place if self._of is source and type(self._place) is int else None
 
     def _init(self, question: Question, place: Place) -> None:
         self.question = question
         self.place = place
-        self.cost = _COSTS.get(question.field, 5 if question.field.startswith("$") else 3)
+        self.cost = question.cost
 
     @property
     def field(self) -> str:
@@ -172,11 +213,7 @@ class Asks(Condition):
         return self.question.operator
 
     def decide(self, view: View) -> Answer:
-        question = self.question
-        answer = view.answers.get(question)
-        if answer is None:
-            answer = view.answers[question] = question.ask(view)
-        return answer
+        return self.question.decide(view)
 
     def saw(self, view: View) -> str:
         try:
@@ -191,37 +228,37 @@ class Asks(Condition):
         return f"{self.field}: {self.operator}"
 
 
-class AsksText(Asks):
-    """The commonest one, of which asking again takes less than remembering does."""
-
-    __slots__ = ()
-
-    def decide(self, view: View) -> Answer:
-        question = self.question
-        value = view.event.fields.get(question.field)
-        if type(value) is str:
-            return value == question.operator.value  # type: ignore[attr-defined, no-any-return] - of `Equals`
-        return False if value is None else super().decide(view)
-
-
 class _Several(Condition):
-    """What "all" and "any" have in common. `parts` are as written; they are asked beginning with the cheapest."""
+    """What "all" and "any" have in common. `parts` are as written; they are asked beginning with the cheapest.
 
-    __slots__ = ("_ordered", "parts")
+    Where all of them are questions, as in most rules, those are kept, and of their places the numbers.
+    """
+
+    __slots__ = ("_ordered", "_parts", "_spots")
 
     def __init__(self, parts: Sequence[Condition], place: Place) -> None:
-        self.parts = tuple(parts)
         #: Made when it is first needed: most of a hundred thousand rules are never looked at.
-        self._ordered: tuple[Condition, ...] | None = None
+        self._ordered: tuple[Condition | Question, ...] | None = None
         self.place = place
         self.cost = sum(part.cost for part in parts)
+        self._spots = _packed(parts, self._of)
+        packed = self._spots is not None
+        self._parts: tuple[Any, ...] = tuple(part.question for part in parts) if packed else tuple(parts)  # type: ignore[attr-defined]
+
+    @property
+    def parts(self) -> tuple[Condition, ...]:
+        if self._spots is None:
+            return self._parts
+        return tuple(
+            Asks.at(question, spot, self._of) for question, spot in zip(self._parts, array("Q", self._spots), strict=True)
+        )
 
     def _settle(self, view: View, wanted: bool) -> Answer:  # noqa: FBT001 - once for each rule that is looked at
         """Kleene's "any" (`wanted` true) or "all": as `truth.settle`, whose answer it must be, without a generator."""
         doubt: Unevaluable | None = None
         ordered = self._ordered
         if ordered is None:
-            ordered = self._ordered = tuple(sorted(self.parts, key=lambda part: part.cost))
+            ordered = self._ordered = tuple(sorted(self._parts, key=lambda part: part.cost))
         for part in ordered:
             answer = part.decide(view)
             if answer is wanted:
@@ -235,9 +272,34 @@ class _Several(Condition):
         children = tuple(part.answer(view) for part in self.parts)
         return Verdict(str(self), held, children=children, place=self.place, error=error)
 
+    @property
+    def asked(self) -> tuple[Question, ...] | None:
+        """The questions, where the parts are nothing else."""
+        return self._parts if self._spots is not None else None
+
     def tests(self) -> Iterator[Asks]:
         for part in self.parts:
             yield from part.tests()
+
+    def questions(self) -> Iterator[Question]:
+        if self._spots is not None:
+            yield from self._parts
+            return
+        for part in self._parts:
+            yield from part.questions()
+
+
+def _packed(parts: Sequence[Condition], source: object) -> bytes | None:
+    """The places of questions in one source, in order; None where there is something else among them."""
+    if source is None or not parts:
+        return None
+    spots = array("Q")
+    for part in parts:
+        spot = part.spot(source) if type(part) is Asks else None
+        if spot is None:
+            return None
+        spots.append(spot)
+    return spots.tobytes()
 
 
 class AllOf(_Several):

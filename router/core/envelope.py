@@ -74,7 +74,7 @@ def knot_of(sent: Mapping[str, Tree], *, source: str, host: str, now: Micros | N
 def _created(sent: Mapping[str, Tree]) -> int | None:
     created = sent.get("created")
     if frame.whole(created):
-        return int(created)
+        return created
     if "created" in sent:
         raise BadFrame(f"`created` must be a time in nanoseconds, not {show(created)}.")
     made = tid.micros(sent.get("rkey"))
@@ -108,9 +108,9 @@ def jetstream(given: Frame, *, source: str, now: Micros | None = None) -> Heard:
             return Heard(gap="The server says that it does not go back so far: what came first is missed.")
         raise BadFrame(f"`time_us` must be a time in microseconds, not {show(at)}.")
     late = ahead(at, now)
-    cursor = None if late else int(at)
+    cursor = None if late else at
     try:
-        event = _jetstream_event(sent, source, now or 0 if late else int(at))
+        event = _jetstream_event(sent, source, now or 0 if late else at)
     except BadFrame as error:
         raise BadFrame(str(error), cursor=cursor) from None
     return Heard(event=event, cursor=cursor)

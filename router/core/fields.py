@@ -12,15 +12,13 @@ from typing import TYPE_CHECKING, TypeAlias
 from msgspec import Struct
 
 from router.core import members, tid, usual
+from router.core.usual import PULL, PUSH
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from router.core.members import Fields, Record
     from router.core.model import Tree
-
-
-_PULL, _PUSH = "sh.tangled.repo.pull", "sh.tangled.git.refUpdate"
 
 
 class _Envelope(Struct):
@@ -43,7 +41,7 @@ def named_fields(
     rkey: str = "",
 ) -> Fields:
     """The fields that this event has; a field that it does not have is not a key."""
-    if nsid == _PUSH and kind == "knot" and host and not did and operation is None:
+    if nsid == PUSH and kind == "knot" and host and not did and operation is None:
         pushed = usual.push(record, host)
         if pushed is not None:
             return pushed
@@ -201,7 +199,7 @@ def _repo_record(record: Record, envelope: _Envelope, _fields: Fields) -> Fields
 
 def _pull(record: Record, envelope: _Envelope, fields: Fields) -> Fields | None:
     """A pull request. The commit is named by the older shape alone; today's is in the patch of its last round."""
-    uri = f"at://{envelope.did}/{_PULL}/{envelope.rkey}" if envelope.did and envelope.rkey else None
+    uri = f"at://{envelope.did}/{PULL}/{envelope.rkey}" if envelope.did and envelope.rkey else None
     repo: Fields | None = None
     if envelope.operation != "delete":
         target, source = members.mapping(record.get("target")), members.mapping(record.get("source"))
@@ -233,7 +231,7 @@ def _fire(_record: Record, _envelope: _Envelope, fields: Fields) -> None:
 #: Each puts down what a record says and returns the repo that it is about, where it is about one.
 _Reader: TypeAlias = "Callable[[Record, _Envelope, Fields], Fields | None]"
 _OF_KNOTS: dict[str, _Reader] = {
-    _PUSH: _ref_update,
+    PUSH: _ref_update,
     "sh.tangled.pipeline": _pipeline,
     "sh.tangled.repo.collaboratorUpdate": _collaborator_update,
     "sh.tangled.knot.memberUpdate": _member_update,
@@ -241,7 +239,7 @@ _OF_KNOTS: dict[str, _Reader] = {
 }
 _OF_ACCOUNTS: dict[str, _Reader] = {
     "sh.tangled.repo": _repo_record,
-    _PULL: _pull,
+    PULL: _pull,
     "sh.tangled.repo.pull.status": _pull_status,
     "sh.tangled.repo.collaborator": _collaborator,
 }

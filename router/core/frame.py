@@ -10,7 +10,7 @@ import math
 import re
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, TypeGuard
 
 import msgspec
 
@@ -175,6 +175,6 @@ def host(value: Tree) -> str:
     return name
 
 
-def whole(value: Tree) -> bool:
+def whole(value: Tree) -> TypeGuard[int]:
     """A positive whole number that a 64-bit cursor can be."""
     return type(value) is int and 0 < value < _END

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 from router.core import document, globs, identity, jsonpath, regex
 from router.core.conditions import AllOf, AnyOf, Asks, Condition, Negation, Question, question
@@ -77,8 +78,7 @@ OPERATORS = (
 Shared = dict[tuple[str, object], Question]
 
 
-@dataclass(frozen=True, slots=True)
-class Scope:
+class Scope(Struct, frozen=True):
     """What a file gives its conditions. `shared` are the questions of all files."""
 
     problems: Problems

@@ -7,8 +7,9 @@ its domain, before rules run, and never the other way round: what a stranger's D
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from router.core import globs
 from router.core.truth import Unevaluable
@@ -37,8 +38,7 @@ class IdentityError(ValueError):
         self.hint = hint
 
 
-@dataclass(frozen=True, slots=True)
-class Who:
+class Who(Struct, frozen=True):
     """An account: a DID (a glob may be used), or a handle that is resolved when it is compared."""
 
     handle: str = ""
@@ -68,8 +68,7 @@ class Who:
         return self.did or f"@{self.handle}"
 
 
-@dataclass(frozen=True, slots=True)
-class Account:
+class Account(Struct, frozen=True):
     """`owner` and `actor`."""
 
     who: Who
@@ -88,8 +87,7 @@ class Account:
         return str(self.who)
 
 
-@dataclass(frozen=True, slots=True)
-class Repo:
+class Repo(Struct, frozen=True):
     """`repo`: a repo's own DID, or an owner and a glob over its repos' names."""
 
     did: str = ""
@@ -130,8 +128,7 @@ class Repo:
         return self.did or f"{self.owner}/{self.name}"
 
 
-@dataclass(frozen=True, slots=True)
-class Knot:
+class Knot(Struct, frozen=True):
     """`knot`: a host name, compared without case."""
 
     host: str

@@ -19,19 +19,19 @@ from typing import TYPE_CHECKING
 
 from router.core.rulebook import Mode
 from router.core.shelves import People, shelf
-from router.core.ways import handle_of, ways
+from router.core.ways import Key, Way, handle_of, ways
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from router.core.model import Tree
     from router.core.rulebook import Rule, Ruleset
     from router.core.shelves import Filed, Shelf
     from router.core.view import View
-    from router.core.ways import Key, Way
 
 #: So many rules are looked at one by one rather than by a further index.
 FEW = 6
+_NO_WAYS: list[Way] = []
 #: How likely an event is to have what a key asks for, beside how many rules ask for it. Some fields have few values.
 _COMMON = {"nsid": 50, "source": 50, "trigger": 50, "operation": 50, "trust": 50, "status": 50}
 #: What says of most rules that they are for another kind of event.
@@ -48,16 +48,18 @@ class Index:
         rules = [(ruleset, rule) for ruleset in rulesets for rule in ruleset.rules if rule.mode is not Mode.OFF]
         self.rules: tuple[Rule, ...] = tuple(rule for _, rule in rules)
         self.rulesets: tuple[Ruleset, ...] = tuple(ruleset for ruleset, _ in rules)
-        filed = [(number, ways(rule.when)) for number, rule in enumerate(self.rules)]
-        self.people = People({handle for _, found in filed for way in found for key in way if (handle := handle_of(key))})
-        self.root = Node(filed)
+        filed = _Ways(self.rules)
+        counts = _counted(filed)
+        self.people = People({handle for key in counts if (handle := handle_of(key))})
+        self.root = Node(filed, counts)
         #: The shelves of the root with rules for an nsid and a trigger. Strangers choose nsids: the memory is bounded.
         self._open: dict[tuple[str, Tree], tuple[Shelf, ...]] = {}
 
     def near(self, view: View) -> list[int]:
         """The numbers of the rules that the event may match, in order."""
-        if self.people.handles:
-            self.people.refresh(view.identities)
+        people = self.people
+        if people.handles:
+            people.refresh(view.identities)
         event = view.event
         kind = event.nsid, event.fields.get("trigger")
         shelves = self._open.get(kind)
@@ -65,19 +67,35 @@ class Index:
             if len(self._open) >= REMEMBERED:
                 self._open.clear()
             shelves = self._open[kind] = self.root.open_to(*kind)
-        found = list(self.root.always)
+        found = [*self.root.always]
         for one in shelves:
-            one.gather(view, self.people, found)
+            one.gather(view, people, found)
         return sorted(set(found)) if len(found) > 1 else found
 
 
+class _Ways:
+    """The numbers of rules with their ways, which are worked out again for each iteration: kept, they would weigh more than the
+    index that is made of them."""
+
+    def __init__(self, rules: Sequence[Rule]) -> None:
+        self.rules = rules
+
+    def __iter__(self) -> Iterator[tuple[int, list[Way]]]:
+        for number, rule in enumerate(self.rules):
+            yield number, ways(rule.when)
+
+
+def _counted(rules: Iterable[tuple[int, list[Way]]]) -> Counter[Key]:
+    return Counter(key for _, found in rules for way in found for key in way)
+
+
 class Node:
-    """An index over some of the rules, given by their numbers, each with the ways that are not used yet."""
+    """An index over some of the rules, given by their numbers, each with the ways that are not used yet. `counts` says how many
+    of them have a key."""
 
     __slots__ = ("_kinds", "always", "shelves")
 
-    def __init__(self, rules: Sequence[tuple[int, list[Way]]]) -> None:
-        counts = Counter(key for _, found in rules for way in found for key in way)
+    def __init__(self, rules: Iterable[tuple[int, list[Way]]], counts: Counter[Key]) -> None:
         always: list[int] = []
         filed: dict[str, dict[Key, list[tuple[int, list[Way]]]]] = {}
         #: For each shelf, what its rules ask of nsid and trigger.
@@ -87,9 +105,11 @@ class Node:
                 always.append(number)
                 continue
             best = min(found, key=lambda way: sum(map(counts.__getitem__, way)) * _weight(way))
-            entry = (number, [way for way in found if way is not best])
-            kinds = tuple(way for way in entry[1] if way and all(key.field in _KIND for key in way))
+            rest = [way for way in found if way is not best]
+            kinds = tuple(way for way in rest if way and all(key.field in _KIND for key in way))
             for key in best:
+                # Where few are filed nothing more is asked of the index.
+                entry = (number, rest if counts[key] > FEW else _NO_WAYS)
                 filed.setdefault(key.field, {}).setdefault(key, []).append(entry)
                 self._kinds.setdefault(key.field, set()).add(kinds)
         self.always = tuple(always)
@@ -127,4 +147,4 @@ def _filed(entries: Sequence[tuple[int, list[Way]]]) -> Filed:
     if len(entries) == 1:
         return entries[0][0]
     numbers = tuple(number for number, _ in entries)
-    return Node(entries) if len(entries) > FEW and any(found for _, found in entries) else numbers
+    return Node(entries, _counted(entries)) if len(entries) > FEW and any(found for _, found in entries) else numbers

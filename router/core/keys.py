@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from router.core.document import Node
     from router.core.problems import Problems
-    from router.core.render import Renderer
+    from router.core.templates import Renderer
 
     AsRenderer = Callable[[Node, str], Renderer | None]
 

@@ -5,9 +5,10 @@ Only what every matching event must fulfil counts, so what stands under `any` or
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from router.core.conditions import AllOf, Asks
 from router.core.lexicons import KNOWN
@@ -24,8 +25,7 @@ if TYPE_CHECKING:
 _TELLING = ("nsid", "source", "status", "trigger")
 
 
-@dataclass(frozen=True, slots=True)
-class Kinds:
+class Kinds(Struct, frozen=True):
     """The nsids that a rule's events may have; none where they may have one that is not known.
 
     `named` are those that its `nsid`, `source` and `status` leave. `triggered` are those that `trigger` leaves as well, which

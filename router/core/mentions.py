@@ -7,8 +7,10 @@ the events of a rule may be of an nsid that is not known, nothing is said.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from router.core import grammar, jsonpath, shapes
 from router.core.chains import chains
@@ -32,8 +34,7 @@ _MOST_NAMES, _MOST_WHOSE = 16, 3
 _FIELDS = frozenset(name for lexicon in KNOWN.values() for name in lexicon.fields) | {"workflow"}
 
 
-@dataclass(frozen=True, slots=True)
-class Passages:
+class Passages(Struct, frozen=True):
     """Where names stand in a rule. `conditions` are its own `when` and that of the defaults."""
 
     templates: Sequence[Node]
@@ -42,8 +43,7 @@ class Passages:
     where: Node | None
 
 
-@dataclass(frozen=True, slots=True)
-class _Subject:
+class _Subject(Struct, frozen=True):
     """What names are taken from. `sentence` is what to say of one that is not there, up to the name, with `whose` in it;
     `remedy` is what to do where no first part is like it; `skip` is how many parts of a name lead to the shapes."""
 

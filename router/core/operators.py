@@ -9,10 +9,10 @@ A comparison that makes no sense (a number with text) raises Unevaluable; see `t
 from __future__ import annotations
 
 import ipaddress
-from abc import ABC, abstractmethod
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from router.core import globs, regex
 from router.core.truth import Identities, Operator, Unevaluable, attempt, settle
@@ -24,14 +24,12 @@ if TYPE_CHECKING:
     from router.core.model import Tree
 
 
-class Leaf(ABC):
+class Leaf(Struct, frozen=True):
     """An operator on single values: holds if it does for any."""
 
-    __slots__ = ()
-
-    @abstractmethod
     def check(self, value: Tree) -> bool:
         """Whether it holds for one value. Raises Unevaluable."""
+        raise NotImplementedError
 
     def holds(self, values: Sequence[Tree], identities: Identities) -> bool:
         doubt: Unevaluable | None = None
@@ -47,8 +45,7 @@ class Leaf(ABC):
         return False
 
 
-@dataclass(frozen=True, slots=True)
-class Equals(Leaf):
+class Equals(Leaf, frozen=True):
     value: Tree
 
     def check(self, value: Tree) -> bool:
@@ -58,8 +55,7 @@ class Equals(Leaf):
         return show(self.value)
 
 
-@dataclass(frozen=True, slots=True)
-class OneOf(Leaf):
+class OneOf(Leaf, frozen=True):
     """A long list of exact texts (`{in: vars.name}`), by hash."""
 
     name: str
@@ -72,8 +68,7 @@ class OneOf(Leaf):
         return f"in {self.name}"
 
 
-@dataclass(frozen=True, slots=True)
-class Glob(Leaf):
+class Glob(Leaf, frozen=True):
     glob: str
     separator: str = "/"
 
@@ -84,8 +79,7 @@ class Glob(Leaf):
         return show(self.glob)
 
 
-@dataclass(frozen=True, slots=True)
-class GlobList(Leaf):
+class GlobList(Leaf, frozen=True):
     """Globs of which some negate, as GitHub reads them: the last that matches a value decides."""
 
     parts: tuple[tuple[bool, Leaf], ...]
@@ -100,8 +94,7 @@ class GlobList(Leaf):
         return "[" + ", ".join(str(part) if positive else f"not {part}" for positive, part in self.parts) + "]"
 
 
-@dataclass(frozen=True, slots=True)
-class Affix(Leaf):
+class Affix(Leaf, frozen=True):
     """`prefix`, `suffix` or `contains`."""
 
     kind: str
@@ -118,8 +111,7 @@ class Affix(Leaf):
         return f"{self.kind} {show(self.text)}"
 
 
-@dataclass(frozen=True, slots=True)
-class Regex(Leaf):
+class Regex(Leaf, frozen=True):
     pattern: str
 
     def check(self, value: Tree) -> bool:
@@ -129,8 +121,7 @@ class Regex(Leaf):
         return f"regex {show(self.pattern)}"
 
 
-@dataclass(frozen=True, slots=True)
-class EqualsIgnoreCase(Leaf):
+class EqualsIgnoreCase(Leaf, frozen=True):
     folded: str
 
     def check(self, value: Tree) -> bool:
@@ -140,8 +131,7 @@ class EqualsIgnoreCase(Leaf):
         return f"equals_ignore_case {show(self.folded)}"
 
 
-@dataclass(frozen=True, slots=True)
-class Range(Leaf):
+class Range(Leaf, frozen=True):
     """Numbers between bounds: ((operator, bound), ...)."""
 
     bounds: tuple[tuple[str, float], ...]
@@ -163,8 +153,7 @@ def _within(value: float, operator: str, bound: float) -> bool:
     return value < bound if operator == "lt" else value <= bound
 
 
-@dataclass(frozen=True, slots=True)
-class Cidr(Leaf):
+class Cidr(Leaf, frozen=True):
     network: str
 
     def check(self, value: Tree) -> bool:
@@ -180,8 +169,7 @@ class Cidr(Leaf):
         return f"cidr {self.network}"
 
 
-@dataclass(frozen=True, slots=True)
-class When(Leaf):
+class When(Leaf, frozen=True):
     """Times: `before` and `after` (RFC 3339), each exclusive."""
 
     before: datetime | None
@@ -198,8 +186,7 @@ class When(Leaf):
         return " and ".join(f"{word} {bound.isoformat()}" for word, bound in bounds if bound)
 
 
-@dataclass(frozen=True, slots=True)
-class Exists:
+class Exists(Struct, frozen=True):
     wanted: bool
 
     def holds(self, values: Sequence[Tree], identities: Identities) -> bool:
@@ -209,8 +196,7 @@ class Exists:
         return "exists" if self.wanted else "absent"
 
 
-@dataclass(frozen=True, slots=True)
-class Not:
+class Not(Struct, frozen=True):
     """Plain negation: holds where the field is absent, too."""
 
     operator: Operator
@@ -222,8 +208,7 @@ class Not:
         return f"not {self.operator}"
 
 
-@dataclass(frozen=True, slots=True)
-class AnyOf:
+class AnyOf(Struct, frozen=True):
     operators: tuple[Operator, ...]
 
     def holds(self, values: Sequence[Tree], identities: Identities) -> bool:
@@ -233,8 +218,7 @@ class AnyOf:
         return "[" + ", ".join(map(str, self.operators)) + "]"
 
 
-@dataclass(frozen=True, slots=True)
-class Both:
+class Both(Struct, frozen=True):
     """Every operator (`paths: {any: …, none: …}`)."""
 
     operators: tuple[Operator, ...]
@@ -246,8 +230,7 @@ class Both:
         return " and ".join(map(str, self.operators))
 
 
-@dataclass(frozen=True, slots=True)
-class Every:
+class Every(Struct, frozen=True):
     """All values, and at least one (`paths: {every: …}`)."""
 
     operator: Operator

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
 from types import UnionType
 from typing import TYPE_CHECKING, Any, Union, get_args, get_origin
 
+from msgspec import Struct
 from pydantic import BaseModel, ValidationError
 
 from router.core.errors import RenderError
@@ -24,27 +24,23 @@ Loc = tuple[str | int, ...]
 _NONE = object()
 
 
-@dataclass(frozen=True, slots=True)
-class Verbatim:
+class Verbatim(Struct, frozen=True):
     """Marks a field of Options that must be written out in the rule: `script: Annotated[str, Verbatim("why")]`."""
 
     why: str
 
 
-@dataclass(frozen=True, slots=True)
-class Bounded:
+class Bounded(Struct, frozen=True):
     """Marks a field that names something which costs money or trust. A rule that takes it from an event must say `allow`."""
 
     what: str
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(Struct, frozen=True):
     """Marks a list of a program and its arguments: an event must not choose the program, its code or its options."""
 
 
-@dataclass(frozen=True, slots=True)
-class Script:
+class Script(Struct, frozen=True):
     """Marks text for /bin/sh, which gets variables from the option `env`: what an event says is quoted there, and not run."""
 
     env: str
@@ -61,8 +57,7 @@ class Exposes(Enum):
     MACHINE = "machine"
 
 
-@dataclass(frozen=True, slots=True)
-class Complaint:
+class Complaint(Struct, frozen=True):
     """One mistake in a step's options. `known` lists the right names where an unknown one was used."""
 
     loc: Loc

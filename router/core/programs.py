@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,8 +33,7 @@ _WRAPPERS = frozenset(
 _PRINTING = frozenset(("echo", "printf"))
 
 
-@dataclass(frozen=True, slots=True)
-class _Interpreter:
+class _Interpreter(Struct, frozen=True):
     """`letters` and `words` are the options whose argument is code; `closed`, that no option is looked for behind it."""
 
     name: re.Pattern[str]
@@ -54,8 +54,7 @@ _INTERPRETERS = (
 _AWK = re.compile(r"[gmn]?awk")
 
 
-@dataclass(frozen=True, slots=True)
-class Code:
+class Code(Struct, frozen=True):
     """Where the code of a command stands among its words, and in whose hands."""
 
     at: int

@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 import re
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from jinja2 import TemplateSyntaxError, Undefined, nodes
 from jinja2.meta import find_undeclared_variables
@@ -23,13 +23,13 @@ from router.core.errors import RenderError
 from router.core.filters import FILTERS, MAX_TEXT, said
 from router.core.problems import nearest, printable
 from router.core.sandbox import ALLOWED, Sandbox
+from router.core.templates import TemplateMistake, is_template
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
 
     from router.core.model import Tree
-
-Context: TypeAlias = "Mapping[str, Tree]"
+    from router.core.templates import Context, Renderer
 
 
 class Given(dict[str, Any]):
@@ -39,25 +39,9 @@ class Given(dict[str, Any]):
     jinja: JinjaContext
 
 
-Renderer: TypeAlias = "Callable[[Context], Tree]"
-
 #: What Python's compiler and Jinja's parser say of it.
 _TOO_DEEP = (RecursionError, SyntaxError, MemoryError)
 _NESTED = "The template is nested too deeply."
-
-
-class TemplateMistake(ValueError):
-    """A template does not compile; the message is a sentence, `line` counts from 1 within the template."""
-
-    def __init__(self, sentence: str, line: int = 1, hint: str = "") -> None:
-        super().__init__(sentence)
-        self.line = line
-        self.hint = hint
-
-
-def is_template(text: str) -> bool:
-    """Whether the text has anything for Jinja in it."""
-    return "{" in text and any(mark in text for mark in ("{{", "{%", "{#"))
 
 
 @lru_cache(maxsize=1)
@@ -88,26 +72,6 @@ def names(text: str) -> frozenset[str]:
     if _has_no_statements(text):
         return frozenset[str]().union(*(_names(part) for is_source, part in _parts(text) if is_source))
     return frozenset(find_undeclared_variables(parsed) - {"range"})
-
-
-class Rendering:
-    """A renderer for a tree of options: only strings that are templates are rendered.
-
-    Templates were compiled once when the rules were read, which proves them right. What they were compiled to is put together
-    when it is first needed: of many rules most never act.
-    """
-
-    __slots__ = ("_made", "options")
-
-    def __init__(self, options: Tree) -> None:
-        self.options = options
-        self._made: Renderer | None = None
-
-    def __call__(self, context: Context) -> Tree:
-        made = self._made
-        if made is None:
-            made = self._made = tree(self.options)
-        return made(context)
 
 
 def tree(options: Tree) -> Renderer:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from router.core.conditions import Condition
     from router.core.index import Index
-    from router.core.render import Renderer
+    from router.core.templates import Renderer
     from router.core.topics import Topics
     from router.core.truth import Operator
 
@@ -181,4 +181,4 @@ class Rulebook:
 def asks_for_statuses(rule: Rule) -> bool:
     """Whether a rule speaks of our own statuses. They have a branch and a repo like what they are about, and a rule that only
     names those means the push: it would set itself off."""
-    return any(test.field in ("nsid", "source", "status") for test in rule.when.tests())
+    return any(question.field in ("nsid", "source", "status") for question in rule.when.questions())

@@ -6,8 +6,9 @@ Nothing is parsed after this. A file with errors yields no rules: half a ruleset
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from router.core import document, grammar, identity, jsonpath, keys, mentions, parts, steps, trust
 from router.core.conditions import AllOf, Condition
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from router.core.document import Node
     from router.core.model import Tree
-    from router.core.render import Renderer
+    from router.core.templates import Renderer
 
 FILE_KEYS = ("strategy", "unmatched", "defaults", "vars", "rules")
 DEFAULTABLE = (
@@ -49,8 +50,7 @@ ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,199}")
 ITEM = re.compile(r"[a-z_][a-z0-9_]*")
 
 
-@dataclass(frozen=True, slots=True)
-class RuleText:
+class RuleText(Struct, frozen=True):
     """A rule file, read. `name` is the ruleset's: its path without the ending."""
 
     name: str
@@ -96,8 +96,8 @@ def _handles(rulesets: Sequence[Ruleset]) -> Iterator[str]:
     for ruleset in rulesets:
         for rule in ruleset.rules:
             for condition in (rule.when, rule.where):
-                for test in condition.tests() if condition else ():
-                    yield from identity.handles(test.operator)
+                for question in condition.questions() if condition else ():
+                    yield from identity.handles(question.operator)
 
 
 class _Reader:

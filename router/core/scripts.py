@@ -7,8 +7,9 @@ backquotes, `case`, arithmetic and a script that splits on purpose are beyond it
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 from router.core import programs
 
@@ -28,8 +29,7 @@ _TOO_CLEVER = re.compile(r"<<|`|\$\(\(|\bcase\b|\bIFS=|\bset\s+-\w*f|\bnoglob\b"
 _DEEPEST = 16
 
 
-@dataclass(frozen=True, slots=True)
-class Use:
+class Use(Struct, frozen=True):
     """A variable that is split, or (`runs`) run. `line` counts from 1."""
 
     name: str
@@ -37,16 +37,14 @@ class Use:
     runs: bool
 
 
-@dataclass(slots=True)
-class _Word:
+class _Word(Struct):
     """`known` is its text without what variables put in; `used` are (name, place, whether outside of quotes)."""
 
     known: str = ""
     used: list[tuple[str, int, bool]] = field(default_factory=list)
 
 
-@dataclass(slots=True)
-class _Command:
+class _Command(Struct):
     """A simple command that is being read. `target`: its next word is a file, behind `<` or `>`."""
 
     words: list[_Word] = field(default_factory=list)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, TypeAlias
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,8 +27,7 @@ Shape: TypeAlias = "Leaf | list[Shape] | dict[str, Shape]"
 Part: TypeAlias = str | int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Miss:
+class Miss(Struct, frozen=True):
     """The first part of a way that is not there: its position, the names beside it, and whether a list is in their place."""
 
     at: int

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from router.core import commands, document, grammar, keys, mentions, options, render
+from msgspec import Struct, field
+
+from router.core import commands, document, grammar, keys, mentions, options, templates
 from router.core.problems import nearest
 from router.core.rulebook import Step
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from router.core.document import Node
     from router.core.model import Tree
     from router.core.problems import Problems
-    from router.core.render import Renderer, Rendering
+    from router.core.templates import Renderer, Rendering
     from router.core.truth import Operator
 
 STEP_KEYS = ("id", "timeout", "retry", "if_trust", "idempotent", "allow", "secrets")
@@ -44,8 +45,7 @@ _ANYBODY: frozenset[str] = frozenset()
 Alike = dict[object, "Rendering"]
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(Struct, frozen=True):
     """What templates of one rule may name, beside ROOTS. `used` gathers the variables that the file uses."""
 
     names: tuple[str, ...] = ()
@@ -135,7 +135,7 @@ class StepReader:
 
     def _check_keys(self, node: Node) -> None:
         for key, child in node.items():
-            if render.is_template(key):
+            if templates.is_template(key):
                 hint = "Write the key out; only values can be templates."
                 self.problems.error("R014", node.key_place(key), "A key cannot be a template.", hint)
             self._check_keys(child)
@@ -144,12 +144,12 @@ class StepReader:
 
     def _check(self, provider: str, model: type[BaseModel], tree: Tree, node: Node) -> None:
         root = node.value[provider]
-        for found in options.complaints(model, tree, render.is_template):
+        for found in options.complaints(model, tree, templates.is_template):
             place, hint = options.placed(found, root)
             self.problems.error("R011", place, f"In the options of `{provider}`: {options.sentence(found)}", hint)
         for name, verbatim in options.marked(model, options.Verbatim):
             child = root.get(name)
-            if child is not None and any(render.is_template(found.raw) for found in _texts(child)):
+            if child is not None and any(templates.is_template(found.raw) for found in _texts(child)):
                 self.problems.error("R014", child.place, f"`{name}` of `{provider}` must be written out.", verbatim.why)
         for name, bounded in options.marked(model, options.Bounded):
             child, allow = root.get(name), node.get("allow")
@@ -157,17 +157,17 @@ class StepReader:
                 hint = f'Say which it may be, on the step: allow: {{{name}: ["name", "prefix-*"]}}.'
                 self.problems.error("R032", child.place, f"An event chooses {bounded.what} here.", hint)
         # A template that does not compile is told by itself.
-        with suppress(render.TemplateMistake):
+        with suppress(templates.TemplateMistake):
             commands.check(provider, model, root, self.problems)
 
     def _from_event(self, node: Node) -> bool:
         """Whether a template in the node takes more than variables from its context."""
         for found in _texts(node):
-            if render.is_template(found.raw):
+            if templates.is_template(found.raw):
                 try:
-                    if render.names(found.raw) - {"vars", "rule"}:
+                    if templates.names(found.raw) - {"vars", "rule"}:
                         return True
-                except render.TemplateMistake:
+                except templates.TemplateMistake:
                     continue
         return False
 
@@ -207,7 +207,7 @@ class StepReader:
             hint = "Write the name alone: letters, digits and underscores, 50 at the most; values are kept by the spindle."
             self.problems.error("R024", node.place, f"`{name}` cannot be a secret's name.", hint)
             return ""
-        for found in options.complaints(model, {"env": {name: ""}}, render.is_template) if model is not None else ():
+        for found in options.complaints(model, {"env": {name: ""}}, templates.is_template) if model is not None else ():
             if found.loc[:1] == ("env",) and found.kind != "extra_forbidden":
                 hint = "Give the secret another name: it becomes a variable of this name."
                 self.problems.error("R011", node.place, f"In `secrets` of `{provider}`: {options.sentence(found)}", hint)
@@ -221,17 +221,17 @@ class StepReader:
 
     def _compiled(self, tree: Tree, node: Node) -> Rendering:
         for found in _texts(node):
-            if render.is_template(found.raw):
+            if templates.is_template(found.raw):
                 self._check_template(found)
         # What has errors is never used: its file has no rules.
-        return self.known.alike.setdefault(_frozen(tree), render.Rendering(tree))
+        return self.known.alike.setdefault(_frozen(tree), templates.Rendering(tree))
 
     def _check_template(self, node: Node) -> None:
         place = node.place
         try:
-            render.compiled(node.raw)
-            used = render.names(node.raw)
-        except render.TemplateMistake as mistake:
+            templates.check(node.raw)
+            used = templates.names(node.raw)
+        except templates.TemplateMistake as mistake:
             place = mentions.line_of(node, mistake.line) if node.block else place
             self.problems.error("R012", place, str(mistake), mistake.hint)
             return

@@ -5,16 +5,18 @@ Many rules are about the same: what is asked here is asked once for all of those
 
 from __future__ import annotations
 
+from heapq import merge
 from typing import TYPE_CHECKING, NamedTuple
 
-from router.core.conditions import Asks
+from router.core.conditions import AllOf, Asks
 from router.core.rulebook import OWN_STATUS, Mode, asks_for_statuses
 from router.core.truth import attempt
 from router.core.view import SINGLE
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
+    from router.core.conditions import Condition, Question
     from router.core.rulebook import Rule, Ruleset
     from router.core.truth import Operator
     from router.core.view import View
@@ -48,7 +50,7 @@ class Topics:
             self._file(number, ruleset, rule)
 
     def _file(self, number: int, ruleset: Ruleset, rule: Rule) -> None:
-        tests = [part for part in getattr(rule.when, "parts", ()) if isinstance(part, Asks)]
+        tests = _asked(rule.when)
         statuses = asks_for_statuses(rule)
         nsids = tuple(test.operator for test in tests if test.field == "nsid")
         self._nsids.setdefault((nsids, statuses), []).append(number)
@@ -61,9 +63,9 @@ class Topics:
         """Whether some rule asks for this nsid, or for any."""
         return any(_fits(key, nsid) for key in self._nsids)
 
-    def of_nsid(self, nsid: str) -> list[int]:
+    def of_nsid(self, nsid: str) -> Iterator[int]:
         """The numbers of those rules, in order."""
-        return sorted(number for key, numbers in self._nsids.items() if _fits(key, nsid) for number in numbers)
+        return merge(*(numbers for key, numbers in self._nsids.items() if _fits(key, nsid)))
 
     def about(self, view: View) -> tuple[Ruleset, ...]:
         """The rulesets with a rule that is about such an event: one of which somebody may ask why it does not match."""
@@ -103,6 +105,14 @@ class Topics:
                 present = tuple(field for field in topic.present if field not in KINDS)
                 made[present] = made.get(present, {}) | rulesets
         return dict(sorted(made.items(), key=lambda one: len(one[0])))
+
+
+def _asked(when: Condition) -> Sequence[Question]:
+    """What a rule asks beside what stands under `any`, `all` and `not`."""
+    if not isinstance(when, AllOf):
+        return ()
+    asked = when.asked
+    return asked if asked is not None else [part.question for part in when.parts if isinstance(part, Asks)]
 
 
 def _fits(key: tuple[tuple[Operator, ...], bool], nsid: str) -> bool:

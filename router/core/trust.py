@@ -7,9 +7,11 @@ as formulas, and the question is whether such an event can make a rule act. Wher
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from router.core import identity
 from router.core.analysis import facts, sets, texts
@@ -54,8 +56,7 @@ _NOT_OURS = Each((No(_is("nsid", _FIRE, OWN_STATUS)), No(_is("source", "schedule
 _UNNAMED = No(Some("source", ~sets.of_texts(texts.words("jetstream", "knot"))))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Way:
+class _Way(Struct, frozen=True, eq=False):
     """One way in which a stranger may set off a rule, by any of `events`. In `accounts` there are strangers."""
 
     what: str

@@ -19,12 +19,13 @@ if TYPE_CHECKING:
 Record: TypeAlias = "Mapping[str, Tree]"
 Fields: TypeAlias = "dict[str, Tree]"
 
+PUSH, PULL = "sh.tangled.git.refUpdate", "sh.tangled.repo.pull"
 _DID = "did:plc:[A-Za-z0-9]{24}"
 _SHA = "(?!0{40})[0-9a-f]{40}"
 _MEMBERS = itemgetter("committerDid", "repo", "ownerDid", "newSha", "oldSha", "ref")
 #: The members, each on a line: none but the last can have a line break in it.
 _PUSH = re.compile(f"{_DID}\n{_DID}\n{_DID}\n{_SHA}\n{_SHA}\nrefs/heads/(?s:.+)")
-_HEAD = len("refs/heads/")
+_REFS = len("refs/heads/")
 #: Owner and name, which is a repo's own where it is no TID (see `tid`), in the AT-URI of a repo's record.
 _REPO = re.compile(rf"at://({_DID})/sh\.tangled\.repo/(?![2-7a-j][2-7a-z]{{12}}\Z)(?!\.\.?\Z)([A-Za-z0-9._-]{{1,100}})")
 _TEXTS = {str}
@@ -43,7 +44,7 @@ def push(record: Record, host: str) -> Fields | None:
         "knot": host,
         "actor": actor,
         "ref": ref,
-        "branch": ref[_HEAD:],
+        "branch": ref[_REFS:],
         "trigger": "push",
         "operation": "update",
         "sha": new,

@@ -53,6 +53,9 @@ def ways(condition: Condition) -> list[Way]:
     if isinstance(condition, Asks):
         return of_operator(condition.field, condition.operator)
     if isinstance(condition, AllOf):
+        asked = condition.asked
+        if asked is not None:
+            return [way for question in asked for way in of_operator(question.field, question.operator)]
         return [way for part in condition.parts for way in ways(part)]
     if isinstance(condition, AnyOf):
         return _either([ways(part) for part in condition.parts])

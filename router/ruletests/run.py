@@ -69,11 +69,12 @@ def run(
     configured: Callable[[], Settings] = dict,
     *,
     update: bool = False,
+    step: Callable[[], object] = lambda: None,
 ) -> Session:
     """Run the tests of these files and folders whose names are selected. `pins` are handles that are known anyway;
     `configured` is asked for the settings of providers where a case has `answers`, and raises what it raises. `update`
-    writes goldens that are missing or differ."""
-    runner = _Runner(pins, selects, configured, update=update)
+    writes goldens that are missing or differ. `step` is called after each test."""
+    runner = _Runner(pins, selects, configured, update=update, step=step)
     problems = runner.session.problems
     files = library.test_files(entries, problems)
     if not files and entries and not problems.errors:
@@ -89,12 +90,19 @@ class _Runner:
     """Runs one file after the other. `named` are the goldens of all cases, also of those that were not selected."""
 
     def __init__(
-        self, pins: Mapping[str, str], selects: Callable[[str], bool], configured: Callable[[], Settings], *, update: bool
+        self,
+        pins: Mapping[str, str],
+        selects: Callable[[str], bool],
+        configured: Callable[[], Settings],
+        *,
+        update: bool,
+        step: Callable[[], object],
     ) -> None:
         self.pins = pins
         self.selects = selects
         self.configured = configured
         self.update = update
+        self.step = step
         self.session = Session()
         self.named: dict[Path, Place] = {}
 
@@ -119,6 +127,7 @@ class _Runner:
                 self._case(case, folder, folder.book, settings)
             except BadInput as error:
                 session.problems.found.extend(error.problems)
+            self.step()
 
     def _owns_golden(self, case: cases.Case) -> bool:
         """Whether no other case has the same golden: --update would write it for one, and break the other."""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 Schema = dict[str, Any]
 
-#: What makes a text a template; as `render.is_template` has it.
+#: What makes a text a template; as `templates.is_template` has it.
 IS_TEMPLATE = r"\{[{%#]"
 TEXT: Schema = {"type": ["string", "number"]}
 TEMPLATE: Schema = {"type": ["string", "number"], "description": "Text that may be a template."}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import subprocess
 import sys
@@ -10,6 +11,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from router.cli.group import VERBS
+from router.core.model import Plan, Trouble, changed
+from router.engine.approvals import MARK
+from router.engine.store.base import Arrival
+from router.engine.store.sqlite import open_store
+from tests.engine.way.parts import push
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,6 +56,51 @@ def test_rules(offered, folder: Path) -> None:  # type: ignore[no-untyped-def]
     assert offered("deliveries", "list", "--rule", "a/o") == ["a/one", "a/other"]
     (folder / "rules/a.yaml").write_text("rules: [")
     assert offered("deliveries", "list", "--rule", "") == []
+
+
+def test_sources_and_rules_that_are_paused(offered, folder: Path) -> None:  # type: ignore[no-untyped-def]
+    """By the names that pausing takes, and those of another configuration where one is meant."""
+    (folder / "rules").mkdir()
+    (folder / "rules/a.yaml").write_text(RULES)
+    (folder / "router.yaml").write_text("sources: {knot-a: {knot: {host: knot.example}}, night: {schedule: {every: 1h}}}\n")
+    for verb in ("pause", "resume"):
+        assert offered("sources", verb, "") == ["knot-a", "night"]
+        assert offered("sources", verb, "k") == ["knot-a"]
+        assert offered("rules", verb, "a/o") == ["a/one", "a/other"]
+    (folder / "other.yaml").write_text("sources: {elsewhere: {schedule: {every: 1h}}}\n")
+    assert offered("sources", "pause", "--config", "other.yaml", "") == ["elsewhere"]
+
+
+def test_events_by_their_numbers(offered, folder: Path) -> None:  # type: ignore[no-untyped-def]
+    """Those that wait for approval, where one is approved; and those that a rule matched, where one is shown."""
+    strange = push(2)
+    waits = changed(strange, fields={**strange.fields, "approval": "needed"})
+    trouble = Trouble(rule="", sentence="waits for approval", undecided=True)
+
+    async def make() -> None:
+        store = await open_store(folder / "router.db")
+        seen = Arrival(source="k", event=push(1), plan=Plan(matched=("a/one",)), keep=True)
+        held = Arrival(source="k", event=waits, plan=Plan(troubles=(trouble,), wanted=True), keep=True)
+        await store.accept([seen, held], 1)
+        rows = await store.waiting(MARK, 10)
+        await store.close()
+        assert [row.number for row in rows] == [2]
+
+    asyncio.run(make())
+    assert offered("approve", "") == ["2"]
+    assert offered("approve", "1") == []
+    assert offered("events", "show", "") == offered("capture", "") == offered("explain", "--event-id", "") == ["1"]
+
+
+def test_files_and_rulesets(offered) -> None:  # type: ignore[no-untyped-def]
+    """A shell knows files itself: it is told to look. Rulesets that ship with the router are no files here."""
+    assert offered("validate", "bundled:tangled/n") == [
+        "bundled:tangled/n",
+        "bundled:tangled/nightly",
+        "bundled:tangled/notify",
+    ]
+    assert offered("rules", "show", "tangled/n") == ["tangled/nightly", "tangled/notify"]
+    assert offered("plan", "--events", "ev") == ["ev"]
 
 
 def test_deliveries_of_no_store(offered) -> None:  # type: ignore[no-untyped-def]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from conftest import Call  # type: ignore[import-not-found]
 
 #: What a verb that only reads text has no use for.
-HEAVY = {"aiohttp", "apscheduler", "asyncio", "rich", "rich_click", "sqlite3", "sqlite_utils", "ssl", "structlog"}
+HEAVY = {"aiohttp", "apscheduler", "asyncio", "jinja2", "rich", "rich_click", "sqlite3", "sqlite_utils", "ssl", "structlog"}
 
 
 def python(script: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -76,7 +76,9 @@ def test_version(call: Call) -> None:
 
 def test_validate_imports_nothing_heavy(folder: Path) -> None:
     """An editor calls `router validate` at each save: it must not pay for networks, stores and colours."""
-    (folder / "a.yaml").write_text("rules: [{name: a, when: {branch: main}, do: [{log: {message: hi}}]}]\n")
+    (folder / "a.yaml").write_text(
+        """rules: [{name: a, when: {branch: main}, do: [{log: {message: "{{ sha | short }}"}}]}]\n"""
+    )
     validate = "import sys; from router.cli import main; code = main(['validate', 'a.yaml'])"
     done = python(f"{validate}; print(*({HEAVY!r} & sys.modules.keys())); sys.exit(code)")
     assert (done.returncode, done.stdout, done.stderr) == (0, "1 file, 1 rule: no problems.\n\n", "")

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import io
 import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import pytest
 
 from router.cli import progress
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from conftest import Call  # type: ignore[import-not-found]
 
 
 class Terminal(io.StringIO):
@@ -39,6 +47,47 @@ def test_a_long_run_on_a_terminal_has_a_bar(monkeypatch: pytest.MonkeyPatch, sec
     assert "rules" in shown
     assert "4/4" in shown
     assert shown.endswith("\x1b[2K")
+
+
+def test_what_has_no_end_known_is_counted(monkeypatch: pytest.MonkeyPatch, seconds: list[float]) -> None:
+    """Without a total that nobody knows."""
+    stderr = Terminal()
+    monkeypatch.setattr(sys, "stderr", stderr)
+    monkeypatch.setenv("TERM", "xterm")
+    with progress.progress(None, "tests") as step:
+        for _ in range(3):
+            seconds[0] += 1
+            step()
+    assert "tests" in stderr.getvalue()
+    assert "3" in stderr.getvalue()
+    assert "?" not in stderr.getvalue().replace("[?", "")
+
+
+def test_long_work_draws_one(call: Call, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reading and comparing rules, tests, mutants, planning and copying: each says how far it is, a step at a time."""
+    seen: dict[str, list[int | None]] = {}
+
+    @contextmanager
+    def counting(total: int | None, label: str) -> Iterator[Callable[[], None]]:
+        seen[label] = [total, 0]
+
+        def step() -> None:
+            seen[label][1] = (seen[label][1] or 0) + 1
+
+        yield step
+
+    monkeypatch.setattr(progress, "progress", counting)
+    monkeypatch.setattr("router.cli.validate.progress", counting)
+    assert call("init", ".").code == 0
+    assert call("validate").code == 0
+    assert call("test", "--mutate").code in (0, 1)
+    (folder / "none.jsonl").write_text("")
+    assert call("run", "--source", "none.jsonl").code == 0
+    assert call("plan", "--against", "bundled:tangled/nightly", "--since", "1h").code in (0, 1)
+    assert call("backup", "copy.db").code == 0
+    assert set(seen) >= {"reading rules", "comparing rules", "tests", "Mutants", "events", "MiB copied"}
+    for label in ("reading rules", "tests", "Mutants"):
+        assert seen[label][1], label
 
 
 def test_a_short_run_has_none(monkeypatch: pytest.MonkeyPatch, seconds: list[float]) -> None:

@@ -96,6 +96,7 @@ def test_a_frame_fits_its_terminal(width: int, height: int) -> None:
     """However much there is to say, and how wide its characters are; nothing that a stranger wrote moves the cursor."""
     hostile = "\u4e2d\u6587\x1b[2J\u202e" * 30
     seen = glance(
+        status={**STATUS, "paused_rules": [hostile]},
         sources=[source(f"knot-{number}{hostile}") for number in range(100)],
         troubles=[Trouble(what="x" * 200, sentence="why " * 100)] * 30,
         statuses=[told(number, workflow=hostile) for number in range(50)],

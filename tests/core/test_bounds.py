@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.core import filters, plan, render, work
+from router.core import filters, plan, render, templates, work
 from router.core.errors import RenderError
 from router.core.model import State
 from tests.core.conftest import WHO, load, pushed
@@ -90,7 +90,7 @@ def cost(template: str, context: Any) -> tuple[float, str]:
     began, said = time.process_time(), ""
     try:
         render.compiled(template)(context)
-    except (RenderError, render.TemplateMistake) as error:
+    except (RenderError, templates.TemplateMistake) as error:
         said = str(error)
     return time.process_time() - began, said
 

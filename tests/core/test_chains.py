@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from router.core import render
+from router.core import render, templates
 from router.core.chains import Chain, chains
 from router.core.errors import RenderError
 
@@ -96,5 +96,5 @@ def test_a_chain_knows_its_line() -> None:
 
 def test_a_template_that_does_not_compile_has_none() -> None:
     """It is a mistake of its own."""
-    with pytest.raises(render.TemplateMistake):
+    with pytest.raises(templates.TemplateMistake):
         chains("{{ a")

@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from router.core import envelope, tid, workflows
+from router.core import envelope, members, tid, usual, workflows
 from router.core.fields import named_fields
 from router.core.members import canonical_host
 
@@ -253,3 +255,60 @@ def test_a_host_has_one_spelling(text: object, host: str | None) -> None:
 def test_a_tid_tells_its_time(text: object, micros: int | None) -> None:
     """13 letters of a 32-letter alphabet, the first one small enough that it fits 64 bits; anything else is no TID."""
     assert tid.micros(text) == micros
+
+
+_ALICE = "did:plc:alicealicealicealicealic"
+_BOB = "did:plc:bobbobbobbobbobbobbobbob"
+_DIDS = st.sampled_from([_ALICE, _BOB, "did:web:a.example", "did:plc:short", "", None, 3, f"{_ALICE}\n", f"did:plc:{'é' * 24}"])
+_SHAS = st.sampled_from(
+    ["6e13e68d383190280012b07f7a62f830da739b41", "0" * 40, "0" * 64, "A" * 40, "ab" * 32, "g" * 40, "", None, 1]
+)
+_PUSHES = st.fixed_dictionaries(
+    {},
+    optional={
+        "committerDid": _DIDS,
+        "repo": _DIDS,
+        "ownerDid": _DIDS,
+        "newSha": _SHAS,
+        "oldSha": _SHAS,
+        "ref": st.sampled_from(["refs/heads/main", "refs/heads/a\nb", "refs/heads/", "refs/tags/v1", "main", "", None, 1]),
+        "changedFiles": st.sampled_from([[], ["a"], ["a", 1], "a", None]),
+    },
+)
+_USUAL = {
+    "committerDid": "did:plc:alicealicealicealicealic",
+    "repo": "did:plc:corecorecorecorecorecore",
+    "ownerDid": "did:plc:bobbobbobbobbobbobbobbob",
+    "newSha": "6e13e68d383190280012b07f7a62f830da739b41",
+    "oldSha": "9f3b07b7f62a3d1ef2cd4d3d4ec3b0c9d3c77e21",
+    "ref": "refs/heads/main",
+    "changedFiles": ["a"],
+}
+
+
+@given(_PUSHES, st.booleans())
+def test_what_is_read_in_one_go_is_what_its_members_say(changed: dict[str, Any], whole: bool) -> None:  # noqa: FBT001
+    """Most pushes are usual, and read by one expression; member by member they say the same, in the same order."""
+    record = {**_USUAL, **changed} if whole else changed
+    quickly = named_fields("sh.tangled.git.refUpdate", "knot", record, host=KNOT)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(usual, "push", lambda _record, _host: None)
+        slowly = named_fields("sh.tangled.git.refUpdate", "knot", record, host=KNOT)
+    assert json.dumps(quickly) == json.dumps(slowly)
+
+
+def test_a_usual_push_is_read_in_one_go() -> None:
+    assert usual.push(_USUAL, KNOT) is not None
+
+
+@pytest.mark.parametrize("owner", ["did:plc:alicealicealicealicealic", "did:web:a.example", "alice.example", ""])
+@pytest.mark.parametrize("path", ["sh.tangled.repo/", "", "sh.tangled.repo.pull/"])
+@pytest.mark.parametrize(
+    "name", ["core", "..", ".", "...", "3mvhu2bfpc222", "3mvhu2bfpc222x", "a/b", "a\n", "x" * 101, "é", ""]
+)
+def test_an_address_of_a_repo_says_the_same_either_way(owner: str, path: str, name: str) -> None:
+    uri = f"at://{owner}/{path}{name}"
+    quickly = members.by_name(uri)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(usual, "owner_and_name", lambda _repo: None)
+        assert members.by_name(uri) == quickly

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jinja2 import TemplateSyntaxError, meta
 
-from router.core import filters, render
+from router.core import filters, render, templates
 from router.core.errors import RenderError
 
 CONTEXT: dict[str, Any] = {
@@ -126,7 +126,7 @@ def test_a_tree_keeps_its_shape() -> None:
 )
 def test_what_does_not_compile(template: str, said: str) -> None:
     """A mistake in a template is found when rules are loaded."""
-    with pytest.raises(render.TemplateMistake) as caught:
+    with pytest.raises(templates.TemplateMistake) as caught:
         render.compiled(template)
     assert str(caught.value).startswith(said)
 
@@ -253,7 +253,7 @@ def _is_plain(value: Any) -> bool:
 @given(st.text(st.sampled_from("{}%#ab|'\"() .,-+[]:"), max_size=25))
 def test_any_text_compiles_or_is_a_mistake(text: str) -> None:
     """Whatever a rule says, compiling it gives a renderer or a TemplateMistake."""
-    with contextlib.suppress(render.TemplateMistake, RenderError):
+    with contextlib.suppress(templates.TemplateMistake, RenderError):
         render.names(text)
         render.compiled(text)({"a": "x", "b": [1]})
 
@@ -290,7 +290,7 @@ def test_expressions_one_by_one_come_to_what_the_template_does(text: str) -> Non
     try:
         whole = render.environment().from_string(text)
     except TemplateSyntaxError:
-        with pytest.raises(render.TemplateMistake):
+        with pytest.raises(templates.TemplateMistake):
             render.compiled(text)
         return
     context = {"a": "one", "b": {"c": 2.5}}

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import urllib.error
+import urllib.parse
 import urllib.request
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +42,26 @@ class Listener:
         except urllib.error.HTTPError as error:
             with error:
                 return error.code, error.read().decode()
+
+
+def test_the_page_of_a_router_that_runs(network: Network, router: Router) -> None:
+    """What came in and what became of it, the hour's plots, and a rule that is paused by its button."""
+    with (router.folder / "router.yaml").open("a") as settings:
+        settings.write('admin: {listen: "127.0.0.1:0"}\n')
+    router.start()
+    network.ask("attended")
+    listener = Listener(router)
+    network.ask("emit", on="knot-a", frame=push(sha(1)))
+    until(lambda: [row["state"] for row in router.cli("deliveries", "list")] == ["done"], "the delivery to be made")
+    assert 'aria-label="Events a minute in the last hour: ' in listener.ask("/")[1]
+    assert '<a href="/rules/build/build">build/build</a>' in listener.ask("/events")[1]
+    found = re.search(r'name="word" value="([0-9a-f]{64})"', listener.ask("/rules")[1])
+    assert found is not None
+    form = urllib.parse.urlencode({"word": found[1], "name": "build/build", "back": "/rules"}).encode()
+    with urllib.request.urlopen(f"{listener.url}/rules/pause", form, timeout=30) as answer:
+        assert answer.url.endswith("/rules?done=pause&count=1&not=0")
+        assert "1 paused." in answer.read().decode()
+    assert router.cli("status")["paused_rules"] == ["build/build"]
 
 
 def test_an_operators_night(network: Network, router: Router) -> None:

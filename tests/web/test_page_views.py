@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from aiohttp import web
 from pydantic import ValidationError
 
-from router.core.model import Outcome, State, Status, Workflow
+from router.core.model import LogLine, Outcome, State, Status, Workflow
 from router.core.model import Plan as PlanMade
-from router.engine.store.base import Backlog
+from router.engine.store.base import Arrival, Backlog
 from router.recent import STEP, STEPS, Recent, Step
 from router.web.page import actions, approvals, deliveries, events, now, pipelines, plots, rules, words
 from router.web.page.ansi import MOST, Piece, pieces
 from tests.web import stage
-from tests.web.stage import ALICE, CRAFTY, HELLO, HOSTILE, MARKUP, NOW, SECOND, Stopped, name
+from tests.web.stage import ALICE, CRAFTY, HELLO, HOSTILE, MARKUP, NOW, SECOND, Stopped, name, run
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -48,12 +49,13 @@ def source(**more: Any) -> dict[str, Any]:
 
 def troubles(**more: Any) -> list[now.Trouble]:
     given: dict[str, Any] = {"checks": {"store": "ok"}, "sources": [source()], "counts": {}, "backlog": QUIET}
-    return now.troubles(**(given | {"refused": "", "paused": [], "now": NOW} | more))
+    return now.troubles(**(given | {"refused": "", "paused": [], "destinations": [], "now": NOW} | more))
 
 
 def test_nothing_is_wrong() -> None:
     """What waits a moment and what was delivered are no trouble."""
     assert troubles() == []
+    assert troubles(destinations=[{"name": "toy/a", "state": "closed"}]) == []
     assert troubles(counts={"done": 7, "ready": 2}, backlog=Backlog(undecided=0, due=NOW - 59 * SECOND, skipped=9)) == []
 
 
@@ -64,6 +66,13 @@ def test_nothing_is_wrong() -> None:
         ({"refused": "It is no YAML."}, "The last reload was refused: It is no YAML.", True),
         ({"sources": [source(state="down", sentence="No answer.")]}, "knot is down. No answer.", True),
         ({"sources": [source(state="quarantined")]}, "knot is quarantined.", True),
+        (
+            {"destinations": [{"name": "toy/a", "state": "open", "until": NOW + 30 * SECOND, "reason": "It answers 503."}]},
+            "toy/a gets nothing now, again in 30 s. It answers 503.",
+            True,
+        ),
+        ({"destinations": [{"name": "toy/a", "state": "half-open", "until": NOW}]}, "toy/a gets nothing now.", True),
+        ({"destinations": [{"name": "toy/a", "state": "paused", "until": None}]}, "toy/a gets nothing now.", False),
         ({"counts": {"dead": 1}}, "1 dead letter.", True),
         ({"counts": {"dead": 2}}, "2 dead letters.", True),
         ({"backlog": Backlog(undecided=0, due=NOW - 120 * SECOND, skipped=0)}, "A delivery has been due for 2 min.", True),
@@ -168,6 +177,7 @@ async def test_deliveries_say_what_can_be_done(failing: Desk) -> None:
     }
     assert [row["state"] for row in (await deliveries.look(failing, {}, {"state": "dead"}))["rows"]] == ["dead"] * 4
     assert dict(told["states"])["dead"] == 4
+    assert told["changeable"]
     done, gone = ({"state": str(state)} for state in (State.DONE, State.DISCARDED))
     assert deliveries.changeable(done) == {"state": "done", "can_retry": False, "can_discard": False}
     assert deliveries.changeable(gone) == {"state": "discarded", "can_retry": True, "can_discard": False}
@@ -283,6 +293,19 @@ async def test_a_log_of_a_pipeline(busy: Desk) -> None:
         await pipelines.look_at(busy, {"id": "none"}, {})
 
 
+async def test_logs_of_two_deliveries_stay_apart(busy: Desk) -> None:
+    """Each counts its steps from the beginning, and they are one workflow."""
+    made, store = run(30), busy.store
+    event, first = stage.push(30), stage.delivery(30)
+    both = (first, replace(first, id=name(31), step="other"))
+    await store.accept([Arrival(source="knot", event=event, plan=PlanMade(deliveries=both, wanted=True), pipeline=made)], NOW)
+    for one in both:
+        said = [LogLine(step=0, part="start", text=one.step), LogLine(step=0, part="said", text="hello")]
+        await store.write_log(one.id, 0, 0, said, NOW)
+    told = await pipelines.look_at_log(busy, {"id": made.id}, {"workflow": "ci"})
+    assert [(step["title"], len(step["lines"])) for step in told["log"]["steps"]] == [("toy", 1), ("other", 1)]
+
+
 def test_a_long_log_shows_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
     """And says how much it leaves out."""
     monkeypatch.setattr(pipelines, "LINES", 2)
@@ -373,6 +396,7 @@ def test_a_plot_has_a_sentence() -> None:
     assert rate.told == "Events a minute in the last hour: 4 at most, 2 in this minute."
     assert [(bar.x, bar.height) for bar in rate.bars] == [(200.0, 100.0), (400.0, 50.0)]
     assert lag.told == "Longest lag in the last hour: 500 ms at most, none in this minute."
+    assert attempts.faults == "1 did not succeed"
     assert attempts.told.endswith("0 in this minute. 1 did not succeed.")
     assert attempts.bars[0].bad == 25.0
     assert took.bars == ()
@@ -418,6 +442,8 @@ def test_times() -> None:
     "url",
     [
         CRAFTY,
+        "javascript://ci.example/%0aalert(1)",
+        "ftp://ci.example/1",
         "data:text/html,x",
         "//evil.example/x",
         "/login",

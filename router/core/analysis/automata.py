@@ -7,7 +7,7 @@ read: who asks is told so, and stays silent.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from msgspec import Struct, field
 
 Span = tuple[int, int]
 Chars = tuple[Span, ...]
@@ -31,8 +31,7 @@ class TooHard(Exception):
     """This is not decided: the pattern is not everyday, or the search is too long."""
 
 
-@dataclass(slots=True)
-class Nfa:
+class Nfa(Struct):
     """An automaton: `moves[state]` are (characters, next state), `jumps[state]` need no character. It starts in 0."""
 
     moves: list[list[tuple[Chars, int]]] = field(default_factory=list)
@@ -120,8 +119,7 @@ class Node:
         raise NotImplementedError
 
 
-@dataclass(frozen=True, slots=True)
-class One(Node):
+class One(Node, Struct, frozen=True):
     chars: Chars
 
     def build(self, nfa: Nfa, start: int) -> int:
@@ -130,8 +128,7 @@ class One(Node):
         return end
 
 
-@dataclass(frozen=True, slots=True)
-class Row(Node):
+class Row(Node, Struct, frozen=True):
     parts: tuple[Node, ...]
 
     def build(self, nfa: Nfa, start: int) -> int:
@@ -140,8 +137,7 @@ class Row(Node):
         return start
 
 
-@dataclass(frozen=True, slots=True)
-class Choice(Node):
+class Choice(Node, Struct, frozen=True):
     parts: tuple[Node, ...]
 
     def build(self, nfa: Nfa, start: int) -> int:
@@ -153,8 +149,7 @@ class Choice(Node):
         return end
 
 
-@dataclass(frozen=True, slots=True)
-class Repeat(Node):
+class Repeat(Node, Struct, frozen=True):
     """`most` is None where there is no end."""
 
     part: Node

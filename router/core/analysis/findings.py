@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from router.core.analysis import facts, texts
 from router.core.analysis.automata import TooHard
@@ -30,8 +31,7 @@ _MOST_QUESTIONS = 12_000
 _MOST_STEPS = 100_000
 
 
-@dataclass(frozen=True, slots=True)
-class _Known:
+class _Known(Struct, frozen=True):
     """A rule with the formula of when it acts."""
 
     rule: Rule

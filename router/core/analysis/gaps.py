@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from router.core import render
+from router.core import templates
 from router.core.analysis import facts
 from router.core.analysis.automata import TooHard
 from router.core.analysis.logic import PART, Each, Fact, Present, Some, possible
@@ -48,7 +48,7 @@ def _dropping(rule: Rule) -> Iterator[tuple[str, Key]]:
 
 
 def _names(key: Key) -> frozenset[str]:
-    return render.names(key.text) if key.text and render.is_template(key.text) else frozenset()
+    return templates.names(key.text) if key.text and templates.is_template(key.text) else frozenset()
 
 
 def _tells_repos(key: Key, rule: Rule) -> bool:

@@ -10,8 +10,10 @@ calls impossible is.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeAlias
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from router.core.analysis.automata import TooHard
 from router.core.analysis.sets import EVERY_TEXT, EVERYTHING, Values
@@ -34,19 +36,16 @@ SINGLE = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Some:
+class Some(Struct, frozen=True):
     field: str
     values: Values
 
 
-@dataclass(frozen=True, slots=True)
-class Present:
+class Present(Struct, frozen=True):
     field: str
 
 
-@dataclass(frozen=True, slots=True)
-class Fact:
+class Fact(Struct, frozen=True):
     """`field` is what it is about, if anything, and `there` says that the field is there where the fact is true. Of a fact and
     its `unlike` at most one is."""
 
@@ -56,28 +55,24 @@ class Fact:
     unlike: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class No:
+class No(Struct, frozen=True):
     part: Formula
 
 
-@dataclass(frozen=True, slots=True)
-class Each:
+class Each(Struct, frozen=True):
     """All of them."""
 
     parts: tuple[Formula, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Either:
+class Either(Struct, frozen=True):
     parts: tuple[Formula, ...]
 
 
 Formula: TypeAlias = "Some | Present | Fact | No | Each | Either"
 
 
-@dataclass(frozen=True, slots=True)
-class _Field:
+class _Field(Struct, frozen=True):
     """What is known of one field's values on one way: `some` each have a member among them, and `only` holds them all."""
 
     only: Values
@@ -85,8 +80,7 @@ class _Field:
     there: bool | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class World:
+class World(Struct, frozen=True):
     """What is known of an event on one way of making a formula true."""
 
     fields: Mapping[str, _Field] = field(default_factory=dict)

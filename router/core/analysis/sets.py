@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from router.core.analysis import texts
 from router.core.analysis.texts import Texts
@@ -35,8 +36,7 @@ def _common(one: Spans, other: Spans) -> Spans:
     return tuple(sorted(span for span in found if span[0] < span[1]))
 
 
-@dataclass(frozen=True, slots=True)
-class Others:
+class Others(Struct, frozen=True):
     """Some of what is neither text nor number: `some`, or everything but those."""
 
     some: frozenset[str] = frozenset()
@@ -58,8 +58,7 @@ class Others:
         return not self.but and not self.some
 
 
-@dataclass(frozen=True, slots=True)
-class Values:
+class Values(Struct, frozen=True):
     """A set of values."""
 
     texts: Texts = texts.NONE

@@ -8,10 +8,11 @@ from __future__ import annotations
 import math
 import sys
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from router.core import globs
 from router.core.analysis import automata
@@ -82,8 +83,7 @@ def _parts(texts: Texts, kind: type[Common | Joined]) -> tuple[Texts, ...]:
     return texts.parts if isinstance(texts, kind) else (texts,)
 
 
-@dataclass(frozen=True, slots=True)
-class Words(Texts):
+class Words(Texts, Struct, frozen=True):
     """These texts and no others."""
 
     words: frozenset[str]
@@ -95,8 +95,7 @@ class Words(Texts):
         return self.words
 
 
-@dataclass(frozen=True, slots=True)
-class Matching(Texts):
+class Matching(Texts, Struct, frozen=True):
     """What a tree of a pattern accepts."""
 
     tree: Node
@@ -109,8 +108,7 @@ class Matching(Texts):
         return nfa.end in states
 
 
-@dataclass(frozen=True, slots=True)
-class Common(Texts):
+class Common(Texts, Struct, frozen=True):
     parts: tuple[Texts, ...]
 
     def has(self, text: str) -> bool:
@@ -125,8 +123,7 @@ class Common(Texts):
             yield from part.leaves()
 
 
-@dataclass(frozen=True, slots=True)
-class Joined(Texts):
+class Joined(Texts, Struct, frozen=True):
     parts: tuple[Texts, ...]
 
     def has(self, text: str) -> bool:
@@ -141,8 +138,7 @@ class Joined(Texts):
             yield from part.leaves()
 
 
-@dataclass(frozen=True, slots=True)
-class Without(Texts):
+class Without(Texts, Struct, frozen=True):
     """Every text that is not in the part."""
 
     part: Texts
@@ -196,8 +192,7 @@ def ignoring_case(folded: str) -> Texts:
     return Matching(_Unfolded(folded))
 
 
-@dataclass(frozen=True, slots=True)
-class _Unfolded(Node):
+class _Unfolded(Node, Struct, frozen=True):
     folded: str
 
     def build(self, nfa: Nfa, start: int) -> int:

@@ -13,12 +13,15 @@ from router.engine.store import connection, restores
 from router.engine.store.lock import Lock
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from router.core.model import Micros
 
 #: What is beside a store that is being replaced. While it is there, the store is not to be opened.
 _COMING = ".restoring"
+#: Bytes of a copy between two steps that are told, and steps of SQLite's machine between two looks at how large it is.
+STEP, LOOK = 1 << 20, 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +33,14 @@ class Restored:
     before: Path | None
 
 
-def back_up(store: Path, target: Path, now: Micros) -> int:
+def back_up(store: Path, target: Path, now: Micros, step: Callable[[], object] = lambda: None) -> int:
     """A whole copy of what is committed now, in one file for its owner alone; its size in bytes. Needs no lock, and holds
-    nobody up. Raises StoreError, and FileExistsError where there is something at `target`."""
+    nobody up; `step` is called for each STEP of it that is written. Raises StoreError, and FileExistsError where there is
+    something at `target`."""
     os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
     part = target.with_name(target.name + ".part")
     try:
-        _copy(store, part)
+        _copy(store, part, step)
         with closing(sqlite3.connect(part, isolation_level=None)) as db:
             _mark(db, part, now)
         _sync(part)
@@ -80,14 +84,23 @@ def refuse_half_restored(store: Path) -> None:
         raise StoreError(f"The store {store} was being replaced when that was cut off. Run `router restore BACKUP` once more.")
 
 
-def _copy(source: Path, target: Path) -> None:
+def _copy(source: Path, target: Path, step: Callable[[], object] = lambda: None) -> None:
     """By SQLite itself, so that what is in the WAL comes along, and what was deleted does not."""
+    told = 0
+
+    def look() -> None:
+        nonlocal told
+        while told < target.stat().st_size // STEP:
+            told += 1
+            step()
+
     try:
         os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600))
     except OSError as error:
         raise StoreError(f"A copy cannot be made at {target}: {error.strerror}.") from None
     try:
         with closing(connection.open_any(str(source))) as db:
+            db.set_progress_handler(look, LOOK)
             db.execute("VACUUM INTO ?", (str(target),))
     except sqlite3.Error as error:
         target.unlink(missing_ok=True)

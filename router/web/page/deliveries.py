@@ -30,8 +30,10 @@ async def look(desk: Desk, _path: Mapping[str, str], query: Mapping[str, str]) -
     wanted = DeliveriesAsked.model_validate({**given, "limit": LIMIT})
     rows = await desk.store.deliveries(**wanted.model_dump())
     counts = await desk.store.counts()
+    shown = [changeable(one) for one in outline(rows)]
     return {
-        "rows": [changeable(one) for one in outline(rows)],
+        "rows": shown,
+        "changeable": any(one["can_retry"] or one["can_discard"] for one in shown),
         "filters": {name: given.get(name, "") for name in _FILTERS},
         "filtered": bool(given),
         "states": [(str(state), counts.get(state, 0)) for state in State],

@@ -43,8 +43,9 @@ async def look(desk: Desk, _path: Mapping[str, str], _query: Mapping[str, str]) 
     refused = last.sentence if last is not None and not last.ok else ""
     dead = await desk.store.deliveries(state=State.DEAD, limit=DEAD)
     paused = sorted(desk.pauses.since(RULE))
+    where = desk.destinations.shown() if desk.destinations is not None else []
     return {
-        "troubles": troubles(checks, rows, counts, backlog, refused, paused, now),
+        "troubles": troubles(checks, rows, counts, backlog, refused, paused, where, now),
         "sources": rows,
         "own": OWN,
         "tiles": tiles(counts, backlog, len(desk.rulebook().rules), desk.started, now),
@@ -60,6 +61,7 @@ def troubles(
     backlog: Backlog,
     refused: str,
     paused: Sequence[str],
+    destinations: Sequence[Mapping[str, Any]],
     now: Micros,
 ) -> list[Trouble]:
     """The worst first. What an operator has paused is no fault, and is told so that nobody forgets it."""
@@ -69,6 +71,7 @@ def troubles(
     found += [
         Trouble(f"{row['name']} is {row['state']}. {row['sentence']}".rstrip()) for row in sources if row["state"] in _BAD
     ]
+    found += [one for row in destinations if (one := _shut(row, now)) is not None]
     if dead := counts.get(State.DEAD, 0):
         found.append(Trouble(f"{dead} dead {'letter' if dead == 1 else 'letters'}.", "/deliveries?state=dead"))
     late = (now - backlog.due) / 1e6 if backlog.due is not None else 0.0
@@ -81,6 +84,15 @@ def troubles(
     found += [Trouble(f"The source {row['name']} is paused.", grave=False) for row in sources if row["paused"] is not None]
     found += [Trouble(f"The rule {name} is paused.", "/rules", grave=False) for name in paused]
     return found
+
+
+def _shut(row: Mapping[str, Any], now: Micros) -> Trouble | None:
+    """A destination that gets nothing now, or that only waits because it asked for that."""
+    if row["state"] not in ("open", "half-open", "paused"):
+        return None
+    when = f", again {ago(row['until'], now)}" if row.get("until") and row["until"] > now else ""
+    said = f"{row['name']} gets nothing now{when}. {row.get('reason') or ''}".rstrip()
+    return Trouble(said, "/deliveries?state=ready", grave=row["state"] != "paused")
 
 
 def tiles(counts: Mapping[str, int], backlog: Backlog, rules: int, started: Micros, now: Micros) -> list[dict[str, str]]:

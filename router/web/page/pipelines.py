@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -51,7 +52,9 @@ async def look_at_log(desk: Desk, path: Mapping[str, str], query: Mapping[str, s
     lines: list[LogLine] = []
     for run in await desk.store.runs(found.id):
         if run.workflow == name:
-            lines += await desk.logbook.so_far(run)
+            # Each begins to count at 0.
+            first = lines[-1].step + 1 if lines else 0
+            lines += [replace(line, step=first + line.step) for line in await desk.logbook.so_far(run)]
     return {"run": of_pipeline(found), "workflow": of_workflow(workflow), "log": logged(lines)}
 
 

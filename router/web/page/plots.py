@@ -28,13 +28,14 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Plot:
-    """`now` and `most` are words. `told` says all of it in a sentence."""
+    """`now`, `most` and `faults` are words. `told` says all of it in a sentence."""
 
     name: str
     title: str
     bars: tuple[Bar, ...]
     now: str
     most: str
+    faults: str
     told: str
 
 
@@ -73,6 +74,7 @@ def _plot(
     last = values[-1] if values else None
     now, most = (words(last) if last is not None else "none"), (words(top) if known else "none")
     told = f"{title} in the last hour: {most} at most, {now} in this minute."
-    if faults:
-        told += f" {_count(faults)} did not succeed."
-    return Plot(name, title, bars, now, most, told)
+    failed = f"{_count(faults)} did not succeed" if faults else ""
+    if failed:
+        told += f" {failed}."
+    return Plot(name, title, bars, now, most, failed, told)

@@ -30,7 +30,7 @@ class Streams:
             headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
         )
         await answer.prepare(request)
-        telling = asyncio.create_task(self._tell(answer))
+        telling = asyncio.create_task(self._tell(request, answer))
         self._tasks.add(telling)
         try:
             await asyncio.wait([telling])
@@ -43,11 +43,11 @@ class Streams:
         for task in self._tasks:
             task.cancel()
 
-    async def _tell(self, answer: web.StreamResponse) -> None:
+    async def _tell(self, request: web.Request, answer: web.StreamResponse) -> None:
         with suppress(ConnectionError):
             await answer.write(b"retry: 3000\n\n")
             seen, quiet = self._mark(), 0
-            while True:
+            while request.transport is not None and not request.transport.is_closing():
                 await self.desk.clock.sleep(EVERY)
                 mark = self._mark()
                 quiet = 0 if mark != seen else quiet + 1

@@ -12,7 +12,7 @@ import pytest
 
 from router.core.errors import StoreCorrupt, StoreError
 from router.core.model import Busy, Event, Gates, State, Status
-from router.engine.store.backup import back_up, restore
+from router.engine.store.backup import STEP, back_up, restore
 from router.engine.store.base import Arrival, SealedSecret
 from router.engine.store.sqlite import open_store
 from tests.engine.store.parts import NOW, SECOND, accept, arrival, claim, dead, delivery, done, event, plan, state
@@ -85,6 +85,19 @@ async def test_a_copy_is_made_beside_a_running_router(path: Path) -> None:
     db.close()
     assert await state(store, "later") is State.READY
     await store.close()
+
+
+async def test_a_copy_tells_how_far_it_is(path: Path) -> None:
+    """As it is written, not only when it is: a bar that stands at nothing until the end is none."""
+    await (await open_store(path)).close()
+    with sqlite3.connect(path) as db:
+        db.execute("CREATE TABLE ballast (number INTEGER PRIMARY KEY, text BLOB)")
+        db.executemany("INSERT INTO ballast (text) VALUES (?)", ((bytes(1000),) for _ in range(10_000)))
+    db.close()
+    part, sizes = path.with_name("copy.db.part"), []
+    size = back_up(path, path.with_name("copy.db"), COPIED, lambda: sizes.append(part.stat().st_size))
+    assert size // STEP - 4 <= len(sizes) <= size // STEP  # the last pages come with the commit
+    assert sizes[0] < size / 2
 
 
 async def test_a_copy_replaces_nothing(path: Path) -> None:
