@@ -47,6 +47,7 @@ def weight(folder: Path, port: int, knots: int) -> float:
         begun = time.monotonic()
         while _sockets(process.pid) < knots and time.monotonic() - begun < LONGEST:
             time.sleep(0.1)
+        assert _sockets(process.pid) >= knots, "Not all knots were dialled."
         return _at_rest(process.pid)
 
 

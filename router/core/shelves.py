@@ -81,7 +81,7 @@ class Shelf:
         #: How every text begins that leads to anything but what is exact.
         self.stem = ""
         if not (self.grams or self.handles or self.ranges) and all(beginning for beginning, _ in affixes):
-            self.stem = _stem([key.value for key in filed if key.kind == "^"])
+            self.stem = _common([key.value for key in filed if key.kind == "^"])
 
     def gather(self, view: View, people: People, out: list[int]) -> None:
         """The rules that the event's values lead to."""
@@ -264,13 +264,6 @@ def _of_name(named: Mapping[str | None, Filed], name: str | None) -> Iterator[Fi
             yield named[key]
 
 
-def _stem(texts: Sequence[str]) -> str:
-    """How all of them begin: what the first and the last in order have in common."""
-    low, high = min(texts, default=""), max(texts, default="")
-    differ = next((at for at, (one, other) in enumerate(zip(low, high, strict=False)) if one != other), len(low))
-    return low[:differ]
-
-
 class Ranges:
     """Places by bounds of numbers. What has one bound is sorted by it; a value finds those on its side of it.
 
@@ -300,3 +293,13 @@ def shelf(field: str, filed: Mapping[Key, Filed]) -> Shelf:
     if field in SINGLE:
         return {"repo": RepoShelf, "knot": KnotShelf}.get(field, SingleShelf)(field, filed)
     return Shelf(field, filed)
+
+
+def _common(texts: Sequence[str]) -> str:
+    """What all of them begin with: of sorted texts the first and the last differ the earliest."""
+    if not texts:
+        return ""
+    first, last = min(texts), max(texts)
+    return next(
+        (first[:at] for at, (one, other) in enumerate(zip(first, last, strict=False)) if one != other), min(first, last)
+    )

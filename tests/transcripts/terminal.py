@@ -31,6 +31,8 @@ _STAMP = re.compile(r"\b\d{8}T\d{6}Z\b")
 _SIZE = re.compile(r"\b[\d,]+ bytes\b")
 #: How long ago something was, in what `top` shows.
 _AGO = re.compile(r"\b\d+s\b")
+#: A bar, which a slow machine draws and takes away again.
+_BAR = re.compile(r"\x1b\[\?25l.*?\x1b\[\?25h\r?(\x1b\[1A)?\x1b\[2K", re.DOTALL)
 _VERSION = re.compile(r"(tangled-router )\d+\.\d+\.\d+( \(Python \d+\.\d+\.\d+\))?")
 
 
@@ -52,7 +54,7 @@ def played(name: str, folder: Path, *, coloured: bool) -> str:
 
 def _typed(command: str, folder: Path, *, coloured: bool) -> list[str]:
     code, shown = _run(command, folder, coloured=coloured)
-    text = _MOMENT.sub("2026-11-23T12:00:00Z", shown.replace("\r\n", "\n"))
+    text = _MOMENT.sub("2026-11-23T12:00:00Z", _BAR.sub("", shown.replace("\r\n", "\n")))
     text = _VERSION.sub(r"\g<1>0.1.0", text)
     text = _REPLAY.sub("replay-0123abcd", text)
     text = _SIZE.sub("196,608 bytes", _STAMP.sub("20261123T120000Z", text))
