@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import click
+from pydantic import BaseModel
 
 from router import config
 from router.cli import FINE, show
@@ -19,8 +20,6 @@ from router.settings import is_size, size
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-    from pydantic import BaseModel
 
     from router.config import Config
 
@@ -74,6 +73,9 @@ def _shown(value: Any) -> Any:
     """The value as JSON has it. A secret is its reference, with whether there is anything; a URL has no password."""
     if isinstance(value, Secret):
         return {value.kind: value.name, "set": _is_set(value)}
+    if isinstance(value, BaseModel):
+        parts = {key: getattr(value, key) for key in type(value).model_fields}
+        return {key: durations.text(one) if isinstance(one, float) else _shown(one) for key, one in parts.items()}
     if isinstance(value, dict):
         return {key: _shown(child) for key, child in value.items()}
     if isinstance(value, (list, tuple)):

@@ -51,7 +51,9 @@ def test_each_value_has_an_origin(rows: dict[str, dict[str, Any]]) -> None:
 
 
 def test_durations_are_as_one_writes_them(rows: dict[str, dict[str, Any]]) -> None:
+    """Also within a setting that has parts."""
     assert rows["store.keep"]["value"] == "90d"
+    assert rows["delivery.loop"]["value"] == {"events": 100, "within": "10m"}
 
 
 def test_no_secret_is_shown(rows: dict[str, dict[str, Any]], call: Call) -> None:
