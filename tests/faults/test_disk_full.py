@@ -20,16 +20,16 @@ pytestmark = [pytest.mark.e2e, pytest.mark.faults]
 
 SHIM = Path(__file__).parent / "shim"
 FIRST, SECOND = "1" * 40, "2" * 40
-BALLAST = 256 << 10
+BALLAST = 1 << 20
 
 
 class Disk:
-    """3 MiB: a file system of that size, or, where nobody may mount one, a shim in the router that says that it is full."""
+    """6 MiB: a file system of that size, or, where nobody may mount one, a shim in the router that says that it is full."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         folder.mkdir()
-        command = ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(folder)]
+        command = ["mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", str(folder)]
         self.mounted = os.geteuid() == 0 and subprocess.run(command, capture_output=True, check=False).returncode == 0
         self.filler = folder / "filler"
         self.environment = {} if self.mounted else {"PYTHONPATH": str(SHIM), "SICK_DISK": str(self.filler)}

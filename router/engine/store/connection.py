@@ -49,16 +49,21 @@ def open_any(path: str, busy: float = BUSY) -> sqlite3.Connection:
     return _checked(_read_only(path, busy), path, _whole)
 
 
+def full(path: str) -> StoreFull:
+    """What there is to say of a disk without room."""
+    return StoreFull(f"The disk that holds the store {path} is full. Make room there: nothing is lost.")
+
+
 def explain(error: sqlite3.Error, path: str) -> StoreError:
     """What went wrong and what to do. StoreBroken where the disk failed."""
     match code(error):
         # The index of the WAL is a file that grows, too, and SQLite has no other word for a disk that has no room for it.
         case sqlite3.SQLITE_IOERR if error.sqlite_errorcode == sqlite3.SQLITE_IOERR_SHMSIZE:
-            return StoreFull(f"The disk that holds the store {path} is full. Make room there: nothing is lost.")
+            return full(path)
         case sqlite3.SQLITE_IOERR:
             return StoreBroken(f"The disk failed under the store {path}: {error}. Check the disk and the kernel's log.")
         case sqlite3.SQLITE_FULL:
-            return StoreFull(f"The disk that holds the store {path} is full. Make room there: nothing is lost.")
+            return full(path)
         case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
             return StoreCorrupt(f"The store {path} is corrupt or no database: {error}. {RESTORE}")
         case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:

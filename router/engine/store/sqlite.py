@@ -95,6 +95,7 @@ async def open_store(
         patience,
         committed=connection.Checkpoints().after_commit,
         spend=space.spend,
+        full=lambda: connection.full(name) if space.full else None,
     )
     try:
         refuse_half_restored(Path(path))

@@ -48,7 +48,8 @@ class Writer:
     """Does each piece of work in a savepoint of a shared transaction, and answers after the commit.
 
     `opening`, `committed` and `spend` are called on the thread: `committed` after each commit, and `spend` where the disk is
-    full, to find some room; whether it did. `explain` turns SQLite's errors into ours.
+    full, to find some room; whether it did. `full` says why nothing `lasting` is stored now. `explain` turns SQLite's errors
+    into ours.
     """
 
     def __init__(
@@ -58,12 +59,14 @@ class Writer:
         patience: float = PATIENCE,
         committed: Callable[[sqlite3.Connection], None] | None = None,
         spend: Callable[[sqlite3.Connection], bool] | None = None,
+        full: Callable[[], StoreFull | None] = lambda: None,
     ) -> None:
         self._opening = opening
         self._explain = explain
         self._patience = patience
         self._committed = committed
         self._spend = spend
+        self._full = full
         self._queue: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()
         self._loop = asyncio.get_running_loop()
         self._opened: asyncio.Future[Any] = self._loop.create_future()
@@ -147,6 +150,13 @@ class Writer:
         return batch
 
     def _commit(self, connection: sqlite3.Connection, batch: Sequence[_Request]) -> None:
+        # Some were on their way when the disk became full: the room that was found then is not for them.
+        full = self._full()
+        for request in batch if full is not None else ():
+            request.error = full if request.lasting else None
+        batch = [request for request in batch if request.error is None]
+        if not batch:
+            return
         try:
             if self._broken is not None:
                 raise self._broken
