@@ -26,7 +26,7 @@ class Commands:
     | do | with | answers |
     |---|---|---|
     | emit | on, frame | key: a text in the event's id |
-    | raw | on, and text or base64 (a binary frame) | |
+    | raw | on, and text (of a knot also created) or base64 (a binary frame) | |
     | builds | | builds, as GET would show them |
     | requests | on | requests, in order |
     | received | | webhooks whose signature was right |
@@ -82,7 +82,7 @@ class Commands:
 
     async def _raw(self, command: Command) -> Command:
         if "base64" not in command:
-            self.network.say(command["on"], raw=str(command["text"]))
+            self.network.say(command["on"], raw=str(command["text"]), created=int(command.get("created", 0)))
             return {}
         try:
             self.network.say(command["on"], raw=base64.b64decode(command["base64"], validate=True))

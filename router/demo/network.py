@@ -90,8 +90,8 @@ class Network:
                 self.ci.failing.add(line.breaks)
             yield Played(line, self.say(line.on, line.frame, line.raw))
 
-    def say(self, on: str, frame: Mapping[str, Tree] | None = None, raw: str | bytes | None = None) -> str:
-        """Emit a frame, or something that is none, on a server that streams.
+    def say(self, on: str, frame: Mapping[str, Tree] | None = None, raw: str | bytes | None = None, created: int = 0) -> str:
+        """Emit a frame, or something that is none, on a server that streams; `created` is where a knot keeps the latter.
 
         Returns a text that the event's id contains: a knot event's rkey, a commit's rev, another event's seq. Raises
         ValueError for a server that does not stream, or a frame that it would never send.
@@ -100,7 +100,7 @@ class Network:
         if not isinstance(server, (Knot, Jetstream)):
             raise ValueError(f"{on!a} has no stream; jetstream, knot-a and knot-b have.")  # noqa: TRY004 - what is wrong is a name
         if frame is None:
-            server.emit_raw(raw or "")
+            server.emit_raw(raw or "", **({"created": created} if created and isinstance(server, Knot) else {}))
             return ""
         try:
             sent = server.emit(filled(dict(frame), self._values()))

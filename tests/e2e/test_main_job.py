@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import signal
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from router.demo.wire import Tids
 from tests.e2e.processes import ALICE, push, until
 
 if TYPE_CHECKING:
@@ -137,7 +139,9 @@ def test_garbage_on_one_knot_stops_nothing(network: Network, router: Router) -> 
     network.ask("attended")
     network.ask("raw", on="knot-a", text="{broken")
     network.ask("raw", on="knot-a", base64="AAECAw==")
-    network.ask("raw", on="knot-a", text='"' + "x" * 2_000_000 + '"')
+    now = time.time_ns()
+    large = {"rkey": Tids().next(), "nsid": "sh.tangled.git.refUpdate", "event": {"ref": "x" * 2_000_000}, "created": now}
+    network.ask("raw", on="knot-a", text=json.dumps(large), created=now)
     network.ask("emit", on="knot-a", frame=push(SHA))
     until(network.builds, "the build")
     (knot,) = [row for row in router.cli("sources") if row["name"] == "knot-a"]
