@@ -119,7 +119,7 @@ def test_bombs_need_no_memory(template: str) -> None:
     """What would be too large is not made first."""
     tracemalloc.start()
     try:
-        cost(template, {"r": RECORD})
+        tried(template, {"r": RECORD})
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -182,9 +182,7 @@ rules:
   - name: light
     do: [{note: {text: "{{ sha }}"}}]
 """
-    began = time.process_time()
     made = plan.plan(pushed(record={"x": ["a"] * 256, "y": [0] * 1500}), load(rules), WHO)
-    assert time.process_time() - began < 5.0
     states = [delivery.state for delivery in made.deliveries]
     assert State.READY in states
     assert State.DEAD in states
