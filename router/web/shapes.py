@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from router.core.model import State, Status
 
@@ -19,8 +19,15 @@ DECIDED = 100
 LONGEST = 200
 Name = Annotated[str, Field(max_length=LONGEST)]
 Names = Annotated[list[Name], Field(max_length=NAMED)]
+
+
+def _whole(given: object) -> object:
+    """JSON has one kind of number: 7.0 is the integer 7."""
+    return int(given) if isinstance(given, float) and given.is_integer() else given
+
+
 #: What an event's record is numbered with; SQLite's integers end there.
-Number = Annotated[int, Field(ge=0, lt=2**63)]
+Number = Annotated[int, Field(ge=0, lt=2**63), BeforeValidator(_whole)]
 _WAITING = Literal["dead", "ready", "verify"]
 
 

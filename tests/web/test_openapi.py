@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, settings
+from pydantic import TypeAdapter, ValidationError
 from schemathesis.specs.openapi.checks import ignored_auth
 
 from router.core import plan, rules
@@ -17,7 +18,7 @@ from router.engine.store.base import Arrival
 from router.engine.store.sqlite import open_store
 from router.plugins import OptionModels
 from router.sections import AdminSection
-from router.web import admin
+from router.web import admin, shapes
 from router.web.openapi import document
 from tests.engine.way.parts import push
 from tests.web.parts import NOW, desk
@@ -96,3 +97,19 @@ def test_the_document_is_what_is_served() -> None:
     assert len(names) == len(set(names)) == sum(len(path) for path in made["paths"].values())
     assert {"livez", "readyz", "metrics", "reload", "status", "events", "explainEvent", "retryDeliveries"} <= set(names)
     assert all(one["summary"].endswith(".") for path in made["paths"].values() for one in path.values())
+
+
+@pytest.mark.parametrize(
+    ("since", "is_taken"), [(0, True), (7.0, True), (7.5, False), ("7", False), (True, False), (-1, False), (2**63, False)]
+)
+def test_a_whole_number_may_be_written_with_a_point(since: object, *, is_taken: bool) -> None:
+    """As JSON Schema has it: 7.0 is an integer."""
+    asked = {"state": "dead", "since": since}
+    try:
+        found = TypeAdapter[Any](shapes.DeliveriesMeant).validate_python(asked, strict=True)
+    except ValidationError:
+        assert not is_taken
+    else:
+        assert is_taken
+        assert found.since == since
+        assert type(found.since) is int
