@@ -6,11 +6,13 @@ the event, decoding included, and must find the same rules; each is used as its 
 
 from __future__ import annotations
 
+import itertools
 import json
 import random
 import shutil
 import subprocess
 import tempfile
+from contextlib import suppress
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
@@ -29,6 +31,9 @@ if TYPE_CHECKING:
 RULES = 1_000
 #: Events for us, and for those who take longer.
 COUNT, FEW = 2_000, 20
+#: Rules that durable_rules is given at a time: with more its first event has no end, with fewer all of them take longer.
+TOGETHER = 500
+_NUMBERS = itertools.count()
 
 
 def frames(number_of_rules: int, count: int) -> list[bytes]:
@@ -134,12 +139,56 @@ def zen(number_of_rules: int) -> Callable[[bytes], list[int]]:
     return lambda frame: _each(made, lambda expression, sent: expression.evaluate(sent), frame)
 
 
+def event_pattern(number_of_rules: int) -> Callable[[bytes], list[int]]:
+    from moto.events.models import EventPattern  # noqa: PLC0415 - a peer
+
+    def pattern(number: int) -> str:
+        ref: list[Any] = ["refs/heads/main"] if number % 2 else [{"prefix": "refs/heads/release/"}]
+        return json.dumps({"event": {"repo": [mix.did(number)], "ref": ref}})
+
+    made = [EventPattern.load(pattern(number)) for number in range(number_of_rules)]
+    return lambda frame: _each(made, EventPattern.matches_event, frame)
+
+
+def durable(number_of_rules: int) -> Callable[[bytes], list[int]]:
+    import durable.engine  # noqa: PLC0415 - a peer, in C
+    from durable import lang  # noqa: PLC0415 - the same
+
+    found: list[int] = []
+
+    def wanted(number: int) -> Any:
+        of_branch = lang.m.ref == "refs/heads/main" if number % 2 else lang.m.ref.matches("refs/heads/release/.*")
+        return (lang.m.repo == mix.did(number)) & of_branch
+
+    def rule(number: int) -> None:
+        lang.when_all(wanted(number))(lambda _: found.append(number))
+
+    starts = range(0, number_of_rules, TOGETHER)
+    for start in starts:
+        with lang.ruleset(f"peers-{start}"):
+            for number in range(start, min(start + TOGETHER, number_of_rules)):
+                rule(number)
+
+    def find(frame: bytes) -> list[int]:
+        found.clear()
+        sent = json.loads(frame)["event"]
+        for start in starts:
+            # It takes an event that matches nothing as an error, and would not look at the same one twice.
+            with suppress(durable.engine.MessageNotHandledException):
+                lang.post(f"peers-{start}", {"id": str(next(_NUMBERS)), "repo": sent["repo"], "ref": sent["ref"]})
+        return list(found)
+
+    return find
+
+
 PEERS: dict[str, tuple[str, Callable[[int], Callable[[bytes], list[int]]]]] = {
     "CEL (Rust)": ("common-expression-language", cel),
     "zen-engine (Rust)": ("zen-engine", zen),
     "rule-engine": ("rule-engine", rule_engine),
     "business-rules": ("business-rules", business_rules),
     "json-logic-qubit": ("json-logic-qubit", json_logic),
+    "EventBridge patterns, moto": ("moto", event_pattern),
+    f"durable_rules (C), by {TOGETHER}s": ("durable_rules", durable),
 }
 NPM = ("json-rules-engine", "json-logic-js")
 
