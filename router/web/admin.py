@@ -14,7 +14,7 @@ from aiohttp import web
 from pydantic import TypeAdapter, ValidationError
 
 from router.core.errors import RouterError, StoreError
-from router.web import openapi
+from router.web import door, openapi
 from router.web.approvals import operator
 from router.web.desk import Ask
 from router.web.guard import guard, refused, revealed
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 #: Bytes of a request's body, and seconds that it may take to come.
 LARGEST, WITHIN = 4_000_000, 10.0
+#: Those who come by TCP: operators, their scrapers and probes, and whoever else can reach the address.
+BOUNDS = door.Bounds(in_all=256, per_address=128)
 #: Mistakes of one request that are told.
 _TOLD = 6
 
@@ -63,18 +65,18 @@ async def serve_address(desk: Desk, section: AdminSection, told: Callable[[str],
         revealed(section.token)
     host, _, port = section.listen.rpartition(":")
     open_paths = frozenset(one.path for one in OPERATIONS if one.open)
-    made = application(desk, guard(section.token, open_paths, desk.refused), page=Page(desk, section.token))
-    runner = web.AppRunner(made, access_log=None, shutdown_timeout=1.0, keepalive_timeout=30.0)
-    await runner.setup()
+    made = application(desk, door.heeded, guard(section.token, open_paths, desk.refused), page=Page(desk, section.token))
+
+    def crowded(sentence: str) -> None:
+        desk.observer.fault("admin", f"`admin.listen` {section.listen}: {sentence}")
+
     try:
-        try:
-            await web.TCPSite(runner, host.strip("[]"), int(port)).start()
-        except OSError as error:
-            raise RouterError(f"`admin.listen` {section.listen} cannot be had: {error.strerror or error}.") from None
-        told(":".join(map(str, runner.addresses[0][:2])))
-        await asyncio.Event().wait()
-    finally:
-        await runner.cleanup()
+        # What an operator asked for is done, whether they wait for the answer or not.
+        async with door.listening(made, host.strip("[]"), int(port), crowded, BOUNDS, cancels=False) as (_, address):
+            told(address)
+            await asyncio.Event().wait()
+    except OSError as error:
+        raise RouterError(f"`admin.listen` {section.listen} cannot be had: {error.strerror or error}.") from None
 
 
 def application(desk: Desk, *guards: Any, page: Page | None = None) -> web.Application:

@@ -164,10 +164,20 @@ class _Visit(asyncio.Protocol):
 
 
 @web.middleware
+async def heeded(request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> web.StreamResponse:
+    """Tells the door that a request's head is whole. How long its body may take is the handler's affair."""
+    visit = _visit(request)
+    if visit is None:
+        return await handler(request)
+    with visit.door.busy(visit):
+        return await handler(request)
+
+
+@web.middleware
 async def minded(request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> web.StreamResponse:
-    """Tells the door that a request is whole, and reads its body in time: handlers find it read."""
-    visit = request.transport.get_protocol() if request.transport is not None else None
-    if not isinstance(visit, _Visit):
+    """The same, and reads its body in time: handlers find it read."""
+    visit = _visit(request)
+    if visit is None:
         return await handler(request)
     with visit.door.busy(visit):
         try:
@@ -181,17 +191,29 @@ async def minded(request: web.Request, handler: Callable[[web.Request], Awaitabl
         return await handler(request)
 
 
+def _visit(request: web.Request) -> _Visit | None:
+    """Whose request it is; None where no door was passed, or the connection is gone."""
+    visit = request.transport.get_protocol() if request.transport is not None else None
+    return visit if isinstance(visit, _Visit) else None
+
+
 @asynccontextmanager
 async def listening(
-    app: web.Application, host: str | None, port: int, told: Callable[[str], object], bounds: Bounds | None = None
+    app: web.Application,
+    host: str | None,
+    port: int,
+    told: Callable[[str], object],
+    bounds: Bounds | None = None,
+    *,
+    cancels: bool = True,
 ) -> AsyncIterator[tuple[Door, str]]:
-    """Serve `app`, which has `minded` among its middlewares; the door and the `host:port` that it is at. Raises OSError where
-    the address cannot be had."""
+    """Serve `app`, which has `minded` or `heeded` among its middlewares; the door and the `host:port` that it is at. Where it
+    `cancels`, what is done for a client ends when that hangs up. Raises OSError where the address cannot be had."""
     bounds = bounds or Bounds()
     runner = web.AppRunner(
         app,
         access_log=None,
-        handler_cancellation=True,
+        handler_cancellation=cancels,
         shutdown_timeout=2.0,
         keepalive_timeout=bounds.rest,
         lingering_time=bounds.body,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
@@ -120,11 +121,28 @@ async def test_a_body_is_read_for_so_long_and_no_longer(monkeypatch: pytest.Monk
         writer.write("\r\n".join((*head, "", "")).encode())
         assert (await reader.readline()).startswith(b"HTTP/1.1 408")
         writer.close()
+        monkeypatch.undo()
         async with (
             aiohttp.ClientSession() as http,
             http.post(f"{served.url}/api/v1/rules/resume", data=BytesIO(b"x" * (admin.LARGEST + 1)), headers=JSON) as answer,
         ):
             assert answer.status == 413
+
+
+@pytest.mark.threat("S-22")
+async def test_those_who_ask_nothing_make_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Connections that say nothing, or half of a request, keep nobody out, and are cut in the end."""
+    monkeypatch.setattr(admin, "BOUNDS", replace(admin.BOUNDS, in_all=3, head=0.2))
+    async with serving() as served:
+        host, _, port = served.url.removeprefix("http://").rpartition(":")
+        opened = [await asyncio.open_connection(host, int(port)) for _ in range(3)]
+        for _, writer in opened:
+            writer.write(b"GET /livez HTTP/1.1\r\nHost: ")
+        assert await served.ask("/livez") == 200
+        for reader, writer in opened:
+            with suppress(ConnectionResetError):
+                assert await reader.read() == b""
+            writer.close()
 
 
 async def test_an_address_that_cannot_be_had_is_a_sentence() -> None:
