@@ -155,8 +155,8 @@ ROWS: list[tuple[int | str, str, str]] = [
         "Somebody on the machine, on the network, or a web site in an operator's browser gives orders to the router",
         (
             "A Unix socket of its owner from its first moment; TCP only if configured, with a token unless on loopback; "
-            "`Host` and `Origin` are checked, and connections that ask nothing make room. A cookie opens the page alone, and what changes something needs a word that only "
-            "the page's own forms bear."
+            "`Host` and `Origin` are checked, and connections that ask nothing make room. A cookie opens the page alone, and "
+            "what changes something needs a word that only the page's own forms bear."
         ),
     ),
     (
