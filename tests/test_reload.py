@@ -333,19 +333,26 @@ def watched(folder: Path) -> None:
     (folder / "router.yaml").write_text(text)
 
 
+def put(file: Path, text: str) -> None:
+    """At once, as editors do: a file that is being written may be read half."""
+    half = file.with_name(".half")
+    half.write_text(text)
+    half.replace(file)
+
+
 async def test_a_file_that_changes_is_read(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also one in a folder that is new; and what is written again with the same text is no change."""
     monkeypatch.setattr(watch, "LOOK", 50)
     watched(running.folder)
     async with watching(running):
         await running.told.until(lambda: running.told.reloads)  # the setting itself
-        (running.folder / "rules" / "test.yaml").write_text(RULES.replace("any", "other"))
+        put(running.folder / "rules" / "test.yaml", RULES.replace("any", "other"))
         await running.told.until(lambda: len(running.told.reloads) == 2)
-        (running.folder / "rules" / "test.yaml").write_text(RULES.replace("any", "other"))
+        put(running.folder / "rules" / "test.yaml", RULES.replace("any", "other"))
         (running.folder / "rules" / "more").mkdir()
-        (running.folder / "rules" / "more" / "new.yaml").write_text(RULES)
+        put(running.folder / "rules" / "more" / "new.yaml", RULES)
         await running.told.until(lambda: len(running.told.reloads) == 3)
-        (running.folder / "rules" / "more" / "new.yaml").write_text(RULES.replace("any", "last"))
+        put(running.folder / "rules" / "more" / "new.yaml", RULES.replace("any", "last"))
         await running.told.until(lambda: len(running.told.reloads) == 4)
     assert [rule.id for rule in running.router.intake.rulebook.rules] == ["more/new/last", "test/other"]
     assert all(ok for ok, _, _ in running.told.reloads)

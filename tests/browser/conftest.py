@@ -20,7 +20,7 @@ from tests.web.stage import STATES
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
 
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, BrowserContext, Page
 
     from router.secret import Secret
     from router.web.desk import Desk
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parent.parent.parent
 FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking")
 MORE = ("--disable-component-update", "--disable-sync", "--disable-dev-shm-usage")
+#: What the pages of the running test are in.
+_OPEN: list[BrowserContext] = []
 
 
 @pytest.fixture(scope="session")
@@ -94,6 +96,9 @@ def serving(state: str, token: Secret | None = None) -> Iterator[Site]:
     try:
         yield made["site"]
     finally:
+        # A page that stays open would ask somebody who is gone.
+        while _OPEN:
+            _OPEN.pop().close()
         made["site"].loop.call_soon_threadsafe(made["task"].cancel)
         thread.join(30)
 
@@ -118,16 +123,16 @@ class Tab:
 @pytest.fixture
 def tab(chromium: Browser) -> Iterator[Callable[..., Tab]]:
     """Opens pages, each in a context of its own; nothing may have complained at the end."""
-    contexts, tabs = [], []
+    tabs = []
 
     def make(width: int = 1400, **more: Any) -> Tab:
         context = chromium.new_context(viewport={"width": width, "height": 900}, **more)
         context.set_default_timeout(20_000)
-        contexts.append(context)
+        _OPEN.append(context)
         tabs.append(Tab(context.new_page()))
         return tabs[-1]
 
     yield make
-    for context in contexts:
-        context.close()
+    while _OPEN:
+        _OPEN.pop().close()
     assert [one.complaints for one in tabs if one.complaints] == []
