@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
 from router import plugins
+from router.core import options, templates
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -86,3 +88,30 @@ def test_two_distributions_cannot_share_a_name(install: Callable[..., None]) -> 
     install("second", "same", "same_two")
     with pytest.raises(plugins.PluginError, match="Two installed distributions register `same`"):
         plugins.installed(plugins.PROVIDERS)
+
+
+SKETCH = '{"fields": {"text": {"kinds": ["text"], "needed": true}}}'
+
+
+def test_a_sketch_stands_for_a_module_until_somebody_needs_more(
+    install: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beside the module, whoever brings it: the module is imported for what is wrong, and for what else the model has."""
+    install("sketched", "sketched", "sketched_one")
+    (tmp_path / "sketched" / "sketched_one.sketch.json").write_text(SKETCH)
+    model = plugins.OptionModels()["sketched"]
+    assert not list(options.complaints(model, {"text": "x"}, templates.is_template))
+    assert "sketched_one" not in sys.modules
+    assert [found.loc for found in options.complaints(model, {"text": 1}, templates.is_template)] == [("text",)]
+    assert "sketched_one" in sys.modules
+    assert list(model.model_fields) == ["text"]
+    monkeypatch.delitem(sys.modules, "sketched_one")
+
+
+@pytest.mark.parametrize("raw", ["", "{}", "[]", '{"fields": {"text": {"marks": [{"type": "Odd"}]}}}'])
+def test_a_sketch_that_is_none_is_passed_over(install: Callable[..., None], tmp_path: Path, raw: str) -> None:
+    """Then the module says everything itself."""
+    module = f"unsketched_{abs(hash(raw))}"
+    install(module, module, module)
+    (tmp_path / module / f"{module}.sketch.json").write_text(raw)
+    assert isinstance(plugins.OptionModels()[module], type)
