@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from router import plugins
+from router import loaded, plugins
 from router.core import options, templates
 
 if TYPE_CHECKING:
@@ -106,6 +106,16 @@ def test_a_sketch_stands_for_a_module_until_somebody_needs_more(
     assert "sketched_one" in sys.modules
     assert list(model.model_fields) == ["text"]
     monkeypatch.delitem(sys.modules, "sketched_one")
+
+
+def test_what_the_router_runs_by_is_imported_while_it_is_read(install: Callable[..., None], tmp_path: Path) -> None:
+    """A sketch is enough to check a step, not to run it: what cannot be loaded is refused with the rules that use it."""
+    install("broken", "broken", "broken_behind_a_sketch", "raise RuntimeError('no licence')")
+    (tmp_path / "broken" / "broken_behind_a_sketch.sketch.json").write_text(SKETCH)
+    (tmp_path / "rules.yaml").write_text("rules: [{name: a, do: [{broken: {text: x}}]}]\n")
+    (tmp_path / "router.yaml").write_text("rules: [rules.yaml]\nsources: {never: {schedule: {cron: '0 0 1 1 *'}}}\n")
+    with pytest.raises(plugins.PluginError, match="`broken` of broken 1\\.0 cannot be loaded: RuntimeError: no licence"):
+        loaded.read(tmp_path / "router.yaml")
 
 
 @pytest.mark.parametrize("raw", ["", "{}", "[]", '{"fields": {"text": {"marks": [{"type": "Odd"}]}}}'])
