@@ -89,7 +89,7 @@ def _options(entry: EntryPoint) -> type[BaseModel]:
     def load() -> type[BaseModel]:
         return cast("type[BaseModel]", provider(entry.name).options)
 
-    found = _sketch(entry.module)
+    found = _sketch(entry.value.partition(":")[0])
     return cast("type[BaseModel]", Sketched(found, load)) if found is not None else load()
 
 

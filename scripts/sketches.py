@@ -81,7 +81,7 @@ def sketches() -> dict[Path, bytes]:
     return {
         ROOT / "providers" / f"{name}.sketch.json": sketch.written(drawn(plugins.provider(name).options))
         for name, entry in plugins.installed(plugins.PROVIDERS).items()
-        if entry.module.startswith("providers.")
+        if entry.value.startswith("providers.")
     }
 
 

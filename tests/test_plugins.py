@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import sys
 from typing import TYPE_CHECKING
 
@@ -105,6 +106,8 @@ def test_a_sketch_stands_for_a_module_until_somebody_needs_more(
     assert [found.loc for found in options.complaints(model, {"text": 1}, templates.is_template)] == [("text",)]
     assert "sketched_one" in sys.modules
     assert list(model.model_fields) == ["text"]
+    assert options.parse(model, {"text": "x"}).text == "x"  # type: ignore[attr-defined]
+    assert copy.deepcopy(model).takes_secrets is False
     monkeypatch.delitem(sys.modules, "sketched_one")
 
 

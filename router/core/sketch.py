@@ -113,7 +113,8 @@ class Sketched:
         return self._load()
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("_"):  # whoever copies it asks for them, and before there is a way to load anything
+        # Whoever copies this asks for methods of its own, and before there is a way to load anything.
+        if name == "_load" or (name.startswith("__") and not name.startswith("__pydantic")):
             raise AttributeError(name)
         return getattr(self.model, name)
 
