@@ -83,11 +83,11 @@ def _imported(entry: EntryPoint) -> Any:
 
 
 @cache
-def _options(entry: EntryPoint) -> type[BaseModel]:
+def _options(name: str, entry: EntryPoint) -> type[BaseModel]:
     """The model of a provider's options or, where there is a sketch of it beside the provider's module, what stands for it."""
 
     def load() -> type[BaseModel]:
-        return cast("type[BaseModel]", provider(entry.name).options)
+        return cast("type[BaseModel]", provider(name).options)
 
     found = _sketch(entry.value.partition(":")[0])
     return cast("type[BaseModel]", Sketched(found, load)) if found is not None else load()
@@ -108,7 +108,7 @@ class OptionModels(Mapping[str, "type[BaseModel]"]):
     """The options of every installed provider; a module is imported only when somebody needs more than its sketch."""
 
     def __getitem__(self, name: str) -> type[BaseModel]:
-        return _options(installed(PROVIDERS)[name])
+        return _options(name, installed(PROVIDERS)[name])
 
     def __contains__(self, name: object) -> bool:
         return name in installed(PROVIDERS)

@@ -107,7 +107,7 @@ def test_a_sketch_stands_for_a_module_until_somebody_needs_more(
     assert "sketched_one" in sys.modules
     assert list(model.model_fields) == ["text"]
     assert options.parse(model, {"text": "x"}).text == "x"  # type: ignore[attr-defined]
-    assert copy.deepcopy(model).takes_secrets is False
+    assert copy.deepcopy(model).takes_secrets is False  # type: ignore[attr-defined]
     monkeypatch.delitem(sys.modules, "sketched_one")
 
 
