@@ -45,6 +45,7 @@ types: $(STAMP) ## Check types, strictly.
 check: lint types test mutants docs ## Everything that CI runs.
 
 reference: $(STAMP) ## Make docs/reference anew from the code.
+	@$(BIN)/python -m scripts.sketches
 	@$(BIN)/python -m scripts.reference
 	@for page in acceptance parity faults threats; do $(BIN)/python -m scripts.$$page || exit 1; done
 	@$(BIN)/python -m scripts.mutants --write

@@ -22,11 +22,12 @@ from router.http import open_session
 from router.observe import Silent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from router.core.model import Event
 
-RULES, RATE, SECONDS, ROUNDS = 10_000, 5_000, 15, 1
+#: Reloads follow each other while the events flow.
+RULES, RATE, SECONDS, RELOADS = 10_000, 5_000, 20, 2
 
 
 class Gaps(stand.Counting):
@@ -63,28 +64,19 @@ def write(folder: Path, text: str) -> None:
 async def measured(folder: Path) -> Row:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     write(folder, "one")
-    gaps, usual, took, missed = [], [], [], 0
-    for number in range(ROUNDS):
-        one = await once(folder, number)
-        gaps.append(one[0])
-        usual.append(one[1])
-        took.append(one[2])
-        missed += one[3]
+    gaps, usual, took, missed = await heard(folder)
     sides = {
-        "longest gap while rules are read and exchanged": Times(tuple(gaps)),
-        "longest gap before that": Times(tuple(usual)),
-        "the reload": Times(tuple(took)),
+        "longest gap while rules are read and exchanged": Times(gaps),
+        "longest gap before that": Times((usual,)),
+        "the reload": Times(took),
     }
-    note = f"{missed} of {ROUNDS * RATE * SECONDS:,} events were missed"
+    note = f"{missed} of {RATE * SECONDS:,} events were missed"
     name = f"reload of {RULES:,} rules while {RATE:,} events a second flow: longest gap in intake, ms"
-    return Row(
-        name, sides["longest gap while rules are read and exchanged"].median * 1000, 50, sides=sides, unit="ms", note=note
-    )
+    return Row(name, max(gaps) * 1000, 50, sides=sides, unit="ms", note=note)
 
 
-async def once(folder: Path, number: int) -> Sequence[float]:
-    """The longest gap during a reload, and before it, how long the reload took, and how many events were missed."""
-    stand.forget(folder)
+async def heard(folder: Path) -> tuple[tuple[float, ...], float, tuple[float, ...], int]:
+    """The longest gap during each reload, and before the first, how long each took, and how many events were missed."""
     events = RATE * SECONDS
     with stand.peer(folder, "feed", stream.few(events, 1), str(RATE)) as server:
         (folder / "router.yaml").write_text(
@@ -103,15 +95,20 @@ async def once(folder: Path, number: int) -> Sequence[float]:
             running = asyncio.create_task(router.run(stop, drain=False))
             while len(gaps.at) < RATE:  # noqa: ASYNC110 - nobody tells of single events
                 await asyncio.sleep(0.05)
-            write(folder, f"again {number}")
-            begun = perf_counter()
-            assert router.reload is not None
-            result = await router.reload.again()
-            took = perf_counter() - begun
-            assert result.ok, result
-            await asyncio.sleep(0.5)
-            ended = perf_counter()
-            within, before = gaps.longest(begun, ended), gaps.longest(gaps.at[RATE // 10], begun)
+            usual = gaps.longest(gaps.at[RATE // 10], perf_counter())
+            within, took = [], []
+            for number in range(RELOADS):
+                # On a thread, as an editor's: it must not stop what is measured.
+                await asyncio.to_thread(write, folder, f"again {number}")
+                begun = perf_counter()
+                assert router.reload is not None
+                result = await router.reload.again()
+                took.append(perf_counter() - begun)
+                assert result.ok, result
+                await asyncio.sleep(0.5)
+                within.append(gaps.longest(begun, perf_counter()))
+                if gaps.left <= 0:  # so slow a machine has nothing more to hear
+                    break
             try:
                 async with asyncio.timeout(60):
                     await gaps.done.wait()
@@ -120,4 +117,4 @@ async def once(folder: Path, number: int) -> Sequence[float]:
             stop.set()
             await running
         await store.close()
-    return within, before, took, max(0, gaps.left)
+    return tuple(within), usual, tuple(took), max(0, gaps.left)

@@ -7,6 +7,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
+from router.provider import Plainly
+
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,199}")
 #: Names that change which program runs, or what it is told before its first line (the loader, shells, git, interpreters, build
 #: tools), and those that the agent of a CI sets itself. A guard against accidents: who writes rules decides what runs anyway.
@@ -45,4 +47,8 @@ def traced(trace: str) -> dict[str, str]:
 
 
 #: Text to text; values may be templates, names never are.
-Environment = Annotated[dict[str, str], AfterValidator(_checked)]
+Environment = Annotated[
+    dict[str, str],
+    AfterValidator(_checked),
+    Plainly(r"[^\x00\ud800-\udfff]*", names=rf"(?!(?i:{_DENIED.pattern})\Z){_NAME.pattern}"),
+]

@@ -31,6 +31,7 @@ from router.provider import (
     Exposes,
     Limit,
     News,
+    Plainly,
     Plugin,
     Secret,
     doubtful,
@@ -67,6 +68,8 @@ _ALL = {"per_page": PAGE, "exclude_jobs": "true", "exclude_pipeline": "true"}
 
 _SLUG = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,254}")
 _COMMIT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/~^-]{0,254}")
+#: Pipelines that are nothing else, and usual branches.
+_PIPELINE, _BRANCH = rf"{_SLUG.pattern}(/{_SLUG.pattern})?", r"[A-Za-z0-9][A-Za-z0-9._/-]{0,254}"
 
 
 def _slug(text: str) -> str:
@@ -130,10 +133,10 @@ class Options(Closed):
     exposes: ClassVar[Exposes] = Exposes.SECRETS
     takes_secrets: ClassVar[bool] = True
 
-    org: Annotated[str, AfterValidator(_slug), Bounded("the organization")] | None = None
-    pipeline: Annotated[str, AfterValidator(_pipeline), Bounded("the pipeline")]
-    commit: Annotated[str, AfterValidator(_commit)]
-    branch: Annotated[str, AfterValidator(_branch), Field(min_length=1, max_length=1000)]
+    org: Annotated[str, AfterValidator(_slug), Plainly(_SLUG.pattern), Bounded("the organization")] | None = None
+    pipeline: Annotated[str, AfterValidator(_pipeline), Plainly(_PIPELINE), Bounded("the pipeline")]
+    commit: Annotated[str, AfterValidator(_commit), Plainly(_COMMIT.pattern)]
+    branch: Annotated[str, AfterValidator(_branch), Plainly(_BRANCH), Field(min_length=1, max_length=1000)]
     message: str | None = None
     author: Author | None = None
     env: _environment.Environment = Field(default_factory=dict)

@@ -19,7 +19,7 @@ from pydantic import AfterValidator, Field, model_validator
 from providers._requests import Answer, ask
 from router.core.errors import Ambiguous, DeliveryError, Permanent, RateLimited, Transient
 from router.core.model import Delivery, Receipt, Status
-from router.provider import Bounded, Closed, Destination, Duration, Plugin, Retry, Secret
+from router.provider import Bounded, Closed, Destination, Duration, Plainly, Plugin, Retry, Secret
 
 if TYPE_CHECKING:
     from router.provider import Host
@@ -37,6 +37,8 @@ SCHEDULE = (5.0, 300.0, 1800.0, 7200.0, 18_000.0, 36_000.0, 36_000.0)
 #: Seconds until a secret that cannot be used is read again: only an operator can mend it.
 REFUSED = 300.0
 
+#: URLs that are surely right.
+_USUAL_URL = r"https?://[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*(:[1-9][0-9]{0,3})?(/[A-Za-z0-9._~/-]*)?"
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
 _HEADER_VALUE = re.compile(r"[\t\x20-\x7e]{0,4096}")
 #: Headers that the request's framing or its signature own.
@@ -86,8 +88,8 @@ class Settings(Closed):
 class Options(Closed):
     """One request: a JSON tree, a form, a text, or no body."""
 
-    url: Annotated[str, AfterValidator(_url), Bounded("where it is sent")]
-    method: Annotated[str, AfterValidator(_method)] = "POST"
+    url: Annotated[str, AfterValidator(_url), Plainly(_USUAL_URL), Bounded("where it is sent")]
+    method: Annotated[str, AfterValidator(_method), Plainly("GET|POST|PUT|PATCH|DELETE")] = "POST"
     headers: Headers = Field(default_factory=dict)
     json_: Any = Field(default=None, alias="json", description="Sent as application/json.")
     form: dict[str, str] | None = None

@@ -50,6 +50,9 @@ def read(named: Path | None, *, listening: bool = True) -> Loaded:
     texts = library.rule_texts(made.rules, problems)
     book = compiled(texts, problems)
     book.prepare()
+    for name in {step.provider for rule in book.rules for step in rule.steps}:
+        # A sketch is enough to check a step, not to run it. Imported now: whoever opens it would keep events waiting.
+        plugins.provider(name)
     return Loaded(named=named, config=made, rulebook=book, digest=_digest(written, texts), found=tuple(problems.found))
 
 

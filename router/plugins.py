@@ -8,15 +8,22 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib.metadata import entry_points
+from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from msgspec import MsgspecError
+
+from router.core import sketch
 from router.core.errors import RouterError
+from router.core.sketch import Sketched
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
     from pydantic import BaseModel
 
+    from router.core.sketch import Sketch
     from router.provider import AnyPlugin
     from router.sources.base import AnySourceKind
 
@@ -75,11 +82,33 @@ def _imported(entry: EntryPoint) -> Any:
     return entry.load()
 
 
+@cache
+def _options(name: str, entry: EntryPoint) -> type[BaseModel]:
+    """The model of a provider's options or, where there is a sketch of it beside the provider's module, what stands for it."""
+
+    def load() -> type[BaseModel]:
+        return cast("type[BaseModel]", provider(name).options)
+
+    found = _sketch(entry.value.partition(":")[0])
+    return cast("type[BaseModel]", Sketched(found, load)) if found is not None else load()
+
+
+def _sketch(module: str) -> Sketch | None:
+    try:
+        spec = find_spec(module)
+        if spec is None or spec.origin is None:
+            return None
+        return sketch.read(Path(spec.origin).with_suffix(".sketch.json").read_bytes())
+    except (ImportError, ValueError, OSError, MsgspecError):
+        # Whatever is wrong, the module itself is asked then.
+        return None
+
+
 class OptionModels(Mapping[str, "type[BaseModel]"]):
-    """The options of every installed provider; a provider's module is imported only when its own options are asked for."""
+    """The options of every installed provider; a module is imported only when somebody needs more than its sketch."""
 
     def __getitem__(self, name: str) -> type[BaseModel]:
-        return cast("type[BaseModel]", provider(name).options)
+        return _options(name, installed(PROVIDERS)[name])
 
     def __contains__(self, name: object) -> bool:
         return name in installed(PROVIDERS)

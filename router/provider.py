@@ -17,8 +17,8 @@ from pydantic import BaseModel
 
 from router.core.checkup import Check, Checks, doubtful, ill, well
 from router.core.errors import RouterError
+from router.core.marks import Bounded, Command, Exposes, Plainly, Script, Verbatim
 from router.core.model import Delivery, LogLine, Micros, Receipt, Report, Retry, Tree
-from router.core.options import Bounded, Command, Exposes, Script, Verbatim
 from router.host import Host, Limit
 from router.secret import Secret, SecretMissing
 from router.settings import Closed, Duration
@@ -43,6 +43,7 @@ __all__ = [
     "Limit",
     "Logs",
     "News",
+    "Plainly",
     "Plugin",
     "Provider",
     "Reconciles",

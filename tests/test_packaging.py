@@ -37,7 +37,13 @@ def test_the_wheel_holds_what_it_must_and_nothing_else(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     tops = {name.split("/")[0] for name in names if ".dist-info/" not in name}
     assert tops == {"router", "providers"}
-    for needed in ("router/demo/script.jsonl", "router/pages/R001.md", "router/py.typed", "providers/webhook.py"):
+    for needed in (
+        "router/demo/script.jsonl",
+        "router/pages/R001.md",
+        "router/py.typed",
+        "providers/webhook.py",
+        "providers/webhook.sketch.json",
+    ):
         assert needed in names
     page = {
         path.relative_to(ROOT).as_posix() for path in (ROOT / "router" / "web" / "page").rglob("*.*") if path.suffix != ".pyc"

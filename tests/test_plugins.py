@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import copy
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
-from router import plugins
+from router import loaded, plugins
+from router.core import options, templates
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -86,3 +89,42 @@ def test_two_distributions_cannot_share_a_name(install: Callable[..., None]) -> 
     install("second", "same", "same_two")
     with pytest.raises(plugins.PluginError, match="Two installed distributions register `same`"):
         plugins.installed(plugins.PROVIDERS)
+
+
+SKETCH = '{"fields": {"text": {"kinds": ["text"], "needed": true}}}'
+
+
+def test_a_sketch_stands_for_a_module_until_somebody_needs_more(
+    install: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beside the module, whoever brings it: the module is imported for what is wrong, and for what else the model has."""
+    install("sketched", "sketched", "sketched_one")
+    (tmp_path / "sketched" / "sketched_one.sketch.json").write_text(SKETCH)
+    model = plugins.OptionModels()["sketched"]
+    assert not list(options.complaints(model, {"text": "x"}, templates.is_template))
+    assert "sketched_one" not in sys.modules
+    assert [found.loc for found in options.complaints(model, {"text": 1}, templates.is_template)] == [("text",)]
+    assert "sketched_one" in sys.modules
+    assert list(model.model_fields) == ["text"]
+    assert options.parse(model, {"text": "x"}).text == "x"  # type: ignore[attr-defined]
+    assert copy.deepcopy(model).takes_secrets is False  # type: ignore[attr-defined]
+    monkeypatch.delitem(sys.modules, "sketched_one")
+
+
+def test_what_the_router_runs_by_is_imported_while_it_is_read(install: Callable[..., None], tmp_path: Path) -> None:
+    """A sketch is enough to check a step, not to run it: what cannot be loaded is refused with the rules that use it."""
+    install("broken", "broken", "broken_behind_a_sketch", "raise RuntimeError('no licence')")
+    (tmp_path / "broken" / "broken_behind_a_sketch.sketch.json").write_text(SKETCH)
+    (tmp_path / "rules.yaml").write_text("rules: [{name: a, do: [{broken: {text: x}}]}]\n")
+    (tmp_path / "router.yaml").write_text("rules: [rules.yaml]\nsources: {never: {schedule: {cron: '0 0 1 1 *'}}}\n")
+    with pytest.raises(plugins.PluginError, match="`broken` of broken 1\\.0 cannot be loaded: RuntimeError: no licence"):
+        loaded.read(tmp_path / "router.yaml")
+
+
+@pytest.mark.parametrize("raw", ["", "{}", "[]", '{"fields": {"text": {"marks": [{"type": "Odd"}]}}}'])
+def test_a_sketch_that_is_none_is_passed_over(install: Callable[..., None], tmp_path: Path, raw: str) -> None:
+    """Then the module says everything itself."""
+    module = f"unsketched_{abs(hash(raw))}"
+    install(module, module, module)
+    (tmp_path / module / f"{module}.sketch.json").write_text(raw)
+    assert isinstance(plugins.OptionModels()[module], type)

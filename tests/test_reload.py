@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import sys
 import threading
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from aiohttp import web
 
-from router import app, loaded, watch
+from router import app, loaded, reload, watch
 from router.core.differences import Kind
 from router.core.model import Heard, Receipt
 from router.demo.server import Server
-from router.engine import directory
+from router.engine import directory, heap
 from router.engine.store.sqlite import open_store
 from router.host import Host, SystemClock
 from router.http import open_session
@@ -279,6 +282,27 @@ async def test_reading_keeps_nobody_waiting(running: Running, monkeypatch: pytes
     heard.set()
     assert (await asking).ok
     assert await running.deliveries() == {("test/any", push(1).id)}
+
+
+@pytest.mark.parametrize("rules", [RULES.replace("any", "other"), "rules: ["])
+async def test_a_thread_that_builds_gives_way_more_often_than_others(
+    running: Running, monkeypatch: pytest.MonkeyPatch, rules: str
+) -> None:
+    """While new rules are read and tried, and not after that, whether or not they come into force."""
+    turn, thresholds = sys.getswitchinterval(), gc.get_threshold()
+    seen: list[tuple[float, int]] = []
+
+    def watched(work: Callable[..., Any], *given: Any) -> Any:
+        seen.append((sys.getswitchinterval(), gc.get_threshold()[2]))
+        return work(*given)
+
+    for module, name in ((loaded, "read"), (reload, "_try")):
+        monkeypatch.setattr(module, name, partial(watched, getattr(module, name)))
+    result = await running.again(rules=rules)
+    assert len(seen) == (2 if result.ok else 1)
+    assert all(short == pytest.approx(heap.TURN) for short, _ in seen)
+    assert all(searched > thresholds[2] for _, searched in seen)
+    assert (sys.getswitchinterval(), gc.get_threshold()) == (turn, thresholds)
 
 
 class Resolver(Server):

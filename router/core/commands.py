@@ -10,7 +10,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from router.core import firm, programs, scripts, templates
-from router.core.options import Command, Script, marked
+from router.core.marks import Command, Script
+from router.core.options import marked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -130,7 +130,9 @@ class Pair:
 
 
 def _without(book: Rulebook, shared: set[tuple[str, str]]) -> Rulebook:
-    return Rulebook(tuple(one for one in book.rulesets if (one.name, one.text) not in shared), book.handles)
+    """The book itself where it shares nothing: its index may be made already."""
+    rulesets = tuple(one for one in book.rulesets if (one.name, one.text) not in shared)
+    return book if len(rulesets) == len(book.rulesets) else Rulebook(rulesets, book.handles)
 
 
 def _items(rule: Rule, view: View) -> int:

@@ -1,20 +1,24 @@
-"""A step's options against its provider's schema, while some of their values are still templates."""
+"""A step's options against its provider's schema, while some of their values are still templates.
+
+pydantic is imported where there is something to say: it takes as long as all of a short `router validate`.
+"""
 
 from __future__ import annotations
 
-from enum import Enum
 from functools import lru_cache
 from types import UnionType
 from typing import TYPE_CHECKING, Any, Union, get_args, get_origin
 
 from msgspec import Struct
-from pydantic import BaseModel, ValidationError
 
 from router.core.errors import RenderError
 from router.core.problems import nearest
+from router.core.sketch import Sketched, templated
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from pydantic import BaseModel
 
     from router.core.document import Node
     from router.core.model import Tree
@@ -22,39 +26,6 @@ if TYPE_CHECKING:
 
 Loc = tuple[str | int, ...]
 _NONE = object()
-
-
-class Verbatim(Struct, frozen=True):
-    """Marks a field of Options that must be written out in the rule: `script: Annotated[str, Verbatim("why")]`."""
-
-    why: str
-
-
-class Bounded(Struct, frozen=True):
-    """Marks a field that names something which costs money or trust. A rule that takes it from an event must say `allow`."""
-
-    what: str
-
-
-class Command(Struct, frozen=True):
-    """Marks a list of a program and its arguments: an event must not choose the program, its code or its options."""
-
-
-class Script(Struct, frozen=True):
-    """Marks text for /bin/sh, which gets variables from the option `env`: what an event says is quoted there, and not run."""
-
-    env: str
-
-
-class Exposes(Enum):
-    """What a provider puts at risk where strangers' events reach it. Its options say so, in a class variable `exposes`.
-
-    `SECRETS`: it starts what has the operator's secrets, as a CI does. `MACHINE`: it runs beside the router, with its rights.
-    """
-
-    NOTHING = "nothing"
-    SECRETS = "secrets"
-    MACHINE = "machine"
 
 
 class Complaint(Struct, frozen=True):
@@ -66,15 +37,21 @@ class Complaint(Struct, frozen=True):
     known: tuple[str, ...] = ()
 
 
-def complaints(model: type[BaseModel], tree: Tree, is_template: Callable[[str], bool]) -> Iterator[Complaint]:
+def complaints(model: type[BaseModel] | Sketched, tree: Tree, is_template: Callable[[str], bool]) -> Iterator[Complaint]:
     """What is wrong with `tree` for `model`, as far as can be told before rendering: a template's own value is not judged."""
+    if isinstance(model, Sketched):
+        if model.sketch.takes(tree, is_template):
+            return
+        model = model.model
+    from pydantic import ValidationError  # noqa: PLC0415 - see above
+
     try:
         model.model_validate(tree)
     except ValidationError as error:
         for found in error.errors(include_url=False, include_input=False):
             loc = _real(found["loc"], tree)
             kind = found["type"]
-            if kind not in ("missing", "extra_forbidden") and _templated(_at(tree, loc), is_template):
+            if kind not in ("missing", "extra_forbidden") and templated(_at(tree, loc), is_template):
                 continue
             known = tuple(_fields_at(model, loc[:-1])) if kind == "extra_forbidden" else ()
             yield Complaint(loc, kind, found["msg"], known)
@@ -105,6 +82,8 @@ def sentence(found: Complaint) -> str:
 
 def parse(model: type[BaseModel], tree: Tree) -> BaseModel:
     """The rendered options. Raises RenderError, naming the first option that is wrong, without quoting its value."""
+    from pydantic import ValidationError  # noqa: PLC0415 - see above
+
     try:
         return model.model_validate(tree)
     except ValidationError as error:
@@ -114,8 +93,10 @@ def parse(model: type[BaseModel], tree: Tree) -> BaseModel:
 
 
 @lru_cache(maxsize=1024)
-def marked(model: type[BaseModel], marker: type[Any]) -> tuple[tuple[str, Any], ...]:
+def marked(model: type[BaseModel] | Sketched, marker: type[Any]) -> tuple[tuple[str, Any], ...]:
     """The (field name, marker) pairs of a model's top-level fields that bear `marker`, also where they may be None."""
+    if isinstance(model, Sketched):
+        return model.sketch.marked(marker)
     return tuple(
         (info.alias or name, mark)
         for name, info in model.model_fields.items()
@@ -156,13 +137,6 @@ def _child(tree: Tree, part: str | int) -> Tree:
     return _NONE
 
 
-def _templated(value: Tree, is_template: Callable[[str], bool]) -> bool:
-    if isinstance(value, str):
-        return is_template(value)
-    children = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return any(_templated(child, is_template) for child in children)
-
-
 def _fields_at(model: type[BaseModel], loc: Loc) -> Iterator[str]:
     for part in loc:
         info = model.model_fields.get(str(part))
@@ -175,6 +149,8 @@ def _fields_at(model: type[BaseModel], loc: Loc) -> Iterator[str]:
 
 
 def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+    from pydantic import BaseModel  # noqa: PLC0415 - see above
+
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
     elif get_origin(annotation) is not None:

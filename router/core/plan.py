@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from router.core import match, options, work
 from router.core.errors import RenderError
+from router.core.marks import Exposes
 from router.core.model import Delivery, Entry, Gates, Plan, State, Status, Subject, Trouble
-from router.core.options import Exposes
 from router.core.render import Given
 from router.core.rulebook import Mode
 from router.core.truth import Unevaluable, attempt

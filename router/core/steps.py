@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
 
-from router.core import commands, document, grammar, keys, mentions, options, templates
+from router.core import commands, document, grammar, keys, marks, mentions, options, templates
 from router.core.problems import nearest
 from router.core.rulebook import Step
 
@@ -147,11 +147,11 @@ class StepReader:
         for found in options.complaints(model, tree, templates.is_template):
             place, hint = options.placed(found, root)
             self.problems.error("R011", place, f"In the options of `{provider}`: {options.sentence(found)}", hint)
-        for name, verbatim in options.marked(model, options.Verbatim):
+        for name, verbatim in options.marked(model, marks.Verbatim):
             child = root.get(name)
             if child is not None and any(templates.is_template(found.raw) for found in _texts(child)):
                 self.problems.error("R014", child.place, f"`{name}` of `{provider}` must be written out.", verbatim.why)
-        for name, bounded in options.marked(model, options.Bounded):
+        for name, bounded in options.marked(model, marks.Bounded):
             child, allow = root.get(name), node.get("allow")
             if child is not None and self._from_event(child) and (allow is None or allow.get(name) is None):
                 hint = f'Say which it may be, on the step: allow: {{{name}: ["name", "prefix-*"]}}.'
@@ -183,8 +183,10 @@ class StepReader:
         return frozenset(words)
 
     def _allow(self, node: Node | None, model: type[BaseModel] | None) -> dict[str, Operator]:
+        if node is None:
+            return _NOTHING_BOUND
         known = tuple(info.alias or name for name, info in model.model_fields.items()) if model is not None else ()
-        if node is None or not document.mapping(node, self.problems, "`allow`", known):
+        if not document.mapping(node, self.problems, "`allow`", known):
             return _NOTHING_BOUND
         scope = grammar.Scope(self.problems, self.known.vars, self.known.used)
         return {key: made for key, child in node.items() if (made := grammar.bound(child, scope)) is not None}

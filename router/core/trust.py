@@ -19,7 +19,7 @@ from router.core.analysis.automata import TooHard
 from router.core.analysis.logic import PART, Each, No, Present, Some, possible
 from router.core.analysis.meaning import acts, holds, meaning
 from router.core.conditions import AllOf, Asks
-from router.core.options import Exposes
+from router.core.marks import Exposes
 from router.core.problems import Place
 from router.core.rulebook import OWN_STATUS, Mode
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from router.core import grammar, steps
-from router.core.options import Verbatim, marked
+from router.core.marks import Verbatim
+from router.core.options import marked
 from router.schema.values import FLAG, IS_TEMPLATE, SOME_DURATION, STEP_ID, Schema, closed
 
 if TYPE_CHECKING:

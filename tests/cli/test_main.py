@@ -17,7 +17,10 @@ if TYPE_CHECKING:
     from conftest import Call  # type: ignore[import-not-found]
 
 #: What a verb that only reads text has no use for.
-HEAVY = {"aiohttp", "apscheduler", "asyncio", "jinja2", "rich", "rich_click", "sqlite3", "sqlite_utils", "ssl", "structlog"}
+HEAVY = {
+    *("aiohttp", "apscheduler", "asyncio", "jinja2", "providers.log", "pydantic", "rich", "rich_click", "sqlite3"),
+    *("sqlite_utils", "ssl", "structlog"),
+}
 
 
 def python(script: str, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -9,8 +9,8 @@ import pytest
 from pydantic import BaseModel, ConfigDict, Field
 
 from router.core import match, plan, rules
+from router.core.marks import Bounded, Command, Exposes, Script, Verbatim
 from router.core.model import Event, Plan
-from router.core.options import Bounded, Command, Exposes, Script, Verbatim
 from router.core.problems import Problems
 from router.core.rulebook import Rulebook
 

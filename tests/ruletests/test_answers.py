@@ -420,6 +420,7 @@ class Entry:
     """An entry point, as far as anybody looks at it."""
 
     plugin: Plugin[Settings, Options]
+    value: str = "nobodys.toy:plugin"
 
     def load(self) -> Plugin[Settings, Options]:
         return self.plugin
