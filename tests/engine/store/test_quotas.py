@@ -139,7 +139,8 @@ async def test_in_flight_of_all(path: Path) -> None:
 async def test_what_waits_for_what_is_under_way_says_so(path: Path, scope: str, policy: dict[str, Quota]) -> None:
     """In lists and by itself, whose quota it is, as long as it is so; what is not its turn yet waits for something else."""
     async with opened(path, **policy) as store:
-        for number, more in enumerate(({"ref": MAIN}, {}, {"gates": LATER}, {"ref": MAIN})):
+        said: list[dict[str, Any]] = [{"ref": MAIN}, {}, {"gates": LATER}, {"ref": MAIN}]
+        for number, more in enumerate(said):
             await come(store, f"d{number}", workflow="ci", **more)
         assert [one.reason for one in await store.deliveries()] == [""] * 4
         [held] = await claim(store, 1, START)
