@@ -1,6 +1,6 @@
 """Rules that hold back, one for each way of it, and what has to hold of each across kills: a plain model of them.
 
-Each rule has a repo of its own, so each is tried alone. What is held back is read from the store's rows and from what others
+Each rule has branches of its own, so each is tried alone. What is held back is read from the store's rows and from what others
 saw; when a delivery may begin is worked out here, from when its event was stored, and never taken from the store.
 """
 
@@ -30,13 +30,13 @@ RATE, RATE_PER = 15, 1.0
 BUILD = 0.2
 
 _OF = {repo.name: repo for repo in REPOS}
-#: By rule: its repo. What one owner may do in an hour is tried with the last, whose owner has but one more that rarely acts.
+#: By rule: its repo. What one owner may do in an hour is tried with the last, whose owner has no other.
 OF: Mapping[str, Repo] = {
     "queue": _OF["app0"],
     "debounce": _OF["app1"],
+    "dedupe": _OF["app1"],
     "throttle": _OF["site0"],
     "loop": _OF["site1"],
-    "dedupe": _OF["lib0"],
     "quota": _OF["lib1"],
 }
 #: How many events of each happen in a life.
@@ -61,7 +61,7 @@ def rules_text(sink: str, remark: str = "") -> str:
         else:
             body = {"rule": name, "sha": "{{ sha }}", "delivery": "{{ delivery.id }}"}
             step = {"webhook": {"url": f"{sink}/hook", "json": body, "secret": "sink"}}
-        when = {"nsid": "sh.tangled.git.refUpdate", "repo": [repo.written], "branch": "**"}
+        when = {"nsid": "sh.tangled.git.refUpdate", "repo": [repo.written], "branch": f"{name}-*"}
         found.append({"name": name, "when": when, **_KEYED.get(name, {}), "do": [step | {"retry": again}]})
     return f"# {remark}\n" + json.dumps({"strategy": "all", "rules": found}, indent=1) + "\n"
 
@@ -130,7 +130,7 @@ def _was_ready(row: Row) -> bool:
 
 def _counted(seen: Seen) -> list[str]:
     """One delivery for each, in the order in which they were said; of those that are done one build or one id of webhooks, and
-    of those that are not nothing."""
+    of those that were never tried nothing."""
     found = []
     for rule in OF:
         said = [sha for name, _, sha in seen.said if name == rule]
@@ -145,8 +145,12 @@ def _counted(seen: Seen) -> list[str]:
             built = [sha for name, sha, _ in seen.builds if name == rule]
             if sorted(built) != sorted(done):
                 found.append(f"{rule}: {len(done)} done, {len(built)} built")
-        elif {(sha, key) for name, sha, key in seen.hooks if name == rule} != set(done.items()):
-            found.append(f"{rule}: webhooks are not those that are done")
+        else:
+            came = {(sha, key) for name, sha, key in seen.hooks if name == rule}
+            # One that was sent, and whose answer was lost, waits like one that was refused: a newer one supersedes it.
+            tried = {(row.sha, row.id) for row in seen.rows if row.rule == rule and row.begun}
+            found += [f"{rule}: no webhook of {sha}" for sha, _ in sorted(set(done.items()) - came)]
+            found += [f"{rule}: a webhook of {sha}, which was held back" for sha, _ in sorted(came - tried)]
     return found
 
 

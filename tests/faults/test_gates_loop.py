@@ -93,9 +93,9 @@ class Holding(World):
         super().start(crash_at)
 
     def push(self, rule: str) -> None:
-        """To the rule's repo: to one branch of two, or of ten where most are not the first of theirs."""
+        """To one of the rule's branches: of two, or of ten where most are not the first of theirs, or to the only one."""
         branch = self.chance.randrange(10 if rule == "dedupe" else 2 if rule in ("queue", "debounce") else 1)
-        said = Said(len(self.happened), "push", OF[rule], f"refs/heads/b{branch}")
+        said = Said(len(self.happened), "push", OF[rule], f"refs/heads/{rule}-{branch}")
         self.happened.append((rule, said.ref, said.sha))
         self.simulator.ask("say", frames=self._frames(said))
 
