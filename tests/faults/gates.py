@@ -23,8 +23,8 @@ SECOND, HOUR = 1_000_000, 3_600_000_000
 THROTTLE, THROTTLE_PER = 4, 1.0
 DEBOUNCE = 0.3
 LOOP, LOOP_WITHIN = 10, 1.0
-ACTIONS, IN_FLIGHT = 260, 1
-EACH = 2
+ACTIONS, IN_FLIGHT = 260, 2
+EACH = 3
 RATE, RATE_PER = 15, 1.0
 #: Seconds that a build of the CI takes.
 BUILD = 0.2
@@ -40,7 +40,7 @@ OF: Mapping[str, Repo] = {
     "quota": _OF["lib1"],
 }
 #: How many events of each happen in a life.
-SHARES = {"queue": 1, "debounce": 2, "throttle": 2, "loop": 6, "dedupe": 2, "quota": 12}
+SHARES = {"queue": 2, "debounce": 2, "throttle": 2, "loop": 6, "dedupe": 2, "quota": 12}
 BUILT = frozenset(("queue", "quota"))
 _KEYED: Mapping[str, Mapping[str, Any]] = {
     "queue": {"concurrency": {"group": "{{ repo.did }}", "policy": "queue"}, "report": {"workflow": "ci"}},
