@@ -138,10 +138,12 @@ def judge(mutant: Mutant, trees: SimpleQueue[Path]) -> Result:
         trees.put(tree)
 
 
-def _tests(tree: Path, tests: tuple[str, ...]) -> tuple[int, str]:
+def _tests(tree: Path, tests: tuple[str, ...], *, keep_bytecode: bool = False) -> tuple[int, str]:
+    """Byte code of the whole code is kept for those that come after it; of a bug none is, so that it goes with its patch."""
     command = [sys.executable, "-m", "pytest", "-q", "-x", "--no-header", "--tb=no", "-p", "no:cacheprovider", *tests]
     # The program that tests start is installed from the real tree; this one goes before it.
-    environ = {**os.environ, "PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1", "FAULTS_KILLS": "60"}
+    environ = {**os.environ, "PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "" if keep_bytecode else "1"}
+    environ["FAULTS_KILLS"] = "60"
     try:
         done = subprocess.run(command, cwd=tree, env=environ, capture_output=True, text=True, timeout=PATIENCE, check=False)
     except subprocess.TimeoutExpired:
@@ -160,14 +162,17 @@ def campaign(chosen: list[Mutant], lanes: int) -> list[Result]:
     """Each in its turn, `lanes` at a time, after their tests passed without any. Raises SystemExit where they did not."""
     trees: SimpleQueue[Path] = SimpleQueue()
     with TemporaryDirectory(prefix="mutants-") as folder:
-        for lane in range(lanes):
-            tree = Path(folder) / str(lane)
-            shutil.copytree(ROOT, tree, ignore=_LEFT_OUT, symlinks=True)
-            trees.put(tree)
+        first = Path(folder) / "0"
+        shutil.copytree(ROOT, first, ignore=_LEFT_OUT, symlinks=True)
+        trees.put(first)
         tests = tuple(dict.fromkeys(test for mutant in chosen for test in mutant.tests))
-        code, out = _tests(Path(folder) / "0", tests)
+        code, out = _tests(first, tests, keep_bytecode=True)
         if code != 0:
             raise SystemExit(f"Without any mutant these tests have to pass:\n{out}")
+        for lane in range(1, lanes):
+            tree = Path(folder) / str(lane)
+            shutil.copytree(first, tree, symlinks=True)
+            trees.put(tree)
         results: list[Result] = []
         with ThreadPoolExecutor(lanes) as pool:
             for done in as_completed([pool.submit(judge, mutant, trees) for mutant in chosen]):

@@ -21,9 +21,18 @@ TOKEN = "bkua-Canary7Token/Kx9wQz4Rt2"
 WEBHOOK = "whsec_" + base64.b64encode(b"canary-Webhook+Vb8nMq1Lp5Ys").decode()
 REPO = "canary-Repo?Secret&Jd6fHg3Sk0"
 HEARD = "canary-Heard Webhook=Pz7cXv2Bn4"
+SOURCEHUT = "canary-Sourcehut+Token/Wd3tYf9Gs6=="
 VARIABLE = "canary-Variable%Lm5kRw8Tq1Ue"
 KEY = base64.b64encode(b"canary-Key-Of-The-Vault-Gh4jNb6!").decode()
-ALL = {"token": TOKEN, "webhook": WEBHOOK, "repo": REPO, "heard": HEARD, "variable": VARIABLE, "key": KEY}
+ALL = {
+    "token": TOKEN,
+    "webhook": WEBHOOK,
+    "repo": REPO,
+    "heard": HEARD,
+    "sourcehut": SOURCEHUT,
+    "variable": VARIABLE,
+    "key": KEY,
+}
 #: Variables of the environment of whoever runs the tests: nothing has a reason to write them anywhere.
 ENVIRONMENT = {"AWS_SECRET_ACCESS_KEY": VARIABLE}
 

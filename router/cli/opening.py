@@ -60,10 +60,12 @@ def from_store(config: Config, use: Callable[[Store], Awaitable[ResultT]]) -> Re
 async def reading(config: Config, use: Callable[[Store], Awaitable[ResultT]]) -> ResultT:
     """The same, where a loop runs."""
     from router.engine.store.sqlite import open_store  # noqa: PLC0415 - `router validate` does without
+    from router.terms import policy_of  # noqa: PLC0415
 
     if not config.store_path.exists():
         raise StoreError(f"There is no store at {config.store_path}: `router run` makes it.")
-    store = await open_store(config.store_path, read_only=True)
+    # Some of why a delivery waits is what else is under way, by the quotas.
+    store = await open_store(config.store_path, read_only=True, policy=policy_of(config))
     try:
         return await use(store)
     finally:

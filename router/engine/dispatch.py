@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 #: Seconds between two looks for leases that ran out.
 SWEEP = 15.0
+#: Deliveries of which is remembered how often in a row their look-up failed.
+REMEMBERED = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +108,8 @@ class Dispatch:
         self._running: dict[asyncio.Task[None], Delivery[Tree]] = {}
         #: Why those were cancelled that are being ended.
         self._unwanted: dict[str, str] = {}
+        #: By delivery: look-ups that failed in a row. Of this life alone: whoever starts anew asks soon.
+        self._failed_looks: dict[str, int] = {}
         self._swept = host.clock.now()
         self._turned = monotonic()
 
@@ -286,6 +290,7 @@ class Dispatch:
             if (later := self.destinations.take(target, looking=True)) is not None:
                 return _full(State.VERIFY, target, later)
             receipt = await guest.reconciles.find(delivery)
+            self._failed_looks.pop(delivery.id, None)
             self.destinations.worked(target)
             if receipt is not None:
                 return _made(receipt, "It had happened already.")
@@ -302,8 +307,9 @@ class Dispatch:
         if looking:
             # A look-up sends nothing and, when it fails, proves nothing: it uses up no attempt, is tried until it can tell, and
             # must not make the delivery one that was never sent.
-            tries, policy = delivery.attempt, replace(policy, attempts=delivery.attempt + 1)
             error = Transient(str(error), response=error.response) if isinstance(error, Ambiguous) else error
+            tries = self._failed_look(delivery.id, error)
+            policy = replace(policy, attempts=tries + 1)
         outcome = judge(
             error,
             tries=tries,
@@ -315,7 +321,16 @@ class Dispatch:
         )
         if looking and outcome.state is State.READY:
             return replace(outcome, state=State.VERIFY, counts=False)
+        self._failed_looks.pop(delivery.id, None)
         return outcome
+
+    def _failed_look(self, delivery: str, error: Exception) -> int:
+        """How often it failed in a row, and so how rarely it is tried: attempts, kills and waits for a turn do not tell."""
+        failed = self._failed_looks.pop(delivery, 0) + (not isinstance(error, Transient) or error.counts)
+        self._failed_looks[delivery] = failed
+        if len(self._failed_looks) > REMEMBERED:
+            del self._failed_looks[next(iter(self._failed_looks))]
+        return max(1, failed)
 
 
 def _full(state: State, target: Target, due: int) -> Outcome:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import threading
 from contextlib import contextmanager
@@ -10,11 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import structlog
 
 from router.core import envelope, plan, rules
 from router.core.model import Outcome, Plan, State, changed
 from router.core.problems import Problems
 from router.engine.bell import Bell
+from router.engine.log import LogObserver, configure
 from router.engine.store.base import Arrival, SourceRow
 from router.engine.store.sqlite import open_store
 from router.health import Sources
@@ -149,6 +152,58 @@ def test_a_delivery_leads_to_its_event_and_the_event_to_its_deliveries(call: Cal
     }
     assert [one["reason"] for one in shown["led_to"] if one["id"] == whole] == ["refused"]
     assert json.loads(call("deliveries", "show", whole, "--output", "json").out)["event"] == 1
+
+
+@pytest.mark.fault("T-31")
+def test_more_deliveries_than_an_event_may_have_are_told(call: Call, folder: Path) -> None:
+    """In the log, with the event, and when it is explained: what is cut off is not dropped in silence."""
+    told = "more than 256 deliveries for one event: the rest is not made"
+    text = 'rules: [{name: fan, when: {trigger: push}, each: "$.changedFiles", do: [{log: {message: "{{ item }}"}}]}]\n'
+    (folder / "rules/first.yaml").write_text(text)
+    book = rules.load([rules.RuleText("first", "rules/first.yaml", text)], OptionModels(), Problems())
+    sent = json.loads((folder / "events/push.json").read_text())
+    sent["event"]["changedFiles"] = [f"src/{number}.py" for number in range(300)]
+    event = changed(envelope.event_from(sent), id="sh.tangled.git.refUpdate/3mvhu2kwuyh33")
+    made = plan.plan(event, book, {})
+
+    async def fill() -> None:
+        store = await open_store(folder / "router.db")
+        await store.accept([Arrival(source="knot", event=event, plan=made, keep=True)], NOW)
+        await store.close()
+
+    asyncio.run(fill())
+    log = io.StringIO()
+    configure("json", "warning", log)
+    LogObserver().planned(event, made, fresh=True)
+    structlog.reset_defaults()
+    (line,) = [json.loads(one) for one in log.getvalue().splitlines()]
+    assert (line["level"], line["rule"], line["reason"]) == ("warning", "first/fan", told)
+    assert told in call("events", "show", "2").out
+    shown = json.loads(call("events", "show", "2", "--output", "json").out)
+    assert (len(shown["led_to"]), [one["sentence"] for one in shown["troubles"]]) == (256, [told])
+    assert told in call("explain", "--event-id", "2", "rules").out
+
+
+@pytest.mark.parametrize(
+    ("quotas", "reason"),
+    [("{}", ""), ("{all: {in_flight: 1}}", "over quota: everybody together has 1 under way, as many as may be at once")],
+)
+def test_a_delivery_says_what_quota_it_waits_for(call: Call, folder: Path, quotas: str, reason: str) -> None:
+    """What else is under way is not in its row: the quotas of router.yaml say whether it is too much."""
+    with (folder / "router.yaml").open("a") as file:
+        file.write(f"quotas: {quotas}\n")
+
+    async def take() -> None:
+        store = await open_store(folder / "router.db")
+        await store.retry([row["id"] for row in deliveries_here if row["rule"] != "first/broken"], NOW)
+        assert len(await store.claim("a test", 1, 30.0, NOW, {})) == 1
+        await store.close()
+
+    deliveries_here = deliveries(call)
+    asyncio.run(take())
+    (waits,) = deliveries(call, "--state", "ready")
+    assert waits["reason"] == reason
+    assert json.loads(call("deliveries", "show", waits["id"], "--output", "json").out)["reason"] == reason
 
 
 def test_events_can_be_filtered(call: Call) -> None:

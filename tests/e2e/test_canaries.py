@@ -47,6 +47,12 @@ rules:
     report: {workflow: refused}
     do:
       - webhook: {url: "%(peer)s/refused", text: "{{ branch }}", secret: main}
+  - name: job
+    when: {trigger: push, trust: [owner, member, collaborator]}
+    report: {workflow: job}
+    do:
+      - sourcehut: {manifest: "image: alpine/edge\\ntasks: [{build: make}]", note: "{{ sha }}"}
+        retry: {attempts: 2, base: 50ms}
 """
 OTHER = "7" * 40
 VARIABLES = {
@@ -54,6 +60,7 @@ VARIABLES = {
     "TEST_WEBHOOK": canaries.WEBHOOK,
     "TEST_HEARD": canaries.HEARD,
     "TEST_KEY": canaries.KEY,
+    "TEST_SOURCEHUT": canaries.SOURCEHUT,
     **canaries.ENVIRONMENT,
 }
 VERBS = (
@@ -68,12 +75,13 @@ VERBS = (
 class Canaries(Process):
     """The process with secrets in all its settings."""
 
-    def __init__(self, world: World, ci: Ci) -> None:
+    def __init__(self, world: World, ci: Ci, sourcehut: Peer) -> None:
         super().__init__(world, ci)
         world.more = (
             f"providers:\n  buildkite: {{token: {{env: TEST_TOKEN}}, url: {ci.url}/v2, settle: 200ms,"
             " webhook_secrets: [{env: TEST_HEARD}]}\n"
             "  webhook: {secrets: {main: {env: TEST_WEBHOOK}}}\n"
+            f"  sourcehut: {{token: {{env: TEST_SOURCEHUT}}, url: {sourcehut.url}, settle: 200ms}}\n"
             f"  shell: {{workdir: {world.folder}}}\n"
             "delivery: {poll: 100ms}\nlog: {format: json, level: debug}\n"
         )
@@ -150,11 +158,16 @@ async def heard(world: World, path: str) -> bytes:
 async def test_no_secret_is_seen_again(tmp_path: Path) -> None:
     """A push that is built, a command that prints all it has and fails, a receiver that fails and repeats what it was sent, a
     CI that says no, webhooks with the wrong proof and the right one, a stranger; then everything is asked for."""
-    async with Ci("ci", token=canaries.TOKEN) as ci, Peer() as peer, World(tmp_path, rules="rules: []\n") as world:
-        peer.accepts = Reply(400, echo=True)
+    async with (
+        Ci("ci", token=canaries.TOKEN) as ci,
+        Peer() as peer,
+        Peer("builds.sr.ht") as sourcehut,
+        World(tmp_path, rules="rules: []\n") as world,
+    ):
+        peer.accepts = sourcehut.accepts = Reply(400, echo=True)
         peer.replies.extend([Reply(500, echo=True)] * 3)
         world.rules = RULES % {"peer": peer.url}
-        router = Canaries(world, ci)
+        router = Canaries(world, ci, sourcehut)
         try:
             await router.start(**VARIABLES)
             await world.ours()
@@ -177,7 +190,7 @@ async def test_no_secret_is_seen_again(tmp_path: Path) -> None:
                 rows = json.loads(await verb_json(world, "deliveries", "list"))
                 # A receiver that refuses is tried again for a day, and those behind it wait.
                 waits = [row for row in rows if row["state"] == "ready" and row["provider"] != "webhook"]
-                return len(rows) >= 8 and not waits and not [row for row in rows if row["state"] in ("claimed", "verify")]
+                return len(rows) >= 10 and not waits and not [row for row in rows if row["state"] in ("claimed", "verify")]
 
             await world.until(over)
             said = await everything_asked(world)
@@ -192,6 +205,9 @@ async def test_no_secret_is_seen_again(tmp_path: Path) -> None:
     assert (tmp_path / "log").stat().st_size > 1000
     printed = next(text for what, text in said if what.startswith("deliveries show") and b"key: " in text)
     assert b"key: ***" in printed
+    # The one token that only its requests bear: the instance repeated it, and what is kept of that has none.
+    assert sourcehut.requests
+    assert [text for what, text in said if what.startswith("deliveries show") and b"Authorization: Bearer [secret]" in text]
 
 
 @pytest.mark.threat("S-18")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -28,13 +29,16 @@ def chance() -> random.Random:
 @pytest.fixture
 def folder(tmp_path: Path) -> Iterator[Path]:
     """In memory where there is such a place: what a killed process wrote is there either way, and thousands of commits need not
-    wait for the disk. That a commit waits for the disk is `tests/engine/store`'s to prove."""
+    wait for the disk. That a commit waits for the disk is `tests/engine/store`'s to prove. Set FAULTS_KEEP to a folder for a
+    copy of what it came to: the store, the log, the rules."""
     memory = Path("/dev/shm")
     if not os.access(memory, os.W_OK):
         yield tmp_path
         return
     with TemporaryDirectory(prefix="router-faults-", dir=memory, ignore_cleanup_errors=True) as made:
         yield Path(made)
+        if kept := os.environ.get("FAULTS_KEEP"):
+            shutil.copytree(made, kept, ignore=shutil.ignore_patterns("*.sock"), dirs_exist_ok=True)
 
 
 @pytest.fixture(scope="session")

@@ -57,6 +57,7 @@ class Simulator:
             "failing": self._failing,
             "seen": self._seen,
             "attended": self._attended,
+            "pace": self._pace,
         }
 
     async def __aenter__(self) -> Simulator:
@@ -105,7 +106,12 @@ class Simulator:
 
     async def _seen(self) -> dict[str, Any]:
         builds = [[one.asked.message, one.asked.commit, one.asked.meta_data["router:delivery"]] for one in self.ci.builds]
-        return {"builds": builds, "received": [[one.id, one.path, one.body] for one in self.sink.received]}
+        made = [[*build, one.created] for build, one in zip(builds, self.ci.builds, strict=True)]
+        return {"builds": builds, "built": made, "received": [[one.id, one.path, one.body] for one in self.sink.received]}
+
+    async def _pace(self, seconds: float) -> None:
+        """How long builds run from now on."""
+        self.ci.pace = (0.0, seconds)
 
     async def _attended(self) -> None:
         logs = [knot.log for knot in self.knots.values()]

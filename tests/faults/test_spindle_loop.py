@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.faults
 
-KILLS = max(1, int(os.environ.get("FAULTS_KILLS") or 300) // 25)
+KILLS = max(1, int(os.environ.get("FAULTS_KILLS") or 300) // 6)
 PUSHES_EACH = 6
 TOKEN = "bkua_test"
 
@@ -95,7 +95,7 @@ async def disturb(world: World, ci: Ci, chance: random.Random) -> None:
 @pytest.mark.timeout(480)
 @pytest.mark.fault("T-06", "T-08", "T-38")
 async def test_an_appview_hears_the_end_of_every_push(folder: Path, chance: random.Random, nursery: Pipe) -> None:
-    """Kills, and pushes around each: as many builds, and as many runs whose statuses came in order to their end."""
+    """Fifty kills, three hundred pushes: as many builds, and as many runs whose statuses came in order to their end."""
     rules = BUILDKITE.replace("        secrets: [DEPLOY_KEY]\n", "")
     async with Ci("ci", token=TOKEN, pace=(0.0, 0.0), window=1.0) as ci, World(folder, rules=rules) as world:
         spindle = Spindle(nursery, world, ci)

@@ -316,8 +316,8 @@ def _sha(options: Any) -> str:
     return str(options.get("commit") or (options.get("json") or {}).get("sha") or (options.get("env") or {}).get("SHA"))
 
 
-def until(condition: Callable[[], Any], what: str) -> None:
-    end = time.monotonic() + PATIENCE
+def until(condition: Callable[[], Any], what: str, patience: float = PATIENCE) -> None:
+    end = time.monotonic() + patience
     while not condition():
-        assert time.monotonic() < end, f"waited {PATIENCE:g} s for {what}"
+        assert time.monotonic() < end, f"waited {patience:g} s for {what}"
         time.sleep(0.02)

@@ -70,6 +70,8 @@ class World:
     directory: Directory = field(default_factory=lambda: Directory("directory"))
     pds: Pds = field(default_factory=lambda: Pds("pds"))
     told: Told = field(default_factory=Told)
+    #: Seconds for what takes a moment, and never comes where something is broken.
+    patience: float = 45.0
     _home: Knot | None = None
     _running: asyncio.Task[None] | None = None
 
@@ -126,7 +128,7 @@ class World:
 
     async def until(self, condition: Callable[[], Any]) -> Any:
         """The first true value."""
-        async with asyncio.timeout(45):
+        async with asyncio.timeout(self.patience):
             while True:
                 if self._running is not None and self._running.done():
                     await self._running

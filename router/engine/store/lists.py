@@ -5,16 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from router.core.model import State
-from router.engine.store import rows, sql
+from router.engine.store import quotas, rows, sql
 from router.engine.store.base import SourceRow
 from router.engine.store.rows import from_json, text
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from router.core.model import Event, Micros, Tree
     from router.engine.store.base import DeliveryRow, EventRow
+    from router.engine.store.policy import Policy
 
 #: Fewer characters of an id name too many deliveries to be meant.
 SHORTEST = 6
@@ -34,11 +35,30 @@ _SOURCES = "SELECT name, cursor, updated, events, bad_frames, last_bad FROM sour
 _BAD_FRAMES = "SELECT number, at, why, frame FROM bad_frames WHERE source = ? ORDER BY number DESC LIMIT ?"
 
 
-def deliveries(db: sqlite3.Connection, state: State | None, rule: str, repo: str, event: int, limit: int) -> list[DeliveryRow]:
+def deliveries(
+    db: sqlite3.Connection, state: State | None, rule: str, repo: str, event: int, limit: int, policy: Policy
+) -> list[DeliveryRow]:
     """See Store.deliveries."""
     values = {"state": state or "", "rule": text(rule), "repo": text(repo), "event": event, "limit": limit}
     wanted = "deliveries_of_event" if event else "deliveries"
-    return [rows.delivery_row(row) for row in db.execute(sql.text(wanted), values)]
+    found = db.execute(sql.text(wanted), values).fetchall()
+    over = _over_quota(db, found, policy)
+    return [rows.delivery_row(row, reason=over.get(row["id"], row["reason"])) for row in found]
+
+
+def _over_quota(db: sqlite3.Connection, found: Sequence[sqlite3.Row], policy: Policy) -> dict[str, str]:
+    """Of those that could be made now, why they are not where it is for what else is under way: a claim passes over them, and
+    whether it will next time is decided then, so it is in no row."""
+    heads = [row for row in found if row["state"] == State.READY and not row["reason"] and row["behind"] == 0]
+    able = [row for row in heads if row["due"] <= row["updated"]]
+    if not able or not any(quota.in_flight for quota in (policy.account, policy.knot, policy.all)):
+        return {}
+    under_way, over = quotas.InFlight(db, policy), {}
+    for row in able:
+        queue = db.execute("SELECT account, knot FROM queues WHERE number = ?", (row["queue"],)).fetchone()
+        if queue is not None and (why := under_way.why(queue["account"], queue["knot"])):
+            over[row["id"]] = why
+    return over
 
 
 def chosen(db: sqlite3.Connection, state: State, rule: str, provider: str, repo: str, since: Micros, limit: int) -> list[str]:
@@ -48,7 +68,7 @@ def chosen(db: sqlite3.Connection, state: State, rule: str, provider: str, repo:
     return [row["id"] for row in db.execute(_CHOSEN, values)]
 
 
-def delivery(db: sqlite3.Connection, beginning: str) -> DeliveryRow | None:
+def delivery(db: sqlite3.Connection, beginning: str, policy: Policy) -> DeliveryRow | None:
     """See Store.delivery."""
     found = db.execute(sql.text("delivery"), {"beginning": text(beginning)}).fetchall()
     whole = [row for row in found if row["id"] == beginning]
@@ -57,6 +77,7 @@ def delivery(db: sqlite3.Connection, beginning: str) -> DeliveryRow | None:
     row = (whole or found)[0]
     return rows.delivery_row(
         row,
+        reason=_over_quota(db, [row], policy).get(row["id"], row["reason"]),
         options=from_json(row["options"]),
         receipt=from_json(row["receipt"]),
         attempts=[{**dict(one), "verify": bool(one["verify"])} for one in db.execute(_ATTEMPTS, (row["id"],))],

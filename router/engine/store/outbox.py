@@ -32,8 +32,15 @@ SET state = :state, reason = :reason, due = :due, receipt = coalesce(:receipt, r
     failed_at = :failed_at, since = :since, let_go = :let_go, owner = '', session = '', lease_until = 0, updated = :now
 WHERE id = :id AND owner = :owner AND attempt = :attempt AND state = 'claimed'
 """
+_NO_TRY = """
+UPDATE deliveries SET tries = tries - 1
+WHERE id = ?1 AND (SELECT count(*) FROM attempts WHERE delivery = ?1 AND reason = ?2) <= ?3
+"""
 _ENDED = "UPDATE attempts SET ended = ?, outcome = ?, reason = ?, response = ? WHERE delivery = ? AND n = ?"
 _LOST = "Its process stopped, or its lease ran out, before the outcome was stored: it may have happened."
+#: Attempts of one delivery that use up no try because our process died in them. One that brings it down each time comes to an
+#: end after so many deaths more than its retry policy allows.
+DEATHS = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,6 +165,9 @@ def recover(db: sqlite3.Connection, session: str, now: Micros, held: Collection[
         " owner = '', session = '', lease_until = 0 WHERE id = ?",
         [(_LOST, now, now, now, row["id"]) for row in lost],
     )
+    # That we died is no failure of the other side's: it may be killed often, and is made all the same.
+    ours = [(row["id"], _LOST, DEATHS) for row in lost if row["session"] != session]
+    db.executemany(_NO_TRY, ours)
     return restores.begin(db, now) or len(lost)
 
 

@@ -31,13 +31,13 @@ def act(db: sqlite3.Connection, policy: Policy, account: str, knot: str, due: Mi
     """When one more action, due then, may be made, and why it must wait: '' where it need not. It is counted in that hour."""
     hour, why = due // HOUR, ""
     asking = [(scope, key, quota) for scope, key, quota in _scopes(policy, account, knot) if quota.actions or quota.bytes]
+    keys = {scope: key for scope, key, _ in asking}
     while True:
         later = max(((_first(db, scope, key, hour, quota), scope) for scope, key, quota in asking), default=(hour, ""))
         if later[0] <= hour:
             break
         hour, scope = later
-        key = {"account": f" {account}", "knot": f" {knot}"}.get(scope, "")
-        why = f"over quota: {_NAMES[scope]}{key} has used up what an hour allows"
+        why = f"over quota: {_named(scope, keys[scope])} has used up what an hour allows"
     for scope, key, quota in asking:
         if quota.actions:
             db.execute(_ADD, (scope, key, hour, 1, 0))
@@ -79,9 +79,21 @@ class InFlight:
         self._add(account, knot, 1)
         return True
 
+    def why(self, account: str, knot: str) -> str:
+        """Why one more of theirs waits; '' where it need not."""
+        for scope, key in _keys(account, knot):
+            limit = self._limits[scope]
+            if limit and self._used.get((scope, key), 0) >= limit:
+                return f"over quota: {_named(scope, key)} has {limit} under way, as many as may be at once"
+        return ""
+
     def _add(self, account: str, knot: str, count: int) -> None:
         for place in _keys(account, knot):
             self._used[place] = self._used.get(place, 0) + count
+
+
+def _named(scope: str, key: str) -> str:
+    return f"{_NAMES[scope]} {key}".rstrip()
 
 
 def _keys(account: str, knot: str) -> list[tuple[str, str]]:

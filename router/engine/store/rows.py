@@ -157,8 +157,8 @@ def delivery_of(row: sqlite3.Row) -> Delivery[Tree]:
     )
 
 
-def delivery_row(row: sqlite3.Row, **more: Any) -> DeliveryRow:
-    """As people see it; `more` is what a list leaves out."""
+def delivery_row(row: sqlite3.Row, *, reason: str, **more: Any) -> DeliveryRow:
+    """As people see it, with why it is where it is; `more` is what a list leaves out."""
     return DeliveryRow(
         id=row["id"],
         state=State(row["state"]),
@@ -178,7 +178,7 @@ def delivery_row(row: sqlite3.Row, **more: Any) -> DeliveryRow:
         due=row["due"],
         created=row["created"],
         updated=row["updated"],
-        reason=row["reason"],
+        reason=reason,
         status=row["status"],
         **more,
     )

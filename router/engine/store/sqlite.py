@@ -271,10 +271,11 @@ class SqliteStore:
     async def deliveries(
         self, *, state: State | None = None, rule: str = "", repo: str = "", event: int = 0, limit: int = 50
     ) -> Sequence[DeliveryRow]:
-        return await self._read(partial(lists.deliveries, state=state, rule=rule, repo=repo, event=event, limit=limit))
+        wanted = partial(lists.deliveries, state=state, rule=rule, repo=repo, event=event, limit=limit, policy=self._policy)
+        return await self._read(wanted)
 
     async def delivery(self, delivery_id: str) -> DeliveryRow | None:
-        return await self._read(partial(lists.delivery, beginning=delivery_id))
+        return await self._read(partial(lists.delivery, beginning=delivery_id, policy=self._policy))
 
     async def event_of(self, delivery_id: str) -> Event | None:
         return await self._read(partial(lists.event_of, delivery_id=delivery_id))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -35,9 +36,14 @@ class Disk:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.store: SqliteStore | None = None
         self.free = 1 << 30
+        #: Set when the disk is found full; what is found there goes on once `go` is.
+        self.found, self.go = threading.Event(), threading.Event()
+        self.go.set()
         spend = space.Space.spend
 
         def spending(this: space.Space, connection: sqlite3.Connection) -> bool:
+            self.found.set()
+            assert self.go.wait(30)
             taken = spend(this, connection)
             if taken:
                 pages = connection.execute("PRAGMA page_count").fetchone()[0]
@@ -126,6 +132,27 @@ async def test_what_shares_a_commit_with_what_is_new_is_stored_all_the_same(stor
     await disk.empty()
     await store.regain()
     await hearing
+
+
+@pytest.mark.fault("T-27")
+async def test_what_was_on_its_way_when_the_disk_became_full_waits_too(store: SqliteStore, disk: Disk) -> None:
+    """An event that the writer had been given before anybody knew: the room that is found is not for it."""
+    await store.accept([big("1")], NOW)
+    await disk.fill()
+    disk.go.clear()
+    hearing = asyncio.create_task(store.accept([big(str(number)) for number in range(2, 12)], NOW))
+    assert await asyncio.to_thread(disk.found.wait, 30)
+    later = asyncio.create_task(store.accept([big("12")], NOW))
+    await settled()
+    disk.go.set()
+    await store.filled()
+    await settled()
+    assert not later.done()
+    assert await store.cursor("a") == 1
+    await disk.empty()
+    await store.regain()
+    await asyncio.gather(hearing, later)
+    assert await store.cursor("a") == 12
 
 
 @pytest.mark.fault("T-27")

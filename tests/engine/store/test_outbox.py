@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from router.core.model import Entry, Gates, State, Status
+from router.engine.store import outbox
+from router.engine.store.sqlite import open_store
 from tests.engine.store.parts import (
     NOW,
     SECOND,
@@ -22,6 +24,10 @@ from tests.engine.store.parts import (
 )
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pytest
+
     from router.engine.store.base import Store
 
 
@@ -153,6 +159,34 @@ async def test_a_lease_that_ran_out_is_looked_up(store: Store) -> None:
     assert found.attempts[0]["outcome"] == "verify"
     [again] = await claim(store, now=got.lease_until)
     assert (again.verify, again.failed_at, again.tries) == (True, got.lease_until, 2)
+
+
+async def test_dying_uses_up_no_try(path: Path) -> None:
+    """However often we are killed in an attempt or in its look-up, the other side has refused nothing."""
+    store = await open_store(path)
+    await accept(store, "e1", "d1")
+    for death in range(12):
+        [got] = await claim(store)
+        assert (got.verify, got.delivery.attempt, got.tries) == (death > 0, death + 1, 1)
+        await store.close()
+        store = await open_store(path)
+        assert await store.recover(NOW) == 1
+    await store.close()
+
+
+async def test_what_brings_us_down_each_time_comes_to_an_end(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After many deaths, each is a try that is used up."""
+    monkeypatch.setattr(outbox, "DEATHS", 2)
+    store, tries = await open_store(path), []
+    await accept(store, "e1", "d1")
+    for _ in range(5):
+        [got] = await claim(store)
+        tries.append(got.tries)
+        await store.close()
+        store = await open_store(path)
+        await store.recover(NOW)
+    await store.close()
+    assert tries == [1, 1, 1, 2, 3]
 
 
 async def test_next_due_is_the_next_moment_at_which_something_changes(store: Store) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from router.core.model import LogLine, Status
+from router.core.model import Gates, LogLine, Status
 from router.engine.store.policy import Policy, Quota
 from router.engine.store.quotas import HOUR
 from router.engine.store.sqlite import open_store
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 START = NOW // HOUR * HOUR + HOUR
 NEXT, AFTER = START + HOUR, START + 2 * HOUR
 MAIN = "refs/heads/main"
+LATER = Gates(debounce_key="main", debounce_for=30.0)
 
 
 @asynccontextmanager
@@ -123,6 +124,32 @@ async def test_in_flight_of_all(path: Path) -> None:
             await come(store, f"d{number}", f"a{number}")
         assert len(await claimed(store, 9, START)) == 3
         assert await claimed(store, 9, START) == []
+
+
+@pytest.mark.threat("S-21")
+@pytest.mark.fault("T-31")
+@pytest.mark.parametrize(
+    ("scope", "policy"),
+    [
+        ("the owner did:plc:alice", {"account": Quota(in_flight=1)}),
+        ("the knot a", {"knot": Quota(in_flight=1)}),
+        ("everybody together", {"all": Quota(in_flight=1)}),
+    ],
+)
+async def test_what_waits_for_what_is_under_way_says_so(path: Path, scope: str, policy: dict[str, Quota]) -> None:
+    """In lists and by itself, whose quota it is, as long as it is so; what is not its turn yet waits for something else."""
+    async with opened(path, **policy) as store:
+        said: list[dict[str, Any]] = [{"ref": MAIN}, {}, {"gates": LATER}, {"ref": MAIN}]
+        for number, more in enumerate(said):
+            await come(store, f"d{number}", workflow="ci", **more)
+        assert [one.reason for one in await store.deliveries()] == [""] * 4
+        [held] = await claim(store, 1, START)
+        assert held.delivery.id == "d0"
+        why = f"over quota: {scope} has 1 under way, as many as may be at once"
+        assert {one.id: one.reason for one in await store.deliveries()} == {"d0": "", "d1": why, "d2": "", "d3": ""}
+        assert (await row(store, "d1")).reason == why
+        await store.settle(held, done(Status.SUCCESS, "ci", "d0"), START)
+        assert [one.reason for one in await store.deliveries()] == [""] * 4
 
 
 async def test_quotas_of_hours_that_are_over_are_forgotten(path: Path) -> None:

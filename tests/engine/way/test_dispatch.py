@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 from pydantic import BaseModel
 
-from router.core.errors import Ambiguous, Permanent, RouterError, Transient
+from router.core.errors import Ambiguous, Permanent, RateLimited, RouterError, Transient
 from router.core.model import Receipt, State, Status
 from router.engine.store.base import Store
 from router.secret import SecretMissing
@@ -258,6 +258,29 @@ async def test_a_look_up_that_fails_after_the_last_attempt_gives_up_nothing(stor
         time.micros = max(time.now(), row.due)
     assert (row.state, len(toy.made), toy.found) == (State.DONE, 1, 7)
     assert waits[6] > 4 * waits[2]
+
+
+async def test_a_look_up_waits_for_its_own_failures_alone(store: Store, time: FakeClock, told: Told) -> None:
+    """A busy CI, and look-ups that came too early, make many attempts: the first look-up that fails is tried again soon all the
+    same, and so is the first after one that could tell."""
+    busy = [RateLimited("429", retry_after=1.0) for _ in range(9)]
+    toy = LookingToy(answers=deque([*busy, Ambiguous("no answer"), *busy, Ambiguous("no answer")]))
+    toy.looks = deque([Transient("503"), Transient("503"), None, Transient("503"), Receipt(id="found")])
+    engine = assemble(store, time, told, toy, RULES.replace("factor: 2", "factor: 4"))
+    await engine.hear(push())
+    waits: list[int] = []
+    for _ in range(40):
+        looked = toy.found
+        await engine.work()
+        (row,) = await store.deliveries()
+        if toy.found > looked and row.state is State.VERIFY:
+            waits.append((row.due - time.now()) // 1_000_000)
+        time.micros = max(time.now(), row.due)
+    assert (row.state, toy.found) == (State.DONE, 5)
+    first, second, anew = waits
+    assert 5 <= first <= 10
+    assert 20 <= second <= 40
+    assert 5 <= anew <= 10
 
 
 async def test_a_look_up_that_hangs_uses_up_no_attempt(store: Store, time: FakeClock, told: Told) -> None:

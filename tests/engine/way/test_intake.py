@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeAlias
 
 import pytest
@@ -10,7 +10,7 @@ import pytest
 from router.core.errors import RouterError, StoreError
 from router.core.model import Event, Heard, changed
 from router.engine import intake
-from router.engine.store.base import Arrival, Store
+from router.engine.store.base import Accepted, Arrival, Store
 from router.testing import FakeClock
 from tests.engine.way.parts import RULES, SHA, Engine, Listed, LookingToy, Told, assemble, book, push
 
@@ -25,6 +25,21 @@ async def test_an_event_its_deliveries_and_its_cursor_are_stored_together(engine
     (event,) = await engine.store.events()
     assert event.matched == ["test/build"]
     assert [str(entry.status) for entry in engine.told.entries] == ["pending"]
+
+
+async def test_no_commit_leaves_a_cursor_past_what_it_stands_for(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whichever commit were the last: the events up to the cursor are in it."""
+    accept, stood = engine.store.accept, list[tuple[int | None, int]]()
+
+    async def watched(arrivals: Sequence[Arrival], now: int) -> Sequence[Accepted]:
+        accepted = await accept(arrivals, now)
+        stood.append((await engine.store.cursor("listed"), len(await engine.store.events())))
+        return accepted
+
+    monkeypatch.setattr(engine.store, "accept", watched)
+    await engine.hear(*(push(number) for number in range(1, 6)))
+    assert stood[-1] == (5, 5)
+    assert [cursor for cursor, events in stood if cursor is not None and cursor > events] == []
 
 
 async def test_what_is_heard_twice_is_acted_on_once(engine: Engine) -> None:
