@@ -24,6 +24,30 @@ def tell(db: sqlite3.Connection, entries: Iterable[Entry], now: Micros) -> list[
     return [told for entry in entries if (told := _append(db, entry, now)) is not None]
 
 
+def news(entry: Entry, last: sqlite3.Row) -> Entry | None:
+    """As it is to stand in the journal after the `last` of its workflow (`status` and `at`, nulls where there is none); None
+    where it is no news. Readers order a workflow's statuses by `at`, so it grows."""
+    if not is_news(Status(last["status"]) if last["status"] else None, entry.status):
+        return None
+    code = None if entry.exit_code is None else integer(entry.exit_code)
+    at = max(integer(entry.at), (last["at"] or 0) + 1)
+    return replace(entry, workflow=text(entry.workflow), at=at, exit_code=code)
+
+
+def write(db: sqlite3.Connection, told: Sequence[tuple[Entry, sqlite3.Row]], now: Micros) -> None:
+    """Append what `news` returned, each with a row that has its delivery's `run` and `pipeline`; deliveries have it already."""
+    db.executemany(
+        "INSERT INTO statuses (delivery, workflow, run, status, at, error, exit_code, url) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        [
+            (one.delivery, one.workflow, row["run"], one.status, one.at, text(one.error), one.exit_code, text(one.url))
+            for one, row in told
+        ],
+    )
+    for one, row in told:
+        if row["pipeline"] is not None:
+            pipelines.combine(db, row["pipeline"], one.workflow, now)
+
+
 def cancel(db: sqlite3.Connection, delivery: str, workflow: str, why: str, now: Micros) -> list[Entry]:
     """A delivery that will never be made says so, unless it is over already or never told anything."""
     if not workflow:
@@ -76,20 +100,14 @@ def _told(row: sqlite3.Row) -> Told:
 
 
 def _append(db: sqlite3.Connection, entry: Entry, now: Micros) -> Entry | None:
-    """Nothing is told of a delivery that the store does not know. Readers order a workflow's statuses by `at`, so it grows."""
+    """Nothing is told of a delivery that the store does not know."""
     workflow = text(entry.workflow)
     last = _last(db, entry.delivery, workflow)
-    if last is None or not is_news(Status(last["status"]) if last["status"] else None, entry.status):
+    told = None if last is None else news(entry, last)
+    if last is None or told is None:
         return None
-    code = None if entry.exit_code is None else integer(entry.exit_code)
-    told = replace(entry, workflow=workflow, at=max(integer(entry.at), (last["at"] or 0) + 1), exit_code=code)
-    db.execute(
-        "INSERT INTO statuses (delivery, workflow, run, status, at, error, exit_code, url) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        (told.delivery, workflow, last["run"], told.status, told.at, text(told.error), told.exit_code, text(told.url)),
-    )
     db.execute("UPDATE deliveries SET status = ? WHERE id = ? AND workflow = ?", (told.status, told.delivery, workflow))
-    if last["pipeline"] is not None:
-        pipelines.combine(db, last["pipeline"], workflow, now)
+    write(db, [(told, last)], now)
     return told
 
 

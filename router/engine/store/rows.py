@@ -129,8 +129,9 @@ def delivery_columns(delivery: Delivery[Tree]) -> dict[str, Any]:
     }
 
 
-def delivery_of(row: sqlite3.Row) -> Delivery[Tree]:
-    """Wants the columns of `deliveries`, of its event `origin`, `event_id` and `nsid`, and of its queue `destination`."""
+def delivery_of(row: sqlite3.Row, *, claimed: bool = False) -> Delivery[Tree]:
+    """Wants the columns of `deliveries`, of its event `origin`, `event_id` and `nsid`, and of its queue `destination`. With
+    `claimed`, as it is once what waits in the row is claimed."""
     terms = from_json(row["terms"])
     retry, gates = terms["retry"], terms["gates"]
     return Delivery(
@@ -149,9 +150,9 @@ def delivery_of(row: sqlite3.Row) -> Delivery[Tree]:
         idempotent=terms["idempotent"],
         secrets=tuple(terms.get("secrets", ())),
         gates=Gates(**{**gates, "busy": Busy(gates["busy"])}) if gates else None,
-        state=State(row["state"]),
+        state=State.CLAIMED if claimed else State(row["state"]),
         reason=row["reason"],
-        attempt=row["attempt"],
+        attempt=row["attempt"] + claimed,
         depth=terms["depth"],
         destination=row["destination"],
     )

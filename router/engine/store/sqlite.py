@@ -7,7 +7,7 @@ import secrets as chance
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from router.core.errors import StoreError, StoreFull
 from router.engine.crash import crash_point
@@ -37,7 +37,7 @@ from router.engine.store.writer import PATIENCE, Work, Writer
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 
     from router.core.model import Entry, Event, LogLine, Micros, Outcome, Pipeline, Receipt, RecordChange, State, Tree
     from router.engine.store.base import (
@@ -214,8 +214,15 @@ class SqliteStore:
 
     async def settle(self, claim: Claim, outcome: Outcome, now: Micros) -> bool:
         crash_point("before_settle")
-        work = partial(outbox.settle, held=claim, outcome=outcome, policy=self._policy, now=now)
-        return await self._patiently(work, "after_settle", sooner=False)
+        settling = outbox.Settling(claim, outcome, now)
+        return await self._until_room(lambda: self._settling(settling))
+
+    async def _settling(self, settling: outbox.Settling) -> bool:
+        self._refuse_read_only()
+        return await self._writer.share(self._settle, settling, committed="after_settle")
+
+    def _settle(self, db: sqlite3.Connection, all_of_them: Sequence[outbox.Settling]) -> Sequence[bool]:
+        return outbox.settle(db, all_of_them, self._policy)
 
     async def recover(self, now: Micros, held: Collection[str] = ()) -> int:
         return await self._write(partial(outbox.recover, session=self._session, now=now, held=tuple(held)))
@@ -412,8 +419,7 @@ class SqliteStore:
 
     async def _write(self, work: Work[T], committed: str = "", *, lasting: bool = False, sooner: bool = True) -> T:
         """`sooner` says that it may make something claimable whose turn is sooner than that of what was found to be next."""
-        if self._read_only:
-            raise StoreError("The store is open for reading only.")
+        self._refuse_read_only()
         if sooner:
             work = partial(self._forgetting, work=work)
         return await self._writer.do(work, writes=True, committed=committed, lasting=lasting)
@@ -423,15 +429,22 @@ class SqliteStore:
         return work(db)
 
     async def _patiently(self, work: Work[T], committed: str = "", *, lasting: bool = False, sooner: bool = True) -> T:
+        return await self._until_room(lambda: self._write(work, committed, lasting=lasting, sooner=sooner), lasting=lasting)
+
+    async def _until_room(self, attempt: Callable[[], Coroutine[Any, Any, T]], *, lasting: bool = False) -> T:
         """Again whenever somebody looked for room, for as long as there is none."""
         while True:
             looked = self._looked
             if not (lasting and self.full):
                 try:
-                    return await self._write(work, committed, lasting=lasting, sooner=sooner)
+                    return await attempt()
                 except StoreFull:
                     pass
             await looked.wait()
+
+    def _refuse_read_only(self) -> None:
+        if self._read_only:
+            raise StoreError("The store is open for reading only.")
 
 
 if TYPE_CHECKING:

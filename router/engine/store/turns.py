@@ -8,18 +8,38 @@ Claims and what comes of them do not: a lane that one of them frees waits, for a
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import json
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Protocol
 
 from router.engine.store import sql
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Mapping, Sequence
 
     from router.core.model import Micros
 
 #: Deliveries whose order is kept, those of one queue, and for how many microseconds: what becomes due meanwhile waits as long.
 KEPT, OF_A_QUEUE, FOR = 512, 64, 1_000_000
+
+
+class Taker(Protocol):
+    """Whoever claims. `now` is when."""
+
+    now: Micros
+
+    def heads(self) -> Mapping[str, Any]:
+        """What the query for all that may be claimed wants."""
+
+    def has_room(self, head: sqlite3.Row, /) -> bool:
+        """Whether its destination takes one more."""
+
+    def take(self, row: sqlite3.Row, /) -> bool | None:
+        """Take it. False: it cannot be taken yet; None: it is not to be had at all."""
+
+    def write(self, db: sqlite3.Connection, /) -> None:
+        """What was taken is no more to be had."""
 
 
 class Turns:
@@ -33,29 +53,34 @@ class Turns:
         """Somebody may come sooner now."""
         self._heads = []
 
-    def take(
-        self, db: sqlite3.Connection, count: int, values: Mapping[str, Any], take: Callable[[sqlite3.Row], bool | None]
-    ) -> None:
-        """Offer deliveries in their order until `take` has taken so many: it answers whether it did, or None where one is not
-        to be had at all. `values` are what the query wants. Whoever gets too few has seen all that there are."""
-        left = self._offer(iter(self._known(values["now"])), count, take)
+    def take(self, db: sqlite3.Connection, count: int, taker: Taker) -> None:
+        """Offer deliveries in their order until so many are taken. Whoever gets too few has seen all that there are."""
+        left = self._offer(db, self._known(taker.now), count, taker)
         if left > 0:
-            found = db.execute(sql.text("claim"), {**values, "count": max(count, OF_A_QUEUE)}).fetchall()
-            self._found = values["now"]
-            self._offer(iter(found), left, take)
+            found = db.execute(sql.text("claim"), {**taker.heads(), "count": max(count, OF_A_QUEUE)}).fetchall()
+            self._found = taker.now
+            self._offer(db, found, left, taker)
 
     def _known(self, now: Micros) -> list[sqlite3.Row]:
         return self._heads if 0 <= now - self._found <= FOR else []
 
-    def _offer(self, heads: Iterator[sqlite3.Row], left: int, take: Callable[[sqlite3.Row], bool | None]) -> int:
+    def _offer(self, db: sqlite3.Connection, found: Sequence[sqlite3.Row], left: int, taker: Taker) -> int:
         """How many are still to be taken. What was offered to nobody, and what cannot be taken yet, is kept."""
         passed: list[sqlite3.Row] = []
-        for head in heads:
-            taken = take(head)
-            if taken is False:
-                passed.append(head)
-            left -= taken is True
-            if left <= 0:
-                break
+        heads = iter(found)
+        # As many are asked for again at once as may be taken.
+        while left > 0 and (some := list(islice(heads, left))):
+            asked = [head["number"] for head in some if taker.has_room(head)]
+            values = {"numbers": json.dumps(asked), "now": taker.now}
+            rows = {row["number"]: row for row in db.execute(sql.text("claimable"), values)} if asked else {}
+            for head in some:
+                if not taker.has_room(head):
+                    passed.append(head)
+                elif (row := rows.get(head["number"])) is not None:
+                    taken = taker.take(row)
+                    left -= taken is True
+                    if taken is False:
+                        passed.append(head)
+        taker.write(db)
         self._heads = [*passed, *heads][:KEPT]
         return left

@@ -11,7 +11,7 @@ import queue
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
@@ -21,7 +21,10 @@ from router.engine.crash import crash_point
 from router.engine.store.connection import code
 
 T = TypeVar("T")
+GivenT = TypeVar("GivenT")
 Work: TypeAlias = Callable[[sqlite3.Connection], T]
+#: What takes as long for many as for a few: one answer for each that is given.
+Shared: TypeAlias = Callable[[sqlite3.Connection, Sequence[GivenT]], Sequence[T]]
 #: After these nothing is tried again: a second fsync may lie about the first, and what is damaged is not to be written on.
 Fatal: TypeAlias = StoreBroken | StoreCorrupt
 
@@ -35,7 +38,8 @@ _ENDS_ALL = (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL, sqlite3.SQLITE_CORRUPT, 
 
 @dataclass(slots=True)
 class _Request:
-    work: Work[Any]
+    work: Shared[Any, Any]
+    given: Any
     answer: asyncio.Future[Any]
     writes: bool
     committed: str
@@ -91,11 +95,20 @@ class Writer:
         `committed` names the crash point between the commit and the answer. What is `lasting` may not use up the room that is
         found on a full disk. Cancelling gives up the answer, not the work.
         """
+        return await self._ask(_Request(_Alone(work), None, self._loop.create_future(), writes, committed, lasting))
+
+    async def share(self, work: Shared[GivenT, T], given: GivenT, *, committed: str = "") -> T:
+        """As `do`, of work that writes: what is given to the same work for one commit is done in one go. Where that fails, each
+        is done by itself, and fails alone."""
+        return await self._ask(
+            _Request(work, given, self._loop.create_future(), writes=True, committed=committed, lasting=False)
+        )
+
+    async def _ask(self, request: _Request) -> Any:
         if self._closing:
             raise StoreError("The store is closed.")
-        answer: asyncio.Future[T] = self._loop.create_future()
-        self._queue.put(_Request(work, answer, writes, committed, lasting))
-        return await answer
+        self._queue.put(request)
+        return await request.answer
 
     async def failed(self) -> None:
         """Waits until nothing can be stored any more, and raises why: StoreBroken or StoreCorrupt."""
@@ -161,8 +174,8 @@ class Writer:
             if self._broken is not None:
                 raise self._broken
             self._begin(connection, writes=any(request.writes for request in batch))
-            for request in batch:
-                _run(connection, request)
+            for group in _groups(batch):
+                _run(connection, group)
             connection.execute("COMMIT")
         except (sqlite3.Error, StoreBroken, StoreCorrupt) as error:
             self._fail(connection, batch, error)
@@ -221,16 +234,41 @@ class Writer:
             self._loop.call_soon_threadsafe(tell, told)
 
 
-def _run(connection: sqlite3.Connection, request: _Request) -> None:
+class _Alone:
+    """Work that nobody shares."""
+
+    def __init__(self, work: Work[Any]) -> None:
+        self.work = work
+
+    def __call__(self, connection: sqlite3.Connection, given: Sequence[Any]) -> Sequence[Any]:
+        return (self.work(connection),)
+
+
+def _groups(batch: Sequence[_Request]) -> Iterable[Sequence[_Request]]:
+    """What shares its work, where the first of it stands: all of it was asked for while the last commit was under way."""
+    groups: dict[Shared[Any, Any], list[_Request]] = {}
+    for request in batch:
+        groups.setdefault(request.work, []).append(request)
+    return groups.values()
+
+
+def _run(connection: sqlite3.Connection, group: Sequence[_Request]) -> None:
     """One piece of work in its savepoint: if it fails, it fails alone. Raises only what the whole commit fails by."""
     connection.execute("SAVEPOINT request")
     try:
-        request.result = request.work(connection)
+        results = group[0].work(connection, [request.given for request in group])
     except Exception as error:
         if isinstance(error, sqlite3.Error) and (code(error) in _ENDS_ALL or not connection.in_transaction):
             raise
-        request.error = error
         connection.execute("ROLLBACK TO request")
+        if len(group) == 1:
+            group[0].error = error
+        else:
+            for request in group:
+                _run(connection, [request])
+    else:
+        for request, result in zip(group, results, strict=True):
+            request.result = result
     connection.execute("RELEASE request")
 
 
