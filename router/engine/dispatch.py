@@ -20,6 +20,7 @@ from router.core.model import Delivery, Entry, Outcome, Receipt, State, Status
 from router.core.retry import judge
 from router.engine.crash import crash_point
 from router.engine.destinations import Destinations, Target
+from router.engine.store.base import Wanted
 from router.provider import Addresses, AnyPlugin, EndsWithItsAttempt, Follows, Hears, Provider, Reconciles
 
 if TYPE_CHECKING:
@@ -104,6 +105,15 @@ class Dispatch:
         #: The attempt's place in a trace, as `traceparent` says it; set by whoever traces.
         self.trace: Callable[[Delivery[Tree]], str] | None = None
         self._running: dict[asyncio.Task[None], Delivery[Tree]] = {}
+        #: Of those, the ones whose attempt is over: they are being settled, and their place is free for what is claimed after.
+        self._ending: set[asyncio.Task[None]] = set()
+        #: Whether the last claim got all that it asked for: there may be more.
+        self._more = False
+        #: Of claims there is one at a time. It may be the store's, in the transaction of what was heard: see `wants`.
+        self._claiming = False
+        self._passed_over = False
+        self._took = asyncio.Event()
+        self._over = False
         #: Why those were cancelled that are being ended.
         self._unwanted: dict[str, str] = {}
         self._swept = host.clock.now()
@@ -111,30 +121,64 @@ class Dispatch:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Deliver until `stop`. What is under way then goes on: see `finish`."""
-        while not stop.is_set():
-            self._turned = monotonic()
-            rung = self.bell.count
-            now = self.host.clock.now()
-            if now - self._swept >= SWEEP * 1_000_000:
-                await self._sweep()
-            claims = await self._claim(now)
-            for claim in claims:
-                task = asyncio.create_task(self.deliver(claim), name=f"deliver {claim.delivery.id}")
-                self._running[task] = claim.delivery
-                task.add_done_callback(self._done)
-            if not claims:
-                await self._rest(rung, now)
+        self._over = False
+        self.store.stand_by(self)
+        try:
+            while not stop.is_set():
+                self._turned = monotonic()
+                rung = self.bell.count
+                now = self.host.clock.now()
+                if now - self._swept >= SWEEP * 1_000_000:
+                    await self._sweep()
+                self._start(await self._claim(now))
+                if not self._more or self._free() <= 0:
+                    await self._rest(rung, now)
+            self.store.stand_by(None)
+            if self._claiming:
+                await self._took.wait()
+        finally:
+            self.store.stand_by(None)
+            self._over = True
         self._turned = inf
+
+    def wants(self) -> Wanted | None:
+        """Of what is being stored, as much as there are places for."""
+        free = self._free()
+        if self._claiming or free <= 0:
+            return None
+        self._claiming = True
+        self._took.clear()
+        return self._wanted(free, self.host.clock.now())
+
+    def took(self, claims: Sequence[Claim]) -> None:
+        """Start them. After the end they are left to their lease."""
+        self._claiming = False
+        self._took.set()
+        if not self._over:
+            self._start(claims)
+        if self._passed_over:
+            self._passed_over = False
+            self.bell.ring()
+
+    def _start(self, claims: Sequence[Claim]) -> None:
+        for claim in claims:
+            task = asyncio.create_task(self.deliver(claim), name=f"deliver {claim.delivery.id}")
+            self._running[task] = claim.delivery
+            task.add_done_callback(self._done)
+
+    def _free(self) -> int:
+        """Places: of attempts, and of nothing that is being settled."""
+        return self.concurrency - len(self._running) + len(self._ending)
 
     def stands(self, seconds: float) -> bool:
         """Whether it has not looked for so long for what is due, although it has a place for it."""
-        return len(self._running) < self.concurrency and monotonic() - self._turned > seconds
+        return self._free() > 0 and monotonic() - self._turned > seconds
 
     def cancel(self, delivery: str, why: str) -> bool:
         """End an attempt that is under way, where its provider acts on this machine: whether there was one."""
         for task, running in self._running.items():
             guest = self.guests.get(running.provider)
-            if running.id == delivery and guest is not None and guest.ends:
+            if running.id == delivery and guest is not None and guest.ends and task not in self._ending:
                 self._unwanted[delivery] = why
                 task.cancel()
                 return True
@@ -148,22 +192,38 @@ class Dispatch:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
 
-    async def _claim(self, now: int) -> list[Claim]:
-        free = self.concurrency - len(self._running)
+    async def _claim(self, now: int) -> Sequence[Claim]:
+        free = self._free()
         if free <= 0:
-            return []
-        room, looking = self.destinations.room(delivery.destination for delivery in self._running.values())
-        each = self.destinations.each
+            return ()
+        self._more = False
+        if self._claiming:
+            self._passed_over = True
+            return ()
+        self._claiming = True
+        wanted = self._wanted(free, now)
         try:
-            return list(await self.store.claim(self.owner, free, self.lease, now, room, each=each, looking=looking))
+            claims = await self.store.claim(
+                wanted.owner, free, wanted.lease, now, wanted.room, each=wanted.each, looking=wanted.looking
+            )
         except StoreFull:
-            return []  # what waits, waits: the bell rings when there is room
+            return ()  # what waits, waits: the bell rings when there is room
+        finally:
+            self._claiming = False
+        self._more = len(claims) == free
+        return claims
+
+    def _wanted(self, count: int, now: int) -> Wanted:
+        under_way = (delivery.destination for task, delivery in self._running.items() if task not in self._ending)
+        room, looking = self.destinations.room(under_way)
+        each = self.destinations.each
+        return Wanted(owner=self.owner, count=count, lease=self.lease, now=now, room=room, each=each, looking=looking)
 
     async def _rest(self, rung: int, now: int) -> None:
         """Wait for the bell, or until something is due or a destination opens. With no free slot only the bell can change
         anything."""
         seconds = SWEEP
-        if len(self._running) < self.concurrency:
+        if self._free() > 0:
             # What is due already and yet was not claimed waits for its lane, so for the bell, or for its destination.
             moments = (await self.store.next_due(now), self.destinations.opens())
             seconds = min([SWEEP, *((at - now) / 1_000_000 for at in moments if at is not None and at > now)])
@@ -183,6 +243,7 @@ class Dispatch:
 
     def _done(self, task: asyncio.Task[None]) -> None:
         del self._running[task]
+        self._ending.discard(task)
         self.bell.ring()
         if not task.cancelled() and (error := task.exception()) is not None:
             self.observer.fault("dispatch", "A delivery could not be settled; its lease will run out.", error)
@@ -199,10 +260,20 @@ class Dispatch:
             receipt = Receipt(id=claim.delivery.id, status=Status.CANCELLED, error=why)
             outcome = replace(_made(receipt), entries=_entries(claim.delivery, _made(receipt), self.host.clock.now()))
         self.observer.took(claim.delivery, monotonic() - begun)
+        self._ends()
         if await self.store.settle(claim, outcome, self.host.clock.now()):
             self.observer.attempted(claim.delivery, outcome)
             for entry in outcome.entries:
                 self.observer.reported(entry)
+
+    def _ends(self) -> None:
+        """The present attempt is over, and its outcome is about to be handed to the store: a claim comes after it there, so who
+        waits for its place need not wait for its commit as well."""
+        task = asyncio.current_task()
+        if task in self._running:
+            self._ending.add(task)
+            if self._more:
+                self.bell.ring()
 
     async def _outcome(self, claim: Claim) -> Outcome:
         outcome = await self._try(claim)
@@ -252,7 +323,8 @@ class Dispatch:
                     found = await self._look_up(delivery, claim, guest, target)
                     if found is not None:
                         return found
-                delivery = replace(delivery, revealed=await self._revealed(delivery))
+                if delivery.secrets:
+                    delivery = replace(delivery, revealed=await self._revealed(delivery))
                 if (later := self.destinations.take(target)) is not None:
                     return _full(State.READY, target, later)
                 sending = True
@@ -271,8 +343,6 @@ class Dispatch:
             return outcome
 
     async def _revealed(self, delivery: Delivery[Any]) -> Mapping[str, str]:
-        if not delivery.secrets:
-            return {}
         if self.vault is None:
             raise Permanent("Its step asks for secrets, and only a spindle keeps any: router.yaml has no `spindle`.")
         try:

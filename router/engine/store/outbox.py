@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 from router.core.model import Entry, Micros, Outcome, State
 from router.engine.crash import crash_point
 from router.engine.store import gates, journal, quotas, restores, runs, sql
-from router.engine.store.base import Claim
+from router.engine.store.base import Claim, Wanted
 from router.engine.store.rows import delivery_of, integer, receipt_json, text
 from router.engine.store.turns import Turns
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Sequence
 
     from router.engine.store.policy import Policy
 
@@ -38,19 +38,6 @@ WHERE number = :number
 """
 _ENDED = "UPDATE attempts SET ended = ?, outcome = ?, reason = ?, response = ? WHERE delivery = ? AND n = ?"
 _LOST = "Its process stopped, or its lease ran out, before the outcome was stored: it may have happened."
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
-    """What a claim asks for: see Store.claim."""
-
-    owner: str
-    count: int
-    lease: float
-    now: Micros
-    room: Mapping[str, int]
-    each: int | None = None
-    looking: Collection[str] = ()
 
 
 def claim(db: sqlite3.Connection, session: str, wanted: Wanted, policy: Policy, turns: Turns | None = None) -> list[Claim]:

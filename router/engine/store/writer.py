@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
 from router.core.errors import StoreBroken, StoreCorrupt, StoreError, StoreFull
 from router.engine.crash import crash_point
@@ -48,6 +48,16 @@ class _Request:
     error: Exception | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Then(Generic[T]):
+    """Work that writes and that nobody waits for. `told` is called on the loop with what came of it once that is committed, or
+    with None where it failed, whether or not whoever asked for what came before it is still there."""
+
+    work: Work[T]
+    told: Callable[[T | None], object]
+    committed: str = ""
+
+
 class Writer:
     """Does each piece of work in a savepoint of a shared transaction, and answers after the commit.
 
@@ -71,7 +81,7 @@ class Writer:
         self._committed = committed
         self._spend = spend
         self._full = full
-        self._queue: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[Sequence[_Request] | None] = queue.SimpleQueue()
         self._loop = asyncio.get_running_loop()
         self._opened: asyncio.Future[Any] = self._loop.create_future()
         self._ended: asyncio.Future[Any] = self._loop.create_future()
@@ -89,13 +99,16 @@ class Writer:
         self._thread.start()
         await self._opened
 
-    async def do(self, work: Work[T], *, writes: bool, committed: str = "", lasting: bool = False) -> T:
+    async def do(
+        self, work: Work[T], *, writes: bool, committed: str = "", lasting: bool = False, then: Then[Any] | None = None
+    ) -> T:
         """The work's result, once it is committed. Its error, if it raised one: then nothing of it is in the store.
 
         `committed` names the crash point between the commit and the answer. What is `lasting` may not use up the room that is
-        found on a full disk. Cancelling gives up the answer, not the work.
+        found on a full disk. Cancelling gives up the answer, not the work. `then` comes after it, in the same commit.
         """
-        return await self._ask(_Request(_Alone(work), None, self._loop.create_future(), writes, committed, lasting))
+        asked = _Request(_Alone(work), None, self._loop.create_future(), writes, committed, lasting)
+        return await self._ask(asked) if then is None else await self._ask(asked, self._following(then))
 
     async def share(self, work: Shared[GivenT, T], given: GivenT, *, committed: str = "") -> T:
         """As `do`, of work that writes: what is given to the same work for one commit is done in one go. Where that fails, each
@@ -104,11 +117,17 @@ class Writer:
             _Request(work, given, self._loop.create_future(), writes=True, committed=committed, lasting=False)
         )
 
-    async def _ask(self, request: _Request) -> Any:
+    async def _ask(self, *requests: _Request) -> Any:
+        """The first one's answer."""
         if self._closing:
             raise StoreError("The store is closed.")
-        self._queue.put(request)
-        return await request.answer
+        self._queue.put(requests)
+        return await requests[0].answer
+
+    def _following(self, then: Then[Any]) -> _Request:
+        answer: asyncio.Future[Any] = self._loop.create_future()
+        answer.add_done_callback(lambda done: then.told(done.result() if done.exception() is None else None))
+        return _Request(_Alone(then.work), None, answer, writes=True, committed=then.committed, lasting=False)
 
     async def failed(self) -> None:
         """Waits until nothing can be stored any more, and raises why: StoreBroken or StoreCorrupt."""
@@ -131,12 +150,15 @@ class Writer:
         self._tell(self._opened, None, None)
         while batch := self._take():
             begun = time.monotonic()
-            self._commit(connection, batch)
-            if self.committed is not None and any(one.writes for one in batch):
-                self.committed(time.monotonic() - begun)
+            stored = self._commit(connection, batch)
+            taken = time.monotonic() - begun
             answers = [(one.answer, one.result, one.error) for one in batch]
             self._call(_answer, answers)
+            if self.committed is not None and any(one.writes for one in batch):
+                self.committed(taken)
             del batch, answers
+            if stored:
+                self._tend(connection)
         if self._broken is not None:
             # Closing would move the WAL into the file: the process ends with the connection open, as if it had been killed.
             self._tell(self._ended, None, None)
@@ -153,23 +175,24 @@ class Writer:
         batch: list[_Request] = []
         while not self._last and len(batch) < MOST:
             try:
-                one = self._queue.get(block=not batch)
+                asked = self._queue.get(block=not batch)
             except queue.Empty:
                 break
-            if one is None:
+            if asked is None:
                 self._last = True
             else:
-                batch.append(one)
+                batch += asked
         return batch
 
-    def _commit(self, connection: sqlite3.Connection, batch: Sequence[_Request]) -> None:
+    def _commit(self, connection: sqlite3.Connection, batch: Sequence[_Request]) -> bool:
+        """Whether anything was."""
         # Some were on their way when the disk became full: the room that was found then is not for them.
         full = self._full()
         for request in batch if full is not None else ():
             request.error = full if request.lasting else None
         batch = [request for request in batch if request.error is None]
         if not batch:
-            return
+            return False
         try:
             if self._broken is not None:
                 raise self._broken
@@ -178,12 +201,11 @@ class Writer:
                 _run(connection, group)
             connection.execute("COMMIT")
         except (sqlite3.Error, StoreBroken, StoreCorrupt) as error:
-            self._fail(connection, batch, error)
-            return
+            return self._fail(connection, batch, error)
         for request in batch:
             if request.error is None:
                 crash_point(request.committed)
-        self._tend(connection)
+        return True
 
     def _tend(self, connection: sqlite3.Connection) -> None:
         """What is committed stays so, whatever happens here; but a disk that fails now is not written to any more."""
@@ -205,8 +227,9 @@ class Writer:
             else:
                 return
 
-    def _fail(self, connection: sqlite3.Connection, batch: Sequence[_Request], error: sqlite3.Error | Fatal) -> None:
-        """Nobody's work is in the store. After the disk failed, none will be; what may use a full disk's last room does."""
+    def _fail(self, connection: sqlite3.Connection, batch: Sequence[_Request], error: sqlite3.Error | Fatal) -> bool:
+        """Nobody's work is in the store. After the disk failed, none will be; what may use a full disk's last room does, and
+        that is what is returned: whether any did."""
         told = self._explain(error) if isinstance(error, sqlite3.Error) else error
         self._give_up(told)
         for request in batch:
@@ -219,7 +242,8 @@ class Writer:
             for request in again:
                 request.error = None
             if again:
-                self._commit(connection, again)
+                return self._commit(connection, again)
+        return False
 
     def _give_up(self, error: StoreError) -> None:
         if isinstance(error, StoreBroken | StoreCorrupt) and self._broken is None:
