@@ -154,10 +154,11 @@ class Writer:
             taken = time.monotonic() - begun
             answers = [(one.answer, one.result, one.error) for one in batch]
             self._call(_answer, answers)
-            if self.committed is not None and any(one.writes for one in batch):
+            wrote = any(one.writes for one in batch)
+            if self.committed is not None and wrote:
                 self.committed(taken)
             del batch, answers
-            if stored:
+            if stored and wrote:
                 self._tend(connection)
         if self._broken is not None:
             # Closing would move the WAL into the file: the process ends with the connection open, as if it had been killed.
