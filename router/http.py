@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import sys
 import warnings
+from http.cookies import SimpleCookie
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 
 from router.core.errors import RouterError
 from router.egress import Egress, EgressRefused, NotPublic
+
+if TYPE_CHECKING:
+    from yarl import URL
 
 _REDIRECTS = frozenset((301, 302, 303, 307, 308))
 #: Seconds. A request that needs longer says so itself; a stuck peer must not hold a lane for ever.
@@ -27,6 +31,17 @@ def product() -> str:
         return f"tangled-router/{version('tangled-router')}"
     except PackageNotFoundError:
         return "tangled-router"
+
+
+class _NoCookies(aiohttp.DummyCookieJar):
+    """The same nothing for every request."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._nothing: SimpleCookie = SimpleCookie()
+
+    def filter_cookies(self, request_url: URL) -> SimpleCookie:
+        return self._nothing
 
 
 with warnings.catch_warnings():
@@ -53,7 +68,7 @@ def open_session(connector: aiohttp.BaseConnector | None = None) -> aiohttp.Clie
         connector=connector or aiohttp.TCPConnector(limit=0, ttl_dns_cache=60),
         timeout=TIMEOUT,
         headers={"User-Agent": f"{product()} Python/{sys.version_info.major}.{sys.version_info.minor}"},
-        cookie_jar=aiohttp.DummyCookieJar(),
+        cookie_jar=_NoCookies(),
         trust_env=False,
     )
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from router.core import options
 from router.core.errors import Ambiguous, Permanent, RenderError, RouterError, StoreFull, Transient
-from router.core.model import Delivery, Entry, Outcome, Receipt, State, Status
+from router.core.model import Delivery, Entry, Outcome, Receipt, State, Status, like
 from router.core.retry import judge
 from router.engine.crash import crash_point
 from router.engine.destinations import Destinations, Target
@@ -279,7 +279,8 @@ class Dispatch:
         outcome = await self._try(claim)
         guest = self.guests.get(claim.delivery.provider)
         told = guest is not None and guest.told_later
-        return replace(outcome, entries=_entries(claim.delivery, outcome, self.host.clock.now(), told_later=told))
+        entries = _entries(claim.delivery, outcome, self.host.clock.now(), told_later=told)
+        return like(outcome, entries=entries) if entries else outcome
 
     async def _try(self, claim: Claim) -> Outcome:
         guest = self.guests.get(claim.delivery.provider)
@@ -295,7 +296,7 @@ class Dispatch:
             await self._begins(claim.delivery)
         target = self.destinations.target(guest, parsed)
         trace = self.trace(claim.delivery) if self.trace is not None else ""
-        return await self._attempt(replace(claim.delivery, options=parsed, trace=trace), claim, guest, target)
+        return await self._attempt(like(claim.delivery, options=parsed, trace=trace), claim, guest, target)
 
     async def _begins(self, delivery: Delivery[Tree]) -> None:
         """What acts on this machine runs as soon as it is tried; nobody else would say so before its end."""

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from router.core.combine import is_news
-from router.core.model import Entry, Status
+from router.core.model import Entry, Status, like
 from router.engine.store import pipelines, sql
 from router.engine.store.base import OpenReceipt, Told
 from router.engine.store.rows import entry_of, event_of, integer, receipt_of, text
@@ -31,7 +30,7 @@ def news(entry: Entry, last: sqlite3.Row) -> Entry | None:
         return None
     code = None if entry.exit_code is None else integer(entry.exit_code)
     at = max(integer(entry.at), (last["at"] or 0) + 1)
-    return replace(entry, workflow=text(entry.workflow), at=at, exit_code=code)
+    return like(entry, workflow=text(entry.workflow), at=at, exit_code=code)
 
 
 def write(db: sqlite3.Connection, told: Sequence[tuple[Entry, sqlite3.Row]], now: Micros) -> None:

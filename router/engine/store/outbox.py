@@ -165,7 +165,7 @@ def _settle(db: sqlite3.Connection, those: Sequence[tuple[Settling, sqlite3.Row]
 
 
 def _is_own(entry: Entry, row: sqlite3.Row) -> bool:
-    return entry.delivery == row["id"] and text(entry.workflow) == row["workflow"]
+    return bool(entry.delivery == row["id"] and text(entry.workflow) == row["workflow"])
 
 
 def _own_news(one: Settling, row: sqlite3.Row) -> Entry | None:

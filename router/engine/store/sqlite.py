@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from router.core.errors import StoreError, StoreFull
 from router.engine.crash import crash_point
@@ -39,7 +39,7 @@ from router.engine.store.writer import PATIENCE, Then, Work, Writer
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 
     from router.core.model import Entry, Event, LogLine, Micros, Outcome, Pipeline, Receipt, RecordChange, State, Tree
     from router.engine.store.base import (
@@ -256,12 +256,12 @@ class SqliteStore:
 
     async def settle(self, claim: Claim, outcome: Outcome, now: Micros) -> bool:
         crash_point("before_settle")
-        settling = outbox.Settling(claim, outcome, now)
-        return await self._until_room(lambda: self._settling(settling))
-
-    async def _settling(self, settling: outbox.Settling) -> bool:
         self._refuse_read_only()
-        return await self._writer.share(self._settle, settling, committed="after_settle")
+        settling = outbox.Settling(claim, outcome, now)
+        try:
+            return await self._writer.share(self._settle, settling, committed="after_settle")
+        except StoreFull:
+            return await self._until_room(lambda: self._writer.share(self._settle, settling, committed="after_settle"))
 
     def _settle(self, db: sqlite3.Connection, all_of_them: Sequence[outbox.Settling]) -> Sequence[bool]:
         return outbox.settle(db, all_of_them, self._policy)
@@ -473,7 +473,7 @@ class SqliteStore:
     async def _patiently(self, work: Work[T], committed: str = "", *, lasting: bool = False, sooner: bool = True) -> T:
         return await self._until_room(lambda: self._write(work, committed, lasting=lasting, sooner=sooner), lasting=lasting)
 
-    async def _until_room(self, attempt: Callable[[], Coroutine[Any, Any, T]], *, lasting: bool = False) -> T:
+    async def _until_room(self, attempt: Callable[[], Awaitable[T]], *, lasting: bool = False) -> T:
         """Again whenever somebody looked for room, for as long as there is none."""
         while True:
             looked = self._looked

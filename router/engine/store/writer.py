@@ -108,21 +108,20 @@ class Writer:
         found on a full disk. Cancelling gives up the answer, not the work. `then` comes after it, in the same commit.
         """
         asked = _Request(_Alone(work), None, self._loop.create_future(), writes, committed, lasting)
-        return await self._ask(asked) if then is None else await self._ask(asked, self._following(then))
+        answer: asyncio.Future[T] = self._ask(asked) if then is None else self._ask(asked, self._following(then))
+        return await answer
 
-    async def share(self, work: Shared[GivenT, T], given: GivenT, *, committed: str = "") -> T:
+    def share(self, work: Shared[GivenT, T], given: GivenT, *, committed: str = "") -> asyncio.Future[T]:
         """As `do`, of work that writes: what is given to the same work for one commit is done in one go. Where that fails, each
         is done by itself, and fails alone."""
-        return await self._ask(
-            _Request(work, given, self._loop.create_future(), writes=True, committed=committed, lasting=False)
-        )
+        return self._ask(_Request(work, given, self._loop.create_future(), writes=True, committed=committed, lasting=False))
 
-    async def _ask(self, *requests: _Request) -> Any:
+    def _ask(self, *requests: _Request) -> asyncio.Future[Any]:
         """The first one's answer."""
         if self._closing:
             raise StoreError("The store is closed.")
         self._queue.put(requests)
-        return await requests[0].answer
+        return requests[0].answer
 
     def _following(self, then: Then[Any]) -> _Request:
         answer: asyncio.Future[Any] = self._loop.create_future()
