@@ -118,8 +118,6 @@ class Webhook:
         return Destination(name=_place(options.url).lower())
 
     async def deliver(self, delivery: Delivery[Options], /) -> Receipt:
-        import asyncio  # noqa: PLC0415 - validate reads only the options
-
         options = delivery.options
         kind, body = _body(options)
         if body is not None and len(body) > LARGEST:
@@ -133,7 +131,7 @@ class Webhook:
         seconds = min(self.settings.timeout, delivery.timeout)
         read = None if seconds <= READ else READ
         try:
-            async with asyncio.timeout(seconds):
+            with self.host.within(seconds):
                 answer = await ask(
                     self.host,
                     options.method,

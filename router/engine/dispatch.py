@@ -317,9 +317,9 @@ class Dispatch:
 
     async def _attempt(self, delivery: Delivery[Any], claim: Claim, guest: Guest, target: Target) -> Outcome:
         sending = False
-        timeout = asyncio.timeout(delivery.timeout)
+        timeout = self.host.within(delivery.timeout)
         try:
-            async with timeout:
+            with timeout:
                 if claim.verify:
                     found = await self._look_up(delivery, claim, guest, target)
                     if found is not None:
@@ -335,7 +335,7 @@ class Dispatch:
                 self.destinations.worked(target)
                 return _made(receipt)
         except Exception as error:  # noqa: BLE001 - the error's class says what to do; an unknown one is the provider's bug
-            if timeout.expired() and isinstance(error, TimeoutError):
+            if timeout.expired and isinstance(error, TimeoutError):
                 error = Ambiguous(f"No answer within {delivery.timeout:g} s.")
             elif not isinstance(error, RouterError):
                 self.observer.fault(f"provider {guest.name}", f"A bug, met by the delivery {delivery.id}.", error)
