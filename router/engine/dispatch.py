@@ -99,6 +99,8 @@ class Dispatch:
         self.owner = owner
         self.concurrency = concurrency
         self.lease = lease
+        #: Claimed at once: while one half is being sent, the store is at the other.
+        self.most = max(1, concurrency // 2)
         self.destinations = destinations or Destinations(guests, host.clock, observer)
         #: Set by whoever keeps secrets.
         self.vault: Keeps | None = None
@@ -193,7 +195,7 @@ class Dispatch:
             await asyncio.gather(*late, return_exceptions=True)
 
     async def _claim(self, now: int) -> Sequence[Claim]:
-        free = self._free()
+        free = min(self._free(), self.most)
         if free <= 0:
             return ()
         self._more = False
