@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from router.core.combine import is_news
 from router.core.model import Entry, Status, like
@@ -23,28 +23,49 @@ def tell(db: sqlite3.Connection, entries: Iterable[Entry], now: Micros) -> list[
     return [told for entry in entries if (told := _append(db, entry, now)) is not None]
 
 
-def news(entry: Entry, last: sqlite3.Row) -> Entry | None:
-    """As it is to stand in the journal after the `last` of its workflow (`status` and `at`, nulls where there is none); None
-    where it is no news. Readers order a workflow's statuses by `at`, so it grows."""
-    if not is_news(Status(last["status"]) if last["status"] else None, entry.status):
+class Last(Protocol):
+    """The newest status of a delivery's workflow: nulls where there is none. `run` and `pipeline` are the delivery's."""
+
+    @property
+    def status(self) -> str | None: ...
+    @property
+    def at(self) -> Micros | None: ...
+    @property
+    def run(self) -> int: ...
+    @property
+    def pipeline(self) -> str | None: ...
+
+
+class _Last(NamedTuple):
+    status: str | None
+    at: Micros | None
+    run: int
+    pipeline: str | None
+
+
+def news(entry: Entry, last: Last) -> Entry | None:
+    """As it is to stand in the journal after the `last`; None where it is no news. Readers order a workflow's statuses by `at`,
+    so it grows."""
+    if not is_news(Status(last.status) if last.status else None, entry.status):
         return None
     code = None if entry.exit_code is None else integer(entry.exit_code)
-    at = max(integer(entry.at), (last["at"] or 0) + 1)
+    at = max(integer(entry.at), (last.at or 0) + 1)
     return like(entry, workflow=text(entry.workflow), at=at, exit_code=code)
 
 
-def write(db: sqlite3.Connection, told: Sequence[tuple[Entry, sqlite3.Row]], now: Micros) -> None:
-    """Append what `news` returned, each with a row that has its delivery's `run` and `pipeline`; deliveries have it already."""
-    db.executemany(
-        "INSERT INTO statuses (delivery, workflow, run, status, at, error, exit_code, url) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+def write(db: sqlite3.Connection, told: Sequence[tuple[Entry, Last]], now: Micros) -> None:
+    """Append what `news` returned; deliveries have it already."""
+    sql.write(
+        db,
+        "INSERT INTO statuses (delivery, workflow, run, status, at, error, exit_code, url) VALUES (:rows)",
         [
-            (one.delivery, one.workflow, row["run"], one.status, one.at, text(one.error), one.exit_code, text(one.url))
-            for one, row in told
+            (one.delivery, one.workflow, last.run, one.status, one.at, text(one.error), one.exit_code, text(one.url))
+            for one, last in told
         ],
     )
-    for one, row in told:
-        if row["pipeline"] is not None:
-            pipelines.combine(db, row["pipeline"], one.workflow, now)
+    for one, last in told:
+        if last.pipeline is not None:
+            pipelines.combine(db, last.pipeline, one.workflow, now)
 
 
 def cancel(db: sqlite3.Connection, delivery: str, workflow: str, why: str, now: Micros) -> list[Entry]:
@@ -110,7 +131,7 @@ def _append(db: sqlite3.Connection, entry: Entry, now: Micros) -> Entry | None:
     return told
 
 
-def _last(db: sqlite3.Connection, delivery: str, workflow: str) -> sqlite3.Row | None:
-    """The newest status of a delivery's workflow: a row of nulls where there is none yet, None for an unknown delivery."""
-    rows: Sequence[sqlite3.Row] = db.execute(sql.text("last_status"), (workflow, text(delivery))).fetchall()
-    return rows[0] if rows else None
+def _last(db: sqlite3.Connection, delivery: str, workflow: str) -> Last | None:
+    """None for an unknown delivery."""
+    row = db.execute(sql.text("last_status"), (workflow, text(delivery))).fetchone()
+    return None if row is None else _Last(*row)

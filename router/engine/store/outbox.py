@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from router.core.model import Entry, Micros, Outcome, State
 from router.engine.crash import crash_point
 from router.engine.store import gates, journal, quotas, restores, runs, sql
 from router.engine.store.base import Claim, Wanted
-from router.engine.store.rows import delivery_of, integer, receipt_json, text
-from router.engine.store.turns import Turns
+from router.engine.store.rows import claimed, integer, receipt_json, text
+from router.engine.store.turns import Head, Turns, Waiting
 
 if TYPE_CHECKING:
     import sqlite3
@@ -30,13 +30,24 @@ INSERT INTO attempts (delivery, n, verify, started)
 SELECT id, attempt + 1, state = 'verify', :now FROM deliveries WHERE number IN (SELECT value FROM json_each(:numbers))
 """
 _SETTLED = """
+WITH new (
+    number, state, reason, due, receipt, receipt_id, uncounted, status, failed_at, since, let_go, now
+) AS (VALUES (:rows))
 UPDATE deliveries
-SET state = :state, reason = :reason, due = :due, receipt = coalesce(:receipt, receipt),
-    receipt_id = coalesce(:receipt_id, receipt_id), tries = tries - :uncounted, status = coalesce(:status, status),
-    failed_at = :failed_at, since = :since, let_go = :let_go, owner = '', session = '', lease_until = 0, updated = :now
-WHERE number = :number
+SET state = new.state, reason = new.reason, due = new.due, receipt = coalesce(new.receipt, deliveries.receipt),
+    receipt_id = coalesce(new.receipt_id, deliveries.receipt_id), tries = tries - new.uncounted,
+    status = coalesce(new.status, deliveries.status), failed_at = new.failed_at, since = new.since, let_go = new.let_go,
+    owner = '', session = '', lease_until = 0, updated = new.now
+FROM new
+WHERE deliveries.number = new.number
 """
-_ENDED = "UPDATE attempts SET ended = ?, outcome = ?, reason = ?, response = ? WHERE delivery = ? AND n = ?"
+_ENDED = """
+WITH new (ended, outcome, reason, response, delivery, n) AS (VALUES (:rows))
+UPDATE attempts
+SET ended = new.ended, outcome = new.outcome, reason = new.reason, response = new.response
+FROM new
+WHERE attempts.delivery = new.delivery AND attempts.n = new.n
+"""
 _LOST = "Its process stopped, or its lease ran out, before the outcome was stored: it may have happened."
 
 
@@ -72,26 +83,24 @@ class _Taking:
         values = {"now": self.now, "closed": closed, "looking": json.dumps(list(self._looks))}
         return values | {"accounts": self._in_flight.full("account"), "knots": self._in_flight.full("knot")}
 
-    def has_room(self, head: sqlite3.Row) -> bool:
+    def has_room(self, head: Head) -> bool:
         """Whether its destination takes one more."""
-        return self._room.get(head["destination"], self._each) > 0
+        return self._room.get(head.destination, self._each) > 0
 
-    def take(self, row: sqlite3.Row) -> bool | None:
+    def take(self, row: Waiting) -> bool | None:
         """Take what `claimable` found: whether it was to be had, or None where it is not for now."""
-        destination, group = row["destination"], row["busy_group"]
+        destination, group = row.destination, row.busy_group
         if group is not None and group in self._groups:
             return None
         # What may have happened is under way already.
-        if row["state"] == State.READY and (
-            destination in self._looks or not self._in_flight.take(row["account"], row["knot"])
-        ):
+        if row.state == State.READY and (destination in self._looks or not self._in_flight.take(row.account, row.knot)):
             return False
         self._room[destination] = self._room.get(destination, self._each) - 1
         if group is not None:
             self._groups.add(group)
         claim = self._claim(row)
         self.claims.append(claim)
-        self._taken.setdefault(claim.lease_until, []).append(row["number"])
+        self._taken.setdefault(claim.lease_until, []).append(row.number)
         return True
 
     def write(self, db: sqlite3.Connection) -> None:
@@ -103,16 +112,16 @@ class _Taking:
             db.execute(_CLAIMED, values)
         self._taken.clear()
 
-    def _claim(self, row: sqlite3.Row) -> Claim:
-        delivery = delivery_of(row, claimed=True)
+    def _claim(self, row: Waiting) -> Claim:
+        delivery = claimed(row)
         return Claim(
             delivery=delivery,
             owner=self._wanted.owner,
             lease_until=self.now + int((delivery.timeout + self._wanted.lease) * 1_000_000),
-            verify=row["state"] == State.VERIFY,
-            failed_at=row["failed_at"],
-            tries=row["tries"] + 1,
-            asked=bool(row["asked"]),
+            verify=row.state == State.VERIFY,
+            failed_at=row.failed_at,
+            tries=row.tries + 1,
+            asked=bool(row.asked),
         )
 
 
@@ -125,18 +134,33 @@ class Settling:
     now: Micros
 
 
+class Held(NamedTuple):
+    """A delivery that is claimed: the columns that `held` has. `status` and `at` are the newest of its workflow."""
+
+    number: int
+    id: str
+    owner: str
+    attempt: int
+    workflow: str
+    run: int
+    pipeline: str | None
+    since: Micros
+    status: str | None
+    at: Micros | None
+
+
 def settle(db: sqlite3.Connection, all_of_them: Sequence[Settling], policy: Policy) -> list[bool]:
     """See Store.settle. Those of runs, whose other deliveries may be among these, are told of one after the other."""
     found = _held(db, all_of_them)
-    together: list[tuple[Settling, sqlite3.Row]] = []
+    together: list[tuple[Settling, Held]] = []
     settled: list[bool] = []
     for one in all_of_them:
         row = found.pop(one.held.delivery.id, None)
-        if row is None or (row["owner"], row["attempt"]) != (one.held.owner, one.held.delivery.attempt):
+        if row is None or (row.owner, row.attempt) != (one.held.owner, one.held.delivery.attempt):
             settled.append(False)
             continue
         settled.append(True)
-        if row["pipeline"] is None:
+        if row.pipeline is None:
             together.append((one, row))
         else:
             _settle(db, [(one, row)], policy)
@@ -146,51 +170,53 @@ def settle(db: sqlite3.Connection, all_of_them: Sequence[Settling], policy: Poli
     return settled
 
 
-def _held(db: sqlite3.Connection, all_of_them: Sequence[Settling]) -> dict[str, sqlite3.Row]:
+def _held(db: sqlite3.Connection, all_of_them: Sequence[Settling]) -> dict[str, Held]:
     ids = json.dumps([one.held.delivery.id for one in all_of_them])
-    return {row["id"]: row for row in db.execute(sql.text("held"), {"ids": ids})}
+    return {row.id: row for row in sql.read(db, "held", Held, {"ids": ids})}
 
 
-def _settle(db: sqlite3.Connection, those: Sequence[tuple[Settling, sqlite3.Row]], policy: Policy) -> None:
+def _settle(db: sqlite3.Connection, those: Sequence[tuple[Settling, Held]], policy: Policy) -> None:
     """Each of these is held by its claim, and the row says so."""
     if not those:
         return
     told = [_own_news(one, row) for one, row in those]
-    db.executemany(_SETTLED, [_settled(one, row, news, policy) for (one, row), news in zip(those, told, strict=True)])
-    db.executemany(_ENDED, [_ended(one) for one, _ in those])
+    sql.write(db, _SETTLED, [_settled(one, row, news, policy) for (one, row), news in zip(those, told, strict=True)])
+    sql.write(db, _ENDED, [_ended(one) for one, _ in those])
     written = [(news, row) for (_, row), news in zip(those, told, strict=True) if news is not None]
     journal.write(db, written, those[0][0].now)
     for one, row in those:
         journal.tell(db, [entry for entry in one.outcome.entries if not _is_own(entry, row)], one.now)
 
 
-def _is_own(entry: Entry, row: sqlite3.Row) -> bool:
-    return bool(entry.delivery == row["id"] and text(entry.workflow) == row["workflow"])
+def _is_own(entry: Entry, row: Held) -> bool:
+    return entry.delivery == row.id and text(entry.workflow) == row.workflow
 
 
-def _own_news(one: Settling, row: sqlite3.Row) -> Entry | None:
+def _own_news(one: Settling, row: Held) -> Entry | None:
     """The status of the delivery's own workflow, if it is one that was not told yet."""
     own = [entry for entry in one.outcome.entries if _is_own(entry, row)]
     return journal.news(own[0], row) if own else None
 
 
-def _settled(one: Settling, row: sqlite3.Row, news: Entry | None, policy: Policy) -> dict[str, Any]:
-    outcome, now = one.outcome, one.now
+def _settled(one: Settling, row: Held, news: Entry | None, policy: Policy) -> tuple[Any, ...]:
+    """The columns of `_SETTLED`."""
+    outcome, now, receipt = one.outcome, one.now, one.outcome.receipt
     since = _since(row, outcome, now)
-    return {
-        "number": row["number"],
-        "state": outcome.state,
-        "reason": text(outcome.reason),
-        "due": integer(outcome.due),
-        "receipt": receipt_json(outcome.receipt) if outcome.receipt else None,
-        "receipt_id": text(outcome.receipt.id) if outcome.receipt else None,
-        "uncounted": int(not outcome.counts),
-        "status": news.status if news is not None else None,
-        "failed_at": _failed_at(one.held, outcome, now),
-        "since": since,
-        "let_go": int(since > 0 and integer(outcome.due) > since + int(policy.hold * 1_000_000)),
-        "now": now,
-    }
+    due = integer(outcome.due)
+    return (
+        row.number,
+        outcome.state,
+        text(outcome.reason),
+        due,
+        receipt_json(receipt) if receipt is not None else None,
+        text(receipt.id) if receipt is not None else None,
+        int(not outcome.counts),
+        news.status if news is not None else None,
+        _failed_at(one.held, outcome, now),
+        since,
+        int(since > 0 and due > since + int(policy.hold * 1_000_000)),
+        now,
+    )
 
 
 def _ended(one: Settling) -> tuple[Any, ...]:
@@ -198,11 +224,11 @@ def _ended(one: Settling) -> tuple[Any, ...]:
     return one.now, outcome.state, text(outcome.reason), text(outcome.response), delivery.id, delivery.attempt
 
 
-def _since(row: sqlite3.Row, outcome: Outcome, now: Micros) -> Micros:
+def _since(row: Held, outcome: Outcome, now: Micros) -> Micros:
     """When it first failed, while it is to be tried again: what waits behind it in its lane waits no longer than `hold`."""
     if outcome.state not in (State.READY, State.VERIFY):
         return 0
-    return int(row["since"]) or (now if outcome.counts else 0)
+    return row.since or (now if outcome.counts else 0)
 
 
 def _failed_at(held: Claim, outcome: Outcome, now: Micros) -> Micros:
@@ -221,7 +247,7 @@ def recover(db: sqlite3.Connection, session: str, now: Micros, held: Collection[
     wanted = "SELECT id, attempt, session FROM deliveries WHERE state = 'claimed' AND (session <> ? OR lease_until <= ?)"
     found = db.execute(wanted, (session, now)).fetchall()
     lost = [row for row in found if row["session"] != session or row["id"] not in held]
-    db.executemany(_ENDED, [(now, State.VERIFY, _LOST, "", row["id"], row["attempt"]) for row in lost])
+    sql.write(db, _ENDED, [(now, State.VERIFY, _LOST, "", row["id"], row["attempt"]) for row in lost])
     db.executemany(
         "UPDATE deliveries SET state = 'verify', reason = ?, due = ?, failed_at = ?, updated = ?,"
         " owner = '', session = '', lease_until = 0 WHERE id = ?",

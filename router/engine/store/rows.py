@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import sqlite3
 
     from router.core.model import Tree
+    from router.engine.store.turns import Waiting
 
 #: What an INTEGER column holds.
 LARGEST = 2**63 - 1
@@ -130,31 +131,30 @@ def delivery_columns(delivery: Delivery[Tree]) -> dict[str, Any]:
     }
 
 
-def delivery_of(row: sqlite3.Row, *, claimed: bool = False) -> Delivery[Tree]:
-    """Wants the columns of `deliveries`, of its event `origin`, `event_id` and `nsid`, and of its queue `destination`. With
-    `claimed`, as it is once what waits in the row is claimed."""
-    terms = _terms(row["terms"])
+def claimed(row: Waiting) -> Delivery[Tree]:
+    """What waits, as it is once it is claimed."""
+    terms = _terms(row.terms)
     return Delivery(
-        id=row["id"],
-        rule=row["rule"],
-        step=row["step"],
-        provider=row["provider"],
-        options=from_json(row["options"]),
-        event_origin=row["origin"],
-        event_id=row["event_id"],
-        nsid=row["nsid"],
-        subject=Subject(repo=row["repo"], knot=terms.knot, ref=row["ref"], sha=row["sha"], workflow=row["workflow"]),
-        item=row["item"],
+        id=row.id,
+        rule=row.rule,
+        step=row.step,
+        provider=row.provider,
+        options=from_json(row.options),
+        event_origin=row.origin,
+        event_id=row.event_id,
+        nsid=row.nsid,
+        subject=Subject(repo=row.repo, knot=terms.knot, ref=row.ref, sha=row.sha, workflow=row.workflow),
+        item=row.item,
         timeout=terms.timeout,
         retry=terms.retry,
         idempotent=terms.idempotent,
         secrets=terms.secrets,
         gates=terms.gates,
-        state=State.CLAIMED if claimed else State(row["state"]),
-        reason=row["reason"],
-        attempt=row["attempt"] + claimed,
+        state=State.CLAIMED,
+        reason=row.reason,
+        attempt=row.attempt + 1,
         depth=terms.depth,
-        destination=row["destination"],
+        destination=row.destination,
     )
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from router.engine.store import sql
 
@@ -24,6 +24,45 @@ if TYPE_CHECKING:
 KEPT, OF_A_QUEUE, FOR = 512, 64, 1_000_000
 
 
+class Head(NamedTuple):
+    """What may be claimed: its order, its number and where it goes."""
+
+    turn: int
+    due: Micros
+    number: int
+    destination: str
+
+
+class Waiting(NamedTuple):
+    """A delivery that may be claimed: the columns that `claimable` has."""
+
+    number: int
+    id: str
+    rule: str
+    step: str
+    item: str | None
+    provider: str
+    repo: str
+    ref: str
+    sha: str
+    workflow: str
+    options: str
+    terms: str
+    state: str
+    reason: str
+    attempt: int
+    tries: int
+    failed_at: Micros
+    asked: int
+    busy_group: str | None
+    origin: str
+    event_id: str
+    nsid: str
+    destination: str
+    account: str
+    knot: str
+
+
 class Taker(Protocol):
     """Whoever claims. `now` is when."""
 
@@ -32,10 +71,10 @@ class Taker(Protocol):
     def heads(self) -> Mapping[str, Any]:
         """What the query for all that may be claimed wants."""
 
-    def has_room(self, head: sqlite3.Row, /) -> bool:
+    def has_room(self, head: Head, /) -> bool:
         """Whether its destination takes one more."""
 
-    def take(self, row: sqlite3.Row, /) -> bool | None:
+    def take(self, row: Waiting, /) -> bool | None:
         """Take it. False: it cannot be taken yet; None: it is not to be had at all."""
 
     def write(self, db: sqlite3.Connection, /) -> None:
@@ -46,7 +85,7 @@ class Turns:
     """For one connection, on its thread."""
 
     def __init__(self) -> None:
-        self._heads: list[sqlite3.Row] = []
+        self._heads: list[Head] = []
         self._found: Micros = 0
 
     def forget(self) -> None:
@@ -57,26 +96,26 @@ class Turns:
         """Offer deliveries in their order until so many are taken. Whoever gets too few has seen all that there are."""
         left = self._offer(db, self._known(taker.now), count, taker)
         if left > 0:
-            found = db.execute(sql.text("claim"), {**taker.heads(), "count": max(count, OF_A_QUEUE)}).fetchall()
+            found = sql.read(db, "claim", Head, {**taker.heads(), "count": max(count, OF_A_QUEUE)})
             self._found = taker.now
-            self._offer(db, found, left, taker)
+            self._offer(db, sorted(found), left, taker)
 
-    def _known(self, now: Micros) -> list[sqlite3.Row]:
+    def _known(self, now: Micros) -> list[Head]:
         return self._heads if 0 <= now - self._found <= FOR else []
 
-    def _offer(self, db: sqlite3.Connection, found: Sequence[sqlite3.Row], left: int, taker: Taker) -> int:
+    def _offer(self, db: sqlite3.Connection, found: Sequence[Head], left: int, taker: Taker) -> int:
         """How many are still to be taken. What was offered to nobody, and what cannot be taken yet, is kept."""
-        passed: list[sqlite3.Row] = []
+        passed: list[Head] = []
         heads = iter(found)
         # As many are asked for again at once as may be taken.
         while left > 0 and (some := list(islice(heads, left))):
-            asked = [head["number"] for head in some if taker.has_room(head)]
+            asked = [head.number for head in some if taker.has_room(head)]
             values = {"numbers": json.dumps(asked), "now": taker.now}
-            rows = {row["number"]: row for row in db.execute(sql.text("claimable"), values)} if asked else {}
+            rows = {row.number: row for row in sql.read(db, "claimable", Waiting, values)} if asked else {}
             for head in some:
                 if not taker.has_room(head):
                     passed.append(head)
-                elif (row := rows.get(head["number"])) is not None:
+                elif (row := rows.get(head.number)) is not None:
                     taken = taker.take(row)
                     left -= taken is True
                     if taken is False:

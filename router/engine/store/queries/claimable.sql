@@ -1,9 +1,31 @@
 -- Of these deliveries (JSON), those that may be claimed now: what `claim` found a moment ago may have been claimed, held up or
 -- paused since.
 SELECT
-    d.number, d.id, d.rule, d.step, d.item, d.provider, d.repo, d.ref, d.sha, d.workflow, d.options, d.terms,
-    d.state, d.reason, d.attempt, d.tries, d.failed_at, d.asked, d.busy_group,
-    e.origin, e.id AS event_id, e.nsid, q.destination, q.account, q.knot
+    d.number,
+    d.id,
+    d.rule,
+    d.step,
+    d.item,
+    d.provider,
+    d.repo,
+    d.ref,
+    d.sha,
+    d.workflow,
+    d.options,
+    d.terms,
+    d.state,
+    d.reason,
+    d.attempt,
+    d.tries,
+    d.failed_at,
+    d.asked,
+    d.busy_group,
+    e.origin,
+    e.id AS event_id,
+    e.nsid,
+    q.destination,
+    q.account,
+    q.knot
 FROM json_each(:numbers) AS n
 CROSS JOIN deliveries AS d ON d.number = n.value
 JOIN events AS e ON e.number = d.event
