@@ -82,6 +82,7 @@ class Writer:
         self._spend = spend
         self._full = full
         self._queue: queue.SimpleQueue[Sequence[_Request] | None] = queue.SimpleQueue()
+        self._gathered: list[_Request] = []
         self._loop = asyncio.get_running_loop()
         self._opened: asyncio.Future[Any] = self._loop.create_future()
         self._ended: asyncio.Future[Any] = self._loop.create_future()
@@ -114,14 +115,26 @@ class Writer:
     def share(self, work: Shared[GivenT, T], given: GivenT, *, committed: str = "") -> asyncio.Future[T]:
         """As `do`, of work that writes: what is given to the same work for one commit is done in one go. Where that fails, each
         is done by itself, and fails alone."""
-        return self._ask(_Request(work, given, self._loop.create_future(), writes=True, committed=committed, lasting=False))
+        if not self._gathered:
+            self._loop.call_soon(self._hand_over)
+        request = _Request(work, given, self._loop.create_future(), writes=True, committed=committed, lasting=False)
+        return self._ask(request, gather=True)
 
-    def _ask(self, *requests: _Request) -> asyncio.Future[Any]:
-        """The first one's answer."""
+    def _ask(self, *requests: _Request, gather: bool = False) -> asyncio.Future[Any]:
+        """The first one's answer. What is shared waits for the loop's next turn: many outcomes come in one, and the claim for
+        their places comes after them in the same commit."""
         if self._closing:
             raise StoreError("The store is closed.")
-        self._queue.put(requests)
+        if gather or self._gathered:
+            self._gathered += requests
+        else:
+            self._queue.put(requests)
         return requests[0].answer
+
+    def _hand_over(self) -> None:
+        if self._gathered:
+            self._queue.put(self._gathered)
+            self._gathered = []
 
     def _following(self, then: Then[Any]) -> _Request:
         answer: asyncio.Future[Any] = self._loop.create_future()
@@ -137,6 +150,7 @@ class Writer:
         """Finish what was asked before, then close the connection."""
         if not self._closing:
             self._closing = True
+            self._hand_over()
             self._queue.put(None)
         await asyncio.shield(self._ended)
 
