@@ -150,7 +150,7 @@ class Dispatch:
             return None
         self._claiming = True
         self._took.clear()
-        return self._wanted(free, self.host.clock.now())
+        return self._wanted(free, self.host.clock.now(), idle=not self._running and not self._more)
 
     def took(self, claims: Sequence[Claim]) -> None:
         """Start them. After the end they are left to their lease."""
@@ -215,11 +215,13 @@ class Dispatch:
         self._more = len(claims) == free
         return claims
 
-    def _wanted(self, count: int, now: int) -> Wanted:
+    def _wanted(self, count: int, now: int, *, idle: bool = False) -> Wanted:
         under_way = (delivery.destination for task, delivery in self._running.items() if task not in self._ending)
         room, looking = self.destinations.room(under_way)
         each = self.destinations.each
-        return Wanted(owner=self.owner, count=count, lease=self.lease, now=now, room=room, each=each, looking=looking)
+        return Wanted(
+            owner=self.owner, count=count, lease=self.lease, now=now, room=room, each=each, looking=looking, idle=idle
+        )
 
     async def _rest(self, rung: int, now: int) -> None:
         """Wait for the bell, or until something is due or a destination opens. With no free slot only the bell can change

@@ -223,7 +223,8 @@ class Backlog:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """What a claim asks for: see Store.claim."""
+    """What a claim asks for: see Store.claim. `idle` says that nothing is under way and that the last look found nothing that
+    waits: what comes finds a place, whoever comes first."""
 
     owner: str
     count: int
@@ -232,6 +233,7 @@ class Wanted:
     room: Mapping[str, int]
     each: int | None = None
     looking: Collection[str] = ()
+    idle: bool = False
 
 
 class StandsBy(Protocol):

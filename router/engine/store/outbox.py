@@ -60,6 +60,18 @@ def claim(db: sqlite3.Connection, session: str, wanted: Wanted, policy: Policy, 
     return taking.claims
 
 
+def claim_these(db: sqlite3.Connection, session: str, wanted: Wanted, policy: Policy, ids: Sequence[str]) -> list[Claim]:
+    """As `claim`, of these alone: nobody else waits, and there are places for all of them."""
+    found = db.execute("SELECT number FROM deliveries WHERE id IN (SELECT value FROM json_each(?))", (json.dumps(ids),))
+    taking = _Taking(session, wanted, quotas.InFlight(db, policy))
+    values = {"numbers": json.dumps([row["number"] for row in found.fetchall()]), "now": wanted.now}
+    for row in sql.read(db, "claimable", Waiting, values):
+        if taking.has_room(row):
+            taking.take(row)
+    taking.write(db)
+    return taking.claims
+
+
 class _Taking:
     """One claim: what it may still take, and what it has taken."""
 
@@ -83,7 +95,7 @@ class _Taking:
         values = {"now": self.now, "closed": closed, "looking": json.dumps(list(self._looks))}
         return values | {"accounts": self._in_flight.full("account"), "knots": self._in_flight.full("knot")}
 
-    def has_room(self, head: Head) -> bool:
+    def has_room(self, head: Head | Waiting) -> bool:
         """Whether its destination takes one more."""
         return self._room.get(head.destination, self._each) > 0
 

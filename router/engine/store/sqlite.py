@@ -229,7 +229,11 @@ class SqliteStore:
         """After `accept`, in its transaction. What is taken now waits no more, and nobody need be told of it."""
         if not any(one.ready for one in accepted):
             return ()
-        claims = outbox.claim(db, self._session, wanted, policy, self._turns)
+        ids = [made.id for one in arrivals if one.plan is not None for made in one.plan.deliveries]
+        if wanted.idle and len(ids) <= wanted.count:
+            claims = outbox.claim_these(db, self._session, wanted, policy, ids)
+        else:
+            claims = outbox.claim(db, self._session, wanted, policy, self._turns)
         taken = {claim.delivery.id for claim in claims}
         for at, (arrival, one) in enumerate(zip(arrivals, accepted, strict=True)):
             if one.ready and arrival.plan is not None and all(made.id in taken for made in arrival.plan.deliveries):
