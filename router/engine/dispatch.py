@@ -99,8 +99,6 @@ class Dispatch:
         self.owner = owner
         self.concurrency = concurrency
         self.lease = lease
-        #: Claimed at once: while one half is being sent, the store is at the other.
-        self.most = max(1, concurrency // 2)
         self.destinations = destinations or Destinations(guests, host.clock, observer)
         #: Set by whoever keeps secrets.
         self.vault: Keeps | None = None
@@ -109,8 +107,8 @@ class Dispatch:
         self._running: dict[asyncio.Task[None], Delivery[Tree]] = {}
         #: Of those, the ones whose attempt is over: they are being settled, and their place is free for what is claimed after.
         self._ending: set[asyncio.Task[None]] = set()
-        #: Whether the last claim got all that it asked for: there may be more.
-        self._more = False
+        #: Whether there may be more than the last claim got: it got all that it asked for, or there was no place.
+        self._more = True
         #: Of claims there is one at a time. It may be the store's, in the transaction of what was heard: see `wants`.
         self._claiming = False
         self._passed_over = False
@@ -195,8 +193,10 @@ class Dispatch:
             await asyncio.gather(*late, return_exceptions=True)
 
     async def _claim(self, now: int) -> Sequence[Claim]:
-        free = min(self._free(), self.most)
+        # Half of them at once: while one half is being sent, the store is at the other.
+        free = min(self._free(), max(1, self.concurrency // 2))
         if free <= 0:
+            self._more = True  # what waits was not looked at
             return ()
         self._more = False
         if self._claiming:
