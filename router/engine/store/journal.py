@@ -53,11 +53,18 @@ def news(entry: Entry, last: Last) -> Entry | None:
     return like(entry, workflow=text(entry.workflow), at=at, exit_code=code)
 
 
+_WRITTEN = """
+WITH new (delivery, workflow, run, status, at, error, exit_code, url) AS (VALUES (:rows))
+INSERT INTO statuses (delivery, workflow, run, status, at, error, exit_code, url)
+SELECT * FROM new WHERE delivery IS NOT NULL
+"""
+
+
 def write(db: sqlite3.Connection, told: Sequence[tuple[Entry, Last]], now: Micros) -> None:
     """Append what `news` returned; deliveries have it already."""
     sql.write(
         db,
-        "INSERT INTO statuses (delivery, workflow, run, status, at, error, exit_code, url) VALUES (:rows)",
+        _WRITTEN,
         [
             (one.delivery, one.workflow, last.run, one.status, one.at, text(one.error), one.exit_code, text(one.url))
             for one, last in told

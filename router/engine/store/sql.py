@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 RowT = TypeVar("RowT", bound=NamedTuple)
-#: Rows that are written by one statement: powers of two up to this, so that there are few statements to prepare.
-MOST = 32
+#: Rows that are written by one statement. It has a power of two of them, so that there are few statements to prepare.
+MOST = 64
 
 
 @cache
@@ -33,13 +33,14 @@ def read(db: sqlite3.Connection, name: str, row: type[RowT], values: Mapping[str
 
 
 def write(db: sqlite3.Connection, statement: str, rows: Sequence[Sequence[Any]]) -> None:
-    """The statement, with as many rows as there are in the place of its `VALUES (:rows)`."""
-    first = 0
-    while first < len(rows):
-        count = min(MOST, 1 << (len(rows) - first).bit_length() - 1)
-        some = rows[first : first + count]
-        db.execute(_of_rows(statement, len(some[0]), count), [value for row in some for value in row])
-        first += count
+    """The statement, with these rows in the place of its `VALUES (:rows)`. What is missing of a power of two is rows of nulls,
+    which the statement must pass over."""
+    for first in range(0, len(rows), MOST):
+        some = rows[first : first + MOST]
+        columns, count = len(some[0]), 1 << (len(some) - 1).bit_length()
+        values = [value for row in some for value in row]
+        values += [None] * (columns * (count - len(some)))
+        db.execute(_of_rows(statement, columns, count), values)
 
 
 @cache
