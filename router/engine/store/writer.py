@@ -40,7 +40,7 @@ _ENDS_ALL = (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL, sqlite3.SQLITE_CORRUPT, 
 class _Request:
     work: Shared[Any, Any]
     given: Any
-    answer: asyncio.Future[Any]
+    answer: asyncio.Future[Any] | _Told
     writes: bool
     committed: str
     lasting: bool
@@ -56,6 +56,26 @@ class Then(Generic[T]):
     work: Work[T]
     told: Callable[[T | None], object]
     committed: str = ""
+
+
+class _Told:
+    """Where nobody waits for an answer. Told in its turn: who asked before it goes on before what this starts."""
+
+    def __init__(self, told: Callable[[Any], object]) -> None:
+        self.told = told
+
+    def done(self) -> bool:
+        return False
+
+    def set_result(self, result: Any) -> None:
+        self.told(result)
+
+    def set_exception(self, _error: Exception) -> None:
+        self.told(None)
+
+
+def _following(then: Then[Any]) -> _Request:
+    return _Request(_Alone(then.work), None, _Told(then.told), writes=True, committed=then.committed, lasting=False)
 
 
 class Writer:
@@ -108,8 +128,9 @@ class Writer:
         `committed` names the crash point between the commit and the answer. What is `lasting` may not use up the room that is
         found on a full disk. Cancelling gives up the answer, not the work. `then` comes after it, in the same commit.
         """
-        asked = _Request(_Alone(work), None, self._loop.create_future(), writes, committed, lasting)
-        answer: asyncio.Future[T] = self._ask(asked) if then is None else self._ask(asked, self._following(then))
+        answer: asyncio.Future[T] = self._loop.create_future()
+        asked = _Request(_Alone(work), None, answer, writes, committed, lasting)
+        self._ask(*((asked,) if then is None else (asked, _following(then))))
         return await answer
 
     def share(self, work: Shared[GivenT, T], given: GivenT, *, committed: str = "") -> asyncio.Future[T]:
@@ -117,29 +138,28 @@ class Writer:
         is done by itself, and fails alone."""
         if not self._gathered:
             self._loop.call_soon(self._hand_over)
-        request = _Request(work, given, self._loop.create_future(), writes=True, committed=committed, lasting=False)
-        return self._ask(request, gather=True)
+        answer: asyncio.Future[T] = self._loop.create_future()
+        request = _Request(work, given, answer, writes=True, committed=committed, lasting=False)
+        self._ask(request, gather=True)
+        return answer
 
-    def _ask(self, *requests: _Request, gather: bool = False) -> asyncio.Future[Any]:
-        """The first one's answer. What is shared waits for the loop's next turn: many outcomes come in one, and the claim for
-        their places comes after them in the same commit."""
+    def _ask(self, *requests: _Request, gather: bool = False) -> None:
+        """What is shared waits for the loop's next turn: many outcomes come in one, and the claim for their places comes after
+        them in the same commit."""
         if self._closing:
-            raise StoreError("The store is closed.")
+            error = StoreError("The store is closed.")
+            for request in requests[1:]:
+                request.answer.set_exception(error)
+            raise error
         if gather or self._gathered:
             self._gathered += requests
         else:
             self._queue.put(requests)
-        return requests[0].answer
 
     def _hand_over(self) -> None:
         if self._gathered:
             self._queue.put(self._gathered)
             self._gathered = []
-
-    def _following(self, then: Then[Any]) -> _Request:
-        answer: asyncio.Future[Any] = self._loop.create_future()
-        answer.add_done_callback(lambda done: then.told(done.result() if done.exception() is None else None))
-        return _Request(_Alone(then.work), None, answer, writes=True, committed=then.committed, lasting=False)
 
     async def failed(self) -> None:
         """Waits until nothing can be stored any more, and raises why: StoreBroken or StoreCorrupt."""
@@ -310,7 +330,7 @@ def _run(connection: sqlite3.Connection, group: Sequence[_Request]) -> None:
     connection.execute("RELEASE request")
 
 
-def _answer(told: Sequence[tuple[asyncio.Future[Any], Any, Exception | None]]) -> None:
+def _answer(told: Sequence[tuple[asyncio.Future[Any] | _Told, Any, Exception | None]]) -> None:
     for answer, result, error in told:
         if answer.done():
             continue

@@ -305,3 +305,12 @@ async def test_what_follows_fails_alone(bench: Bench) -> None:
     await bench.writer.do(lambda db: db.execute("INSERT INTO words VALUES ('a')"), writes=True, then=then)
     assert await told is None
     assert await bench.words() == ["a"]
+
+
+async def test_what_follows_is_told_though_nothing_is_done(bench: Bench) -> None:
+    """Who gave something for it gets it back."""
+    told: list[object] = []
+    await bench.writer.close()
+    with pytest.raises(StoreError):
+        await bench.writer.do(lambda _: None, writes=True, then=Then(lambda _: "done", told.append))
+    assert told == [None]

@@ -155,11 +155,9 @@ async def test_whoever_is_cancelled_leaves_no_attempt_behind(engine: Engine, gat
     """A router that fails does not begin what was claimed for it: its lease says that it may have happened."""
     running = asyncio.create_task(engine.dispatch.run(asyncio.Event()))
     await rest(engine.store)
-    hearing = asyncio.create_task(engine.hear(push()))
-    while not engine.dispatch._claiming:
-        await asyncio.sleep(0)
     running.cancel()
     await asyncio.wait((running,))
-    await hearing
+    await engine.hear(push())
+    engine.dispatch.took(await engine.store.claim("me", 1, 30.0, engine.time.now(), {}))
     await rest(engine.store)
     assert (await engine.states(), gate.under_way) == (["claimed"], 0)
