@@ -1,4 +1,4 @@
-"""Timeouts that mostly are not reached, for a fifth of what `asyncio.timeout` takes: one timer for all of them.
+"""Timeouts that mostly are not reached, for less than a third of what `asyncio.timeout` takes: one timer for all of them.
 
 Those of one length end in the order in which they began, so each length is a queue, and to begin and to end are an entry of a
 dictionary.

@@ -45,7 +45,7 @@ class _NoCookies(aiohttp.DummyCookieJar):
 
 
 with warnings.catch_warnings():
-    # aiohttp would rather have a trace refuse. That takes a sixth of what a request takes, and this never follows anything.
+    # aiohttp would rather have a trace refuse. That takes a fifth of what a request takes, and this never follows anything.
     warnings.simplefilter("ignore", DeprecationWarning)
 
     class _Session(aiohttp.ClientSession):

@@ -25,7 +25,7 @@ NounT = TypeVar("NounT")
 
 
 def like(noun: NounT, **changes: object) -> NounT:
-    """`dataclasses.replace` for the nouns here that are dataclasses, in a third of its time, as it is on the way of every
+    """`dataclasses.replace` for the nouns here that are dataclasses, in about half of its time, as it is on the way of every
     delivery. Names are not checked."""
     made: NounT = object.__new__(type(noun))
     for name in noun.__slots__:  # type: ignore[attr-defined]

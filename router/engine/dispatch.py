@@ -193,7 +193,7 @@ class Dispatch:
             await asyncio.gather(*late, return_exceptions=True)
 
     async def _claim(self, now: int) -> Sequence[Claim]:
-        # Half of them at once: while one half is being sent, the store is at the other.
+        # Half of them at once, so that the store may be at one half while the other is being sent.
         free = min(self._free(), max(1, self.concurrency // 2))
         if free <= 0:
             self._more = True  # what waits was not looked at

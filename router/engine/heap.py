@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 TURN = 0.001
 #: Objects that are dropped between two turns of the event loop.
 DROPPED = 50
-#: Objects that are made before the youngest are searched. With Python's own 700, that is a tenth of what a delivery takes.
+#: Objects that are made before the youngest are searched. With Python's own 700, that is a tenth of a delivery on the loop.
 YOUNG = 5_000
 _NEVER = 1_000_000_000
 
