@@ -6,6 +6,7 @@ import json
 import os
 import re
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from router.core.errors import Ambiguous, Permanent, Transient
@@ -73,9 +74,11 @@ async def ask(
     to: str,
     hide: str = "",
     linger: float | None = None,
+    read: float | None = READ,
 ) -> Answer:
     """Send once. `to` names the other side in sentences; `hide` is a secret that is blotted out where the answer repeats it.
     With `linger` the answer's status decides: its body is read for so many seconds, and whatever is missing then is left out.
+    `read` is how long two pieces of the answer may be apart; None for whoever waits no longer than that for all of it.
 
     Raises Permanent for what is no URL, Transient where the request surely never arrived (name, connection, TLS), and Ambiguous
     where it may have: aiohttp sends a POST once, so a connection that breaks after it was made leaves that open, one that was
@@ -83,14 +86,13 @@ async def ask(
     """
     import aiohttp  # noqa: PLC0415 - validate reads only the options
 
-    timeout = aiohttp.ClientTimeout(total=None, connect=CONNECT, sock_connect=CONNECT, sock_read=READ)
     try:
         async with host.http.request(
-            method, url, headers=headers, data=body, timeout=timeout, allow_redirects=False
+            method, url, headers=headers, data=body, timeout=_timeout(read), allow_redirects=False
         ) as response:
-            read, whole = await _read(response.content, limit, linger)
-            told = read[:limit].replace(hide.encode(), b"[secret]") if hide else read[:limit]
-            return Answer(response.status, response.headers, told, complete=whole and len(read) <= limit)
+            said, whole = await _read(response.content, limit, linger)
+            told = said[:limit].replace(hide.encode(), b"[secret]") if hide else said[:limit]
+            return Answer(response.status, response.headers, told, complete=whole and len(said) <= limit)
     except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError):
         raise Permanent(f"{to} cannot be asked: that is no URL.") from None
     except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
@@ -99,8 +101,17 @@ async def ask(
         raise Ambiguous(f"The answer of {to} was lost: {_reason(error)}.") from None
 
 
+@cache
+def _timeout(read: float | None) -> Any:
+    import aiohttp  # noqa: PLC0415 - as above
+
+    return aiohttp.ClientTimeout(total=None, connect=CONNECT, sock_connect=CONNECT, sock_read=read)
+
+
 async def _read(content: Any, limit: int, linger: float | None) -> tuple[bytes, bool]:
     """Up to one byte more than the limit, so that it shows whether there was more, and whether nothing was lost on the way."""
+    if content.is_eof():  # it came with the head: most answers do
+        return content.read_nowait(limit + 1), True
     import asyncio  # noqa: PLC0415 - as above
 
     import aiohttp  # noqa: PLC0415 - as above

@@ -11,12 +11,13 @@ import base64
 import json as jsonlib
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import urlencode, urlsplit
 
 from pydantic import AfterValidator, Field, model_validator
 
-from providers._requests import Answer, ask
+from providers._requests import READ, Answer, ask
 from router.core.errors import Ambiguous, DeliveryError, Permanent, RateLimited, Transient
 from router.core.model import Delivery, Receipt, Status
 from router.provider import Bounded, Closed, Destination, Duration, Plainly, Plugin, Retry, Secret
@@ -39,12 +40,14 @@ REFUSED = 300.0
 
 #: URLs that are surely right.
 _USUAL_URL = r"https?://[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*(:[1-9][0-9]{0,3})?(/[A-Za-z0-9._~/-]*)?"
+_JSON = jsonlib.JSONEncoder(separators=(",", ":"), allow_nan=False)
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
 _HEADER_VALUE = re.compile(r"[\t\x20-\x7e]{0,4096}")
 #: Headers that the request's framing or its signature own.
 _OURS = re.compile(r"host|content-length|transfer-encoding|connection|upgrade|te|trailer|expect|webhook-.*", re.IGNORECASE)
 
 
+@lru_cache(maxsize=1024)
 def _url(text: str) -> str:
     parts = urlsplit(text)
     if parts.scheme not in ("http", "https") or not parts.hostname or " " in text or not text.isprintable():
@@ -114,11 +117,9 @@ class Webhook:
         self.host = host
 
     def destination(self, options: Options, /) -> Destination:
-        return Destination(name=urlsplit(options.url).netloc.lower())
+        return Destination(name=_place(options.url).lower())
 
     async def deliver(self, delivery: Delivery[Options], /) -> Receipt:
-        import asyncio  # noqa: PLC0415 - validate reads only the options
-
         options = delivery.options
         kind, body = _body(options)
         if body is not None and len(body) > LARGEST:
@@ -128,12 +129,21 @@ class Webhook:
         headers |= self._signed(delivery.id, body or b"", options.secret)
         if delivery.trace and not any(name.lower() == "traceparent" for name in options.headers):
             headers["traceparent"] = delivery.trace
-        to = urlsplit(options.url).netloc
+        to = _place(options.url)
         seconds = min(self.settings.timeout, delivery.timeout)
+        read = None if seconds <= READ else READ
         try:
-            async with asyncio.timeout(seconds):
+            with self.host.within(seconds):
                 answer = await ask(
-                    self.host, options.method, options.url, headers=headers, body=body, limit=LIMIT, to=to, linger=LINGER
+                    self.host,
+                    options.method,
+                    options.url,
+                    headers=headers,
+                    body=body,
+                    limit=LIMIT,
+                    to=to,
+                    linger=LINGER,
+                    read=read,
                 )
         except Ambiguous as lost:
             # The id is the same in each attempt, and at least once is the promise.
@@ -145,8 +155,8 @@ class Webhook:
         raise _failed(answer, to)
 
     def _signed(self, identity: str, body: bytes, name: str | None) -> dict[str, str]:
-        moment = datetime.fromtimestamp(self.host.clock.now() // 1_000_000, UTC)
-        headers = {"webhook-id": identity, "webhook-timestamp": str(int(moment.timestamp()))}
+        seconds = self.host.clock.now() // 1_000_000
+        headers = {"webhook-id": identity, "webhook-timestamp": str(seconds)}
         if name is None:
             return headers
         from standardwebhooks import Webhook as Signer  # noqa: PLC0415 - validate reads only the options
@@ -158,6 +168,7 @@ class Webhook:
         if key is None:
             sentence = f"The secret `{name}` is not whsec_ and base64 of {SHORTEST} bytes or more."
             raise Transient(sentence, retry_after=REFUSED, counts=False)
+        moment = datetime.fromtimestamp(seconds, UTC)
         # Signed as bytes would be: what is signed is what is sent, to the letter.
         return {**headers, "webhook-signature": Signer(key).sign(identity, moment, body.decode("utf-8"))}
 
@@ -172,10 +183,16 @@ def _key(secret: str) -> bytes | None:
     return key if len(key) >= SHORTEST else None
 
 
+@lru_cache(maxsize=1024)
+def _place(url: str) -> str:
+    """The host, with its port where that is written."""
+    return urlsplit(url).netloc
+
+
 def _body(options: Options) -> tuple[str, bytes | None]:
     if "json_" in options.model_fields_set:
         try:
-            return "application/json", jsonlib.dumps(options.json_, separators=(",", ":"), allow_nan=False).encode()
+            return "application/json", _JSON.encode(options.json_).encode()
         except ValueError:
             raise Permanent("The body has a number that JSON does not have: nan or inf.") from None
     if options.form is not None:

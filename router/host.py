@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import aiohttp
 
     from router.core.model import LogLine, Micros
+    from router.deadlines import Deadlines, Within
 
 
 class Clock(Protocol):
@@ -93,6 +94,12 @@ class Unmetered:
     def drain(self, limits: Sequence[Limit], seconds: float) -> None: ...
 
 
+def _deadlines() -> Deadlines:
+    from router.deadlines import Deadlines  # noqa: PLC0415 - validating rules imports this module, and needs no loop
+
+    return Deadlines()
+
+
 @dataclass(frozen=True, slots=True)
 class Host:
     """Handed to every source and provider when it is opened.
@@ -110,6 +117,11 @@ class Host:
     meter: Meter = field(default_factory=Unmetered)
     #: Turns of all who dial peers: after a start, or when the network is back, a thousand dials come one by one.
     dials: Bucket = field(default_factory=lambda: Bucket(rate=50, burst=50))
+    deadlines: Deadlines = field(default_factory=_deadlines)
+
+    def within(self, seconds: float) -> Within:
+        """`with host.within(seconds):` is `async with asyncio.timeout(seconds):`, for what is done many times a second."""
+        return self.deadlines.within(seconds)
 
     @property
     def outside(self) -> aiohttp.ClientSession:

@@ -132,6 +132,9 @@ class Metrics(Silent):
             if one.name not in STORED:
                 more: dict[str, Any] = {"buckets": one.buckets} if one.buckets else {}
                 self._made[one.name] = one.kind(one.name, one.about, one.labels, registry=self.registry, **more)
+        self._attempts = cache(self["router_delivery_attempts_total"].labels)
+        self._durations = cache(self["router_delivery_duration_seconds"].labels)
+        self._statuses = cache(self["router_statuses_total"].labels)
         self["router_build_info"].labels(product().rpartition("/")[2], platform.python_version()).set(1)
         self["router_config_last_reload_successful"].set(1)
         self["router_config_last_reload_success_timestamp_seconds"].set(clock.now() / 1e6)
@@ -154,12 +157,12 @@ class Metrics(Silent):
             self["router_events_refused_total"].labels(event.kind).inc()
 
     def attempted(self, delivery: Delivery[Tree], outcome: Outcome) -> None:
-        self["router_delivery_attempts_total"].labels(delivery.provider, str(outcome.state)).inc()
+        self._attempts(delivery.provider, str(outcome.state)).inc()
         if outcome.state is State.VERIFY and outcome.counts:
             self["router_ambiguous_total"].labels(delivery.provider).inc()
 
     def took(self, delivery: Delivery[Tree], seconds: float) -> None:
-        self["router_delivery_duration_seconds"].labels(delivery.provider).observe(seconds)
+        self._durations(delivery.provider).observe(seconds)
 
     def disk(self, state: str, sentence: str) -> None:
         self["router_disk_full"].set(state == "full")
@@ -168,7 +171,7 @@ class Metrics(Silent):
         self["router_db_commit_seconds"].observe(seconds)
 
     def reported(self, entry: Entry) -> None:
-        self["router_statuses_total"].labels(str(entry.status)).inc()
+        self._statuses(str(entry.status)).inc()
 
     def doubled(self, delivery: str) -> None:
         self["router_duplicates_cancelled_total"].inc()

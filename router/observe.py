@@ -124,6 +124,9 @@ class _Several:
         silence = getattr(Silent, name, None)
         calls = [getattr(observer, name) for observer in self.observers]
         calls = [call for call in calls if getattr(call, "__func__", None) is not silence]
+        if len(calls) == 1:
+            setattr(self, name, calls[0])
+            return cast("Callable[..., None]", calls[0])
 
         def tell(*args: Any, **named: Any) -> None:
             for call in calls:

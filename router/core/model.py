@@ -20,6 +20,21 @@ if TYPE_CHECKING:
 
 #: `changed(event, nsid=…)`: a struct like another.
 changed = structs.replace
+_set = object.__setattr__
+NounT = TypeVar("NounT")
+
+
+def like(noun: NounT, **changes: object) -> NounT:
+    """`dataclasses.replace` for the nouns here that are dataclasses, in about half of its time, as it is on the way of every
+    delivery. Names are not checked."""
+    made: NounT = object.__new__(type(noun))
+    for name in noun.__slots__:  # type: ignore[attr-defined]
+        _set(made, name, getattr(noun, name))
+    for name, value in changes.items():
+        _set(made, name, value)
+    return made
+
+
 Micros: TypeAlias = int
 #: What JSON and YAML can say: None, bool, int, float, str, list, dict with text keys. Any: a recursive alias costs more casts
 #: than it catches mistakes.

@@ -17,6 +17,7 @@ class Bell:
     def __init__(self) -> None:
         self._count = 0
         self._next = asyncio.Event()
+        self._waited = False
 
     @property
     def count(self) -> int:
@@ -26,10 +27,13 @@ class Bell:
     def ring(self) -> None:
         """Wake everybody who waits."""
         self._count += 1
-        rung, self._next = self._next, asyncio.Event()
-        rung.set()
+        if self._waited:
+            self._waited = False
+            rung, self._next = self._next, asyncio.Event()
+            rung.set()
 
     async def wait(self, after: int) -> None:
         """Return at once if it has rung since `count` was `after`, else when it rings."""
         if self._count == after:
+            self._waited = True
             await self._next.wait()

@@ -48,6 +48,9 @@ class Terms:
     limit: Limit | None = None
 
 
+_NONE = Terms()
+
+
 class Destinations:
     """One for the process. `each` is how many deliveries may be under way to a destination that has no `terms`."""
 
@@ -92,7 +95,7 @@ class Destinations:
             name = f"{guest.name}/{place.name}"
             circuits = (name, f"{guest.name} {place.credential}") if place.credential else (name,)
             found = Target(name, circuits, place.limits)
-        own = self.terms.get(found.name, Terms()).limit
+        own = self.terms.get(found.name, _NONE).limit
         found = Target(found.name, found.circuits, (*found.limits, own)) if own is not None else found
         self._known.pop(found.name, None)
         self._known[found.name] = found
@@ -139,6 +142,8 @@ class Destinations:
 
     def take(self, target: Target, *, looking: bool = False) -> Micros | None:
         """One request is about to be made: None where it may be, else when it may."""
+        if not target.limits:
+            return None
         if self.limits.room(target.limits, looking=looking) == 0:
             return self.limits.opens(target.limits, looking=looking)
         self.limits.count(target.limits)
@@ -183,7 +188,7 @@ class Destinations:
         return [rows[name] for name in sorted(rows)]
 
     def _slots(self, name: str) -> int:
-        return self.terms.get(name, Terms()).concurrency or self.each
+        return self.terms.get(name, _NONE).concurrency or self.each
 
     def _probed(self, under_way: Counter[str]) -> set[str]:
         """The circuits of what is under way."""

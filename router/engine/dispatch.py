@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from router.core import options
 from router.core.errors import Ambiguous, Permanent, RenderError, RouterError, StoreFull, Transient
-from router.core.model import Delivery, Entry, Outcome, Receipt, State, Status
+from router.core.model import Delivery, Entry, Outcome, Receipt, State, Status, like
 from router.core.retry import judge
 from router.engine.crash import crash_point
 from router.engine.destinations import Destinations, Target
+from router.engine.store.base import Wanted
 from router.provider import Addresses, AnyPlugin, EndsWithItsAttempt, Follows, Hears, Provider, Reconciles
 
 if TYPE_CHECKING:
@@ -106,6 +107,15 @@ class Dispatch:
         #: The attempt's place in a trace, as `traceparent` says it; set by whoever traces.
         self.trace: Callable[[Delivery[Tree]], str] | None = None
         self._running: dict[asyncio.Task[None], Delivery[Tree]] = {}
+        #: Of those, the ones whose attempt is over: they are being settled, and their place is free for what is claimed after.
+        self._ending: set[asyncio.Task[None]] = set()
+        #: Whether there may be more than the last claim got: it got all that it asked for, or there was no place.
+        self._more = True
+        #: Of claims there is one at a time. It may be the store's, in the transaction of what was heard: see `wants`.
+        self._claiming = False
+        self._passed_over = False
+        self._took = asyncio.Event()
+        self._over = False
         #: Why those were cancelled that are being ended.
         self._unwanted: dict[str, str] = {}
         #: By delivery: look-ups that failed in a row. Of this life alone: whoever starts anew asks soon.
@@ -115,30 +125,64 @@ class Dispatch:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Deliver until `stop`. What is under way then goes on: see `finish`."""
-        while not stop.is_set():
-            self._turned = monotonic()
-            rung = self.bell.count
-            now = self.host.clock.now()
-            if now - self._swept >= SWEEP * 1_000_000:
-                await self._sweep()
-            claims = await self._claim(now)
-            for claim in claims:
-                task = asyncio.create_task(self.deliver(claim), name=f"deliver {claim.delivery.id}")
-                self._running[task] = claim.delivery
-                task.add_done_callback(self._done)
-            if not claims:
-                await self._rest(rung, now)
+        self._over = False
+        self.store.stand_by(self)
+        try:
+            while not stop.is_set():
+                self._turned = monotonic()
+                rung = self.bell.count
+                now = self.host.clock.now()
+                if now - self._swept >= SWEEP * 1_000_000:
+                    await self._sweep()
+                self._start(await self._claim(now))
+                if not self._more or self._free() <= 0:
+                    await self._rest(rung, now)
+            self.store.stand_by(None)
+            if self._claiming:
+                await self._took.wait()
+        finally:
+            self.store.stand_by(None)
+            self._over = True
         self._turned = inf
+
+    def wants(self) -> Wanted | None:
+        """Of what is being stored, as much as there are places for."""
+        free = self._free()
+        if self._claiming or free <= 0:
+            return None
+        self._claiming = True
+        self._took.clear()
+        return self._wanted(free, self.host.clock.now(), idle=not self._running and not self._more)
+
+    def took(self, claims: Sequence[Claim]) -> None:
+        """Start them. After the end they are left to their lease."""
+        self._claiming = False
+        self._took.set()
+        if not self._over:
+            self._start(claims)
+        if self._passed_over:
+            self._passed_over = False
+            self.bell.ring()
+
+    def _start(self, claims: Sequence[Claim]) -> None:
+        for claim in claims:
+            task = asyncio.create_task(self.deliver(claim), name=f"deliver {claim.delivery.id}")
+            self._running[task] = claim.delivery
+            task.add_done_callback(self._done)
+
+    def _free(self) -> int:
+        """Places: of attempts, and of nothing that is being settled."""
+        return self.concurrency - len(self._running) + len(self._ending)
 
     def stands(self, seconds: float) -> bool:
         """Whether it has not looked for so long for what is due, although it has a place for it."""
-        return len(self._running) < self.concurrency and monotonic() - self._turned > seconds
+        return self._free() > 0 and monotonic() - self._turned > seconds
 
     def cancel(self, delivery: str, why: str) -> bool:
         """End an attempt that is under way, where its provider acts on this machine: whether there was one."""
         for task, running in self._running.items():
             guest = self.guests.get(running.provider)
-            if running.id == delivery and guest is not None and guest.ends:
+            if running.id == delivery and guest is not None and guest.ends and task not in self._ending:
                 self._unwanted[delivery] = why
                 task.cancel()
                 return True
@@ -152,22 +196,42 @@ class Dispatch:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
 
-    async def _claim(self, now: int) -> list[Claim]:
-        free = self.concurrency - len(self._running)
+    async def _claim(self, now: int) -> Sequence[Claim]:
+        # Half of them at once, so that the store may be at one half while the other is being sent.
+        free = min(self._free(), max(1, self.concurrency // 2))
         if free <= 0:
-            return []
-        room, looking = self.destinations.room(delivery.destination for delivery in self._running.values())
-        each = self.destinations.each
+            self._more = True  # what waits was not looked at
+            return ()
+        self._more = False
+        if self._claiming:
+            self._passed_over = True
+            return ()
+        self._claiming = True
+        wanted = self._wanted(free, now)
         try:
-            return list(await self.store.claim(self.owner, free, self.lease, now, room, each=each, looking=looking))
+            claims = await self.store.claim(
+                wanted.owner, free, wanted.lease, now, wanted.room, each=wanted.each, looking=wanted.looking
+            )
         except StoreFull:
-            return []  # what waits, waits: the bell rings when there is room
+            return ()  # what waits, waits: the bell rings when there is room
+        finally:
+            self._claiming = False
+        self._more = len(claims) == free
+        return claims
+
+    def _wanted(self, count: int, now: int, *, idle: bool = False) -> Wanted:
+        under_way = (delivery.destination for task, delivery in self._running.items() if task not in self._ending)
+        room, looking = self.destinations.room(under_way)
+        each = self.destinations.each
+        return Wanted(
+            owner=self.owner, count=count, lease=self.lease, now=now, room=room, each=each, looking=looking, idle=idle
+        )
 
     async def _rest(self, rung: int, now: int) -> None:
         """Wait for the bell, or until something is due or a destination opens. With no free slot only the bell can change
         anything."""
         seconds = SWEEP
-        if len(self._running) < self.concurrency:
+        if self._free() > 0:
             # What is due already and yet was not claimed waits for its lane, so for the bell, or for its destination.
             moments = (await self.store.next_due(now), self.destinations.opens())
             seconds = min([SWEEP, *((at - now) / 1_000_000 for at in moments if at is not None and at > now)])
@@ -187,6 +251,7 @@ class Dispatch:
 
     def _done(self, task: asyncio.Task[None]) -> None:
         del self._running[task]
+        self._ending.discard(task)
         self.bell.ring()
         if not task.cancelled() and (error := task.exception()) is not None:
             self.observer.fault("dispatch", "A delivery could not be settled; its lease will run out.", error)
@@ -203,16 +268,27 @@ class Dispatch:
             receipt = Receipt(id=claim.delivery.id, status=Status.CANCELLED, error=why)
             outcome = replace(_made(receipt), entries=_entries(claim.delivery, _made(receipt), self.host.clock.now()))
         self.observer.took(claim.delivery, monotonic() - begun)
+        self._ends()
         if await self.store.settle(claim, outcome, self.host.clock.now()):
             self.observer.attempted(claim.delivery, outcome)
             for entry in outcome.entries:
                 self.observer.reported(entry)
 
+    def _ends(self) -> None:
+        """The present attempt is over, and its outcome is about to be handed to the store: a claim comes after it there, so who
+        waits for its place need not wait for its commit as well."""
+        task = asyncio.current_task()
+        if task in self._running:
+            self._ending.add(task)
+            if self._more:
+                self.bell.ring()
+
     async def _outcome(self, claim: Claim) -> Outcome:
         outcome = await self._try(claim)
         guest = self.guests.get(claim.delivery.provider)
         told = guest is not None and guest.told_later
-        return replace(outcome, entries=_entries(claim.delivery, outcome, self.host.clock.now(), told_later=told))
+        entries = _entries(claim.delivery, outcome, self.host.clock.now(), told_later=told)
+        return like(outcome, entries=entries) if entries else outcome
 
     async def _try(self, claim: Claim) -> Outcome:
         guest = self.guests.get(claim.delivery.provider)
@@ -228,7 +304,7 @@ class Dispatch:
             await self._begins(claim.delivery)
         target = self.destinations.target(guest, parsed)
         trace = self.trace(claim.delivery) if self.trace is not None else ""
-        return await self._attempt(replace(claim.delivery, options=parsed, trace=trace), claim, guest, target)
+        return await self._attempt(like(claim.delivery, options=parsed, trace=trace), claim, guest, target)
 
     async def _begins(self, delivery: Delivery[Tree]) -> None:
         """What acts on this machine runs as soon as it is tried; nobody else would say so before its end."""
@@ -249,14 +325,15 @@ class Dispatch:
 
     async def _attempt(self, delivery: Delivery[Any], claim: Claim, guest: Guest, target: Target) -> Outcome:
         sending = False
-        timeout = asyncio.timeout(delivery.timeout)
+        timeout = self.host.within(delivery.timeout)
         try:
-            async with timeout:
+            with timeout:
                 if claim.verify:
                     found = await self._look_up(delivery, claim, guest, target)
                     if found is not None:
                         return found
-                delivery = replace(delivery, revealed=await self._revealed(delivery))
+                if delivery.secrets:
+                    delivery = replace(delivery, revealed=await self._revealed(delivery))
                 if (later := self.destinations.take(target)) is not None:
                     return _full(State.READY, target, later)
                 sending = True
@@ -266,7 +343,7 @@ class Dispatch:
                 self.destinations.worked(target)
                 return _made(receipt)
         except Exception as error:  # noqa: BLE001 - the error's class says what to do; an unknown one is the provider's bug
-            if timeout.expired() and isinstance(error, TimeoutError):
+            if timeout.expired and isinstance(error, TimeoutError):
                 error = Ambiguous(f"No answer within {delivery.timeout:g} s.")
             elif not isinstance(error, RouterError):
                 self.observer.fault(f"provider {guest.name}", f"A bug, met by the delivery {delivery.id}.", error)
@@ -275,8 +352,6 @@ class Dispatch:
             return outcome
 
     async def _revealed(self, delivery: Delivery[Any]) -> Mapping[str, str]:
-        if not delivery.secrets:
-            return {}
         if self.vault is None:
             raise Permanent("Its step asks for secrets, and only a spindle keeps any: router.yaml has no `spindle`.")
         try:

@@ -53,8 +53,8 @@ class Arrival:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accepted:
     """What became of one arrival: `fresh` is false for an event already planned; `entries` are those newly in the journal;
-    `ready` tells that something new waits to be claimed, now or when it is due; `held` are deliveries that a gate held back,
-    and why."""
+    `ready` tells that something new waits to be claimed, now or when it is due, which whoever stands by has not taken already;
+    `held` are deliveries that a gate held back, and why."""
 
     fresh: bool
     ready: bool = False
@@ -221,6 +221,31 @@ class Backlog:
     skipped: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What a claim asks for: see Store.claim. `idle` says that nothing is under way and that the last look found nothing that
+    waits: what comes finds a place, whoever comes first."""
+
+    owner: str
+    count: int
+    lease: float
+    now: Micros
+    room: Mapping[str, int]
+    each: int | None = None
+    looking: Collection[str] = ()
+    idle: bool = False
+
+
+class StandsBy(Protocol):
+    """Whoever has places free, and claims when something comes. Both are called on the event loop."""
+
+    def wants(self) -> Wanted | None:
+        """What may be claimed now of what is being stored; None: nothing. Else `took` is called, once, whatever comes of it."""
+
+    def took(self, claims: Sequence[Claim]) -> None:
+        """These were claimed, and that is committed."""
+
+
 class Store(Protocol):
     """Used from the event loop. Closed by `close()`, which finishes what was asked before."""
 
@@ -250,6 +275,10 @@ class Store(Protocol):
         `lease` seconds. `room` bounds how many more each destination named in it may take; any other takes `each`. Of the
         destinations in `looking` only those are claimed that may have happened. Respects concurrency groups (one delivery of a
         group at a time, the oldest), the order of lanes, and quotas of what is in flight."""
+
+    def stand_by(self, by: StandsBy | None) -> None:
+        """Have `accept` claim, in its own transaction, what it makes claimable, for whoever stands by: what finds a free place
+        needs no commit of its own before it is made. With None nobody stands by any more."""
 
     async def settle(self, claim: Claim, outcome: Outcome, now: Micros) -> bool:
         """The attempt's outcome, its receipt and its statuses: one transaction. False (and nothing written) if the claim is

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from router.core.combine import is_news
-from router.core.model import Entry, Status
+from router.core.model import Entry, Status, like
 from router.engine.store import pipelines, sql
 from router.engine.store.base import OpenReceipt, Told
 from router.engine.store.rows import entry_of, event_of, integer, receipt_of, text
@@ -22,6 +21,58 @@ def tell(db: sqlite3.Connection, entries: Iterable[Entry], now: Micros) -> list[
     """Append those that are news, and return them as they stand in the journal. What that makes of their pipelines is
     announced."""
     return [told for entry in entries if (told := _append(db, entry, now)) is not None]
+
+
+class Last(Protocol):
+    """The newest status of a delivery's workflow: nulls where there is none. `run` and `pipeline` are the delivery's."""
+
+    @property
+    def status(self) -> str | None: ...
+    @property
+    def at(self) -> Micros | None: ...
+    @property
+    def run(self) -> int: ...
+    @property
+    def pipeline(self) -> str | None: ...
+
+
+class _Last(NamedTuple):
+    status: str | None
+    at: Micros | None
+    run: int
+    pipeline: str | None
+
+
+def news(entry: Entry, last: Last) -> Entry | None:
+    """As it is to stand in the journal after the `last`; None where it is no news. Readers order a workflow's statuses by `at`,
+    so it grows."""
+    if not is_news(Status(last.status) if last.status else None, entry.status):
+        return None
+    code = None if entry.exit_code is None else integer(entry.exit_code)
+    at = max(integer(entry.at), (last.at or 0) + 1)
+    return like(entry, workflow=text(entry.workflow), at=at, exit_code=code)
+
+
+_WRITTEN = """
+WITH new (delivery, workflow, run, status, at, error, exit_code, url) AS (VALUES (:rows))
+INSERT INTO statuses (delivery, workflow, run, status, at, error, exit_code, url)
+SELECT * FROM new WHERE delivery IS NOT NULL
+"""
+
+
+def write(db: sqlite3.Connection, told: Sequence[tuple[Entry, Last]], now: Micros) -> None:
+    """Append what `news` returned; deliveries have it already."""
+    sql.write(
+        db,
+        _WRITTEN,
+        [
+            (one.delivery, one.workflow, last.run, one.status, one.at, text(one.error), one.exit_code, text(one.url))
+            for one, last in told
+        ],
+    )
+    for one, last in told:
+        if last.pipeline is not None:
+            pipelines.combine(db, last.pipeline, one.workflow, now)
 
 
 def cancel(db: sqlite3.Connection, delivery: str, workflow: str, why: str, now: Micros) -> list[Entry]:
@@ -76,24 +127,18 @@ def _told(row: sqlite3.Row) -> Told:
 
 
 def _append(db: sqlite3.Connection, entry: Entry, now: Micros) -> Entry | None:
-    """Nothing is told of a delivery that the store does not know. Readers order a workflow's statuses by `at`, so it grows."""
+    """Nothing is told of a delivery that the store does not know."""
     workflow = text(entry.workflow)
     last = _last(db, entry.delivery, workflow)
-    if last is None or not is_news(Status(last["status"]) if last["status"] else None, entry.status):
+    told = None if last is None else news(entry, last)
+    if last is None or told is None:
         return None
-    code = None if entry.exit_code is None else integer(entry.exit_code)
-    told = replace(entry, workflow=workflow, at=max(integer(entry.at), (last["at"] or 0) + 1), exit_code=code)
-    db.execute(
-        "INSERT INTO statuses (delivery, workflow, run, status, at, error, exit_code, url) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        (told.delivery, workflow, last["run"], told.status, told.at, text(told.error), told.exit_code, text(told.url)),
-    )
     db.execute("UPDATE deliveries SET status = ? WHERE id = ? AND workflow = ?", (told.status, told.delivery, workflow))
-    if last["pipeline"] is not None:
-        pipelines.combine(db, last["pipeline"], workflow, now)
+    write(db, [(told, last)], now)
     return told
 
 
-def _last(db: sqlite3.Connection, delivery: str, workflow: str) -> sqlite3.Row | None:
-    """The newest status of a delivery's workflow: a row of nulls where there is none yet, None for an unknown delivery."""
-    rows: Sequence[sqlite3.Row] = db.execute(sql.text("last_status"), (workflow, text(delivery))).fetchall()
-    return rows[0] if rows else None
+def _last(db: sqlite3.Connection, delivery: str, workflow: str) -> Last | None:
+    """None for an unknown delivery."""
+    row = db.execute(sql.text("last_status"), (workflow, text(delivery))).fetchone()
+    return None if row is None else _Last(*row)

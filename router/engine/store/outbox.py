@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from router.core.model import Micros, Outcome, State
+from router.core.model import Entry, Micros, Outcome, State
 from router.engine.crash import crash_point
 from router.engine.store import gates, journal, quotas, restores, runs, sql
-from router.engine.store.base import Claim
-from router.engine.store.rows import delivery_of, integer, receipt_json, text
-from router.engine.store.turns import Turns
+from router.engine.store.base import Claim, Wanted
+from router.engine.store.rows import claimed, integer, receipt_json, text
+from router.engine.store.turns import Head, Turns, Waiting
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Sequence
 
     from router.engine.store.policy import Policy
 
@@ -23,124 +23,231 @@ _CLAIMED = """
 UPDATE deliveries
 SET state = 'claimed', attempt = attempt + 1, tries = tries + 1, asked = 0,
     owner = :owner, session = :session, lease_until = :lease_until, updated = :now
-WHERE number = :number
+WHERE number IN (SELECT value FROM json_each(:numbers))
+"""
+_STARTED = """
+INSERT INTO attempts (delivery, n, verify, started)
+SELECT id, attempt + 1, state = 'verify', :now FROM deliveries WHERE number IN (SELECT value FROM json_each(:numbers))
 """
 _SETTLED = """
+WITH new (
+    number, state, reason, due, receipt, receipt_id, uncounted, status, failed_at, since, let_go, now
+) AS (VALUES (:rows))
 UPDATE deliveries
-SET state = :state, reason = :reason, due = :due, receipt = coalesce(:receipt, receipt),
-    receipt_id = coalesce(:receipt_id, receipt_id), tries = tries - :uncounted,
-    failed_at = :failed_at, since = :since, let_go = :let_go, owner = '', session = '', lease_until = 0, updated = :now
-WHERE id = :id AND owner = :owner AND attempt = :attempt AND state = 'claimed'
+SET state = new.state, reason = new.reason, due = new.due, receipt = coalesce(new.receipt, deliveries.receipt),
+    receipt_id = coalesce(new.receipt_id, deliveries.receipt_id), tries = tries - new.uncounted,
+    status = coalesce(new.status, deliveries.status), failed_at = new.failed_at, since = new.since, let_go = new.let_go,
+    owner = '', session = '', lease_until = 0, updated = new.now
+FROM new
+WHERE deliveries.number = new.number
+"""
+_ENDED = """
+WITH new (ended, outcome, reason, response, delivery, n) AS (VALUES (:rows))
+UPDATE attempts
+SET ended = new.ended, outcome = new.outcome, reason = new.reason, response = new.response
+FROM new
+WHERE attempts.delivery = new.delivery AND attempts.n = new.n
 """
 _NO_TRY = """
 UPDATE deliveries SET tries = tries - 1
 WHERE id = ?1 AND (SELECT count(*) FROM attempts WHERE delivery = ?1 AND reason = ?2) <= ?3
 """
-_ENDED = "UPDATE attempts SET ended = ?, outcome = ?, reason = ?, response = ? WHERE delivery = ? AND n = ?"
 _LOST = "Its process stopped, or its lease ran out, before the outcome was stored: it may have happened."
 #: Attempts of one delivery that use up no try because our process died in them. One that brings it down each time comes to an
 #: end after so many deaths more than its retry policy allows.
 DEATHS = 100
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
-    """What a claim asks for: see Store.claim."""
-
-    owner: str
-    count: int
-    lease: float
-    now: Micros
-    room: Mapping[str, int]
-    each: int | None = None
-    looking: Collection[str] = ()
-
-
 def claim(db: sqlite3.Connection, session: str, wanted: Wanted, policy: Policy, turns: Turns | None = None) -> list[Claim]:
     """See Store.claim. `session` tells this opening of the store from those before it; `turns` is what earlier claims found."""
-    in_flight = quotas.InFlight(db, policy)
-    count = wanted.count
-    closed = json.dumps([name for name, room in wanted.room.items() if room <= 0])
-    looking, looks = json.dumps(list(wanted.looking)), set(wanted.looking)
-    values = {"now": wanted.now, "closed": closed, "looking": looking}
-    values |= {"accounts": in_flight.full("account"), "knots": in_flight.full("knot")}
-    room = dict(wanted.room)
-    claims: list[Claim] = []
+    if wanted.count <= 0:
+        return []
+    taking = _Taking(session, wanted, quotas.InFlight(db, policy))
+    (turns or Turns()).take(db, wanted.count, taking)
+    return taking.claims
 
-    def take(head: sqlite3.Row) -> bool | None:
-        destination = head["destination"]
-        free = room.get(destination, wanted.each or count)
-        if free <= 0:
-            return False
-        row = db.execute(sql.text("claimable"), {"number": head["number"], "now": wanted.now}).fetchone()
-        if row is None:
+
+def claim_these(db: sqlite3.Connection, session: str, wanted: Wanted, policy: Policy, ids: Sequence[str]) -> list[Claim]:
+    """As `claim`, of these alone: nobody else waits, and there are places for all of them."""
+    found = db.execute("SELECT number FROM deliveries WHERE id IN (SELECT value FROM json_each(?))", (json.dumps(ids),))
+    taking = _Taking(session, wanted, quotas.InFlight(db, policy))
+    values = {"numbers": json.dumps([row["number"] for row in found.fetchall()]), "now": wanted.now}
+    for row in sql.read(db, "claimable", Waiting, values):
+        if taking.has_room(row):
+            taking.take(row)
+    taking.write(db)
+    return taking.claims
+
+
+class _Taking:
+    """One claim: what it may still take, and what it has taken."""
+
+    def __init__(self, session: str, wanted: Wanted, in_flight: quotas.InFlight) -> None:
+        self.now = wanted.now
+        self.claims: list[Claim] = []
+        #: Numbers of rows by the end of their lease: of what is taken and not written yet.
+        self._taken: dict[Micros, list[int]] = {}
+        self._session = session
+        self._wanted = wanted
+        self._in_flight = in_flight
+        self._looks = set(wanted.looking)
+        self._room = dict(wanted.room)
+        self._each = wanted.each or wanted.count
+        #: Concurrency groups of what it has taken: of each, one may be under way.
+        self._groups: set[str] = set()
+
+    def heads(self) -> dict[str, Any]:
+        """What the query for all that may be claimed wants."""
+        closed = json.dumps([name for name, room in self._wanted.room.items() if room <= 0])
+        values = {"now": self.now, "closed": closed, "looking": json.dumps(list(self._looks))}
+        return values | {"accounts": self._in_flight.full("account"), "knots": self._in_flight.full("knot")}
+
+    def has_room(self, head: Head | Waiting) -> bool:
+        """Whether its destination takes one more."""
+        return self._room.get(head.destination, self._each) > 0
+
+    def take(self, row: Waiting) -> bool | None:
+        """Take what `claimable` found: whether it was to be had, or None where it is not for now."""
+        destination, group = row.destination, row.busy_group
+        if group is not None and group in self._groups:
             return None
         # What may have happened is under way already.
-        if row["state"] == State.READY and (destination in looks or not in_flight.take(row["account"], row["knot"])):
+        if row.state == State.READY and (destination in self._looks or not self._in_flight.take(row.account, row.knot)):
             return False
-        room[destination] = free - 1
-        claims.append(_take(db, row, wanted, session))
+        self._room[destination] = self._room.get(destination, self._each) - 1
+        if group is not None:
+            self._groups.add(group)
+        claim = self._claim(row)
+        self.claims.append(claim)
+        self._taken.setdefault(claim.lease_until, []).append(row.number)
         return True
 
-    if count > 0:
-        (turns or Turns()).take(db, count, values, take)
-    return claims
+    def write(self, db: sqlite3.Connection) -> None:
+        """What was taken is claimed, in the store as well."""
+        for until, numbers in self._taken.items():
+            values = {"owner": self._wanted.owner, "session": self._session, "lease_until": until, "now": self.now}
+            values["numbers"] = json.dumps(numbers)
+            db.execute(_STARTED, values)
+            db.execute(_CLAIMED, values)
+        self._taken.clear()
+
+    def _claim(self, row: Waiting) -> Claim:
+        delivery = claimed(row)
+        return Claim(
+            delivery=delivery,
+            owner=self._wanted.owner,
+            lease_until=self.now + int((delivery.timeout + self._wanted.lease) * 1_000_000),
+            verify=row.state == State.VERIFY,
+            failed_at=row.failed_at,
+            tries=row.tries + 1,
+            asked=bool(row.asked),
+        )
 
 
-def _take(db: sqlite3.Connection, row: sqlite3.Row, wanted: Wanted, session: str) -> Claim:
-    """Claim what `claimable` found."""
-    now, waited = wanted.now, delivery_of(row)
-    verify = waited.state is State.VERIFY
-    delivery = replace(waited, state=State.CLAIMED, attempt=waited.attempt + 1)
-    until = now + int((delivery.timeout + wanted.lease) * 1_000_000)
-    values = {"owner": wanted.owner, "session": session, "lease_until": until, "now": now, "number": row["number"]}
-    db.execute(_CLAIMED, values)
-    started = "INSERT INTO attempts (delivery, n, verify, started) VALUES (?, ?, ?, ?)"
-    db.execute(started, (delivery.id, delivery.attempt, verify, now))
-    return Claim(
-        delivery=delivery,
-        owner=wanted.owner,
-        lease_until=until,
-        verify=verify,
-        failed_at=row["failed_at"],
-        tries=row["tries"] + 1,
-        asked=bool(row["asked"]),
+@dataclass(frozen=True, slots=True)
+class Settling:
+    """What became of a claim: see Store.settle."""
+
+    held: Claim
+    outcome: Outcome
+    now: Micros
+
+
+class Held(NamedTuple):
+    """A delivery that is claimed: the columns that `held` has. `status` and `at` are the newest of its workflow."""
+
+    number: int
+    id: str
+    owner: str
+    attempt: int
+    workflow: str
+    run: int
+    pipeline: str | None
+    since: Micros
+    status: str | None
+    at: Micros | None
+
+
+def settle(db: sqlite3.Connection, all_of_them: Sequence[Settling], policy: Policy) -> list[bool]:
+    """See Store.settle. Those of runs, whose other deliveries may be among these, are told of one after the other."""
+    found = _held(db, all_of_them)
+    together: list[tuple[Settling, Held]] = []
+    settled: list[bool] = []
+    for one in all_of_them:
+        row = found.pop(one.held.delivery.id, None)
+        if row is None or (row.owner, row.attempt) != (one.held.owner, one.held.delivery.attempt):
+            settled.append(False)
+            continue
+        settled.append(True)
+        if row.pipeline is None:
+            together.append((one, row))
+        else:
+            _settle(db, [(one, row)], policy)
+    _settle(db, together, policy)
+    if any(settled):
+        crash_point("in_settle")
+    return settled
+
+
+def _held(db: sqlite3.Connection, all_of_them: Sequence[Settling]) -> dict[str, Held]:
+    ids = json.dumps([one.held.delivery.id for one in all_of_them])
+    return {row.id: row for row in sql.read(db, "held", Held, {"ids": ids})}
+
+
+def _settle(db: sqlite3.Connection, those: Sequence[tuple[Settling, Held]], policy: Policy) -> None:
+    """Each of these is held by its claim, and the row says so."""
+    if not those:
+        return
+    told = [_own_news(one, row) for one, row in those]
+    sql.write(db, _SETTLED, [_settled(one, row, news, policy) for (one, row), news in zip(those, told, strict=True)])
+    sql.write(db, _ENDED, [_ended(one) for one, _ in those])
+    written = [(news, row) for (_, row), news in zip(those, told, strict=True) if news is not None]
+    journal.write(db, written, those[0][0].now)
+    for one, row in those:
+        journal.tell(db, [entry for entry in one.outcome.entries if not _is_own(entry, row)], one.now)
+
+
+def _is_own(entry: Entry, row: Held) -> bool:
+    return entry.delivery == row.id and text(entry.workflow) == row.workflow
+
+
+def _own_news(one: Settling, row: Held) -> Entry | None:
+    """The status of the delivery's own workflow, if it is one that was not told yet."""
+    own = [entry for entry in one.outcome.entries if _is_own(entry, row)]
+    return journal.news(own[0], row) if own else None
+
+
+def _settled(one: Settling, row: Held, news: Entry | None, policy: Policy) -> tuple[Any, ...]:
+    """The columns of `_SETTLED`."""
+    outcome, now, receipt = one.outcome, one.now, one.outcome.receipt
+    since = _since(row, outcome, now)
+    due = integer(outcome.due)
+    return (
+        row.number,
+        outcome.state,
+        text(outcome.reason),
+        due,
+        receipt_json(receipt) if receipt is not None else None,
+        text(receipt.id) if receipt is not None else None,
+        int(not outcome.counts),
+        news.status if news is not None else None,
+        _failed_at(one.held, outcome, now),
+        since,
+        int(since > 0 and due > since + int(policy.hold * 1_000_000)),
+        now,
     )
 
 
-def settle(db: sqlite3.Connection, held: Claim, outcome: Outcome, policy: Policy, now: Micros) -> bool:
-    """See Store.settle."""
-    delivery, reason = held.delivery, text(outcome.reason)
-    since = _since(db, delivery.id, outcome, now)
-    values = {
-        "state": outcome.state,
-        "reason": reason,
-        "due": integer(outcome.due),
-        "receipt": receipt_json(outcome.receipt) if outcome.receipt else None,
-        "receipt_id": text(outcome.receipt.id) if outcome.receipt else None,
-        "uncounted": int(not outcome.counts),
-        "failed_at": _failed_at(held, outcome, now),
-        "since": since,
-        "let_go": int(since > 0 and integer(outcome.due) > since + int(policy.hold * 1_000_000)),
-        "now": now,
-        "id": delivery.id,
-        "owner": held.owner,
-        "attempt": delivery.attempt,
-    }
-    if db.execute(_SETTLED, values).rowcount == 0:
-        return False
-    db.execute(_ENDED, (now, outcome.state, reason, text(outcome.response), delivery.id, delivery.attempt))
-    journal.tell(db, outcome.entries, now)
-    crash_point("in_settle")
-    return True
+def _ended(one: Settling) -> tuple[Any, ...]:
+    delivery, outcome = one.held.delivery, one.outcome
+    return one.now, outcome.state, text(outcome.reason), text(outcome.response), delivery.id, delivery.attempt
 
 
-def _since(db: sqlite3.Connection, delivery: str, outcome: Outcome, now: Micros) -> Micros:
+def _since(row: Held, outcome: Outcome, now: Micros) -> Micros:
     """When it first failed, while it is to be tried again: what waits behind it in its lane waits no longer than `hold`."""
     if outcome.state not in (State.READY, State.VERIFY):
         return 0
-    found = db.execute("SELECT since FROM deliveries WHERE id = ?", (delivery,)).fetchone()
-    return int(found["since"] if found else 0) or (now if outcome.counts else 0)
+    return row.since or (now if outcome.counts else 0)
 
 
 def _failed_at(held: Claim, outcome: Outcome, now: Micros) -> Micros:
@@ -159,7 +266,7 @@ def recover(db: sqlite3.Connection, session: str, now: Micros, held: Collection[
     wanted = "SELECT id, attempt, session FROM deliveries WHERE state = 'claimed' AND (session <> ? OR lease_until <= ?)"
     found = db.execute(wanted, (session, now)).fetchall()
     lost = [row for row in found if row["session"] != session or row["id"] not in held]
-    db.executemany(_ENDED, [(now, State.VERIFY, _LOST, "", row["id"], row["attempt"]) for row in lost])
+    sql.write(db, _ENDED, [(now, State.VERIFY, _LOST, "", row["id"], row["attempt"]) for row in lost])
     db.executemany(
         "UPDATE deliveries SET state = 'verify', reason = ?, due = ?, failed_at = ?, updated = ?,"
         " owner = '', session = '', lease_until = 0 WHERE id = ?",

@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from router.core.model import Busy, Delivery, Entry, Event, Gates, Receipt, Retry, State, Status, Subject
 from router.engine.store.base import DeliveryRow, EventRow
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     import sqlite3
 
     from router.core.model import Tree
+    from router.engine.store.turns import Waiting
 
 #: What an INTEGER column holds.
 LARGEST = 2**63 - 1
@@ -129,31 +131,56 @@ def delivery_columns(delivery: Delivery[Tree]) -> dict[str, Any]:
     }
 
 
-def delivery_of(row: sqlite3.Row) -> Delivery[Tree]:
-    """Wants the columns of `deliveries`, of its event `origin`, `event_id` and `nsid`, and of its queue `destination`."""
-    terms = from_json(row["terms"])
-    retry, gates = terms["retry"], terms["gates"]
+def claimed(row: Waiting) -> Delivery[Tree]:
+    """What waits, as it is once it is claimed."""
+    terms = _terms(row.terms)
     return Delivery(
-        id=row["id"],
-        rule=row["rule"],
-        step=row["step"],
-        provider=row["provider"],
-        options=from_json(row["options"]),
-        event_origin=row["origin"],
-        event_id=row["event_id"],
-        nsid=row["nsid"],
-        subject=Subject(repo=row["repo"], knot=terms["knot"], ref=row["ref"], sha=row["sha"], workflow=row["workflow"]),
-        item=row["item"],
+        id=row.id,
+        rule=row.rule,
+        step=row.step,
+        provider=row.provider,
+        options=from_json(row.options),
+        event_origin=row.origin,
+        event_id=row.event_id,
+        nsid=row.nsid,
+        subject=Subject(repo=row.repo, knot=terms.knot, ref=row.ref, sha=row.sha, workflow=row.workflow),
+        item=row.item,
+        timeout=terms.timeout,
+        retry=terms.retry,
+        idempotent=terms.idempotent,
+        secrets=terms.secrets,
+        gates=terms.gates,
+        state=State.CLAIMED,
+        reason=row.reason,
+        attempt=row.attempt + 1,
+        depth=terms.depth,
+        destination=row.destination,
+    )
+
+
+class _Terms(NamedTuple):
+    timeout: float
+    retry: Retry | None
+    idempotent: bool
+    secrets: tuple[str, ...]
+    gates: Gates | None
+    knot: str
+    depth: int
+
+
+@lru_cache(maxsize=1024)
+def _terms(column: str) -> _Terms:
+    """Those of one rule are mostly the same."""
+    terms = from_json(column)
+    retry, gates = terms["retry"], terms["gates"]
+    return _Terms(
         timeout=terms["timeout"],
         retry=Retry(**{**retry, "schedule": tuple(retry["schedule"])}) if retry else None,
         idempotent=terms["idempotent"],
         secrets=tuple(terms.get("secrets", ())),
         gates=Gates(**{**gates, "busy": Busy(gates["busy"])}) if gates else None,
-        state=State(row["state"]),
-        reason=row["reason"],
-        attempt=row["attempt"],
+        knot=terms["knot"],
         depth=terms["depth"],
-        destination=row["destination"],
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets as chance
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -28,16 +29,17 @@ from router.engine.store import (
 from router.engine.store.arrivals import accept
 from router.engine.store.backup import refuse_half_restored
 from router.engine.store.ballast import Ballast
+from router.engine.store.base import Wanted
 from router.engine.store.facts import facts, remember
 from router.engine.store.lock import Lock
 from router.engine.store.policy import Policy
 from router.engine.store.space import Space
 from router.engine.store.turns import Turns
-from router.engine.store.writer import PATIENCE, Work, Writer
+from router.engine.store.writer import PATIENCE, Then, Work, Writer
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 
     from router.core.model import Entry, Event, LogLine, Micros, Outcome, Pipeline, Receipt, RecordChange, State, Tree
     from router.engine.store.base import (
@@ -53,6 +55,7 @@ if TYPE_CHECKING:
         Run,
         SealedSecret,
         SourceRow,
+        StandsBy,
         Store,
         Told,
     )
@@ -154,6 +157,7 @@ class SqliteStore:
         self._read_only = read_only
         self._session = chance.token_hex(8)
         self._turns = Turns()
+        self._stands_by: StandsBy | None = None
 
     def committed(self, told: Callable[[float], object]) -> None:
         """Have `told` called with the seconds that each commit took, on another thread."""
@@ -188,14 +192,56 @@ class SqliteStore:
 
     async def accept(self, arrivals: Sequence[Arrival], now: Micros) -> Sequence[Accepted]:
         crash_point("before_accept")
-        work = partial(self._accept, arrivals=arrivals, policy=self._policy, now=now)
-        return await self._patiently(work, "after_accept", lasting=True, sooner=False)
+        return await self._until_room(lambda: self._accepting(arrivals, now), lasting=True)
 
-    def _accept(self, db: sqlite3.Connection, arrivals: Sequence[Arrival], policy: Policy, now: Micros) -> Sequence[Accepted]:
-        accepted = accept(db, arrivals, policy, now)
+    async def _accepting(self, arrivals: Sequence[Arrival], now: Micros) -> Sequence[Accepted]:
+        self._refuse_read_only()
+        accepted: list[Accepted] = []
+        work = partial(self._accept, arrivals=arrivals, policy=self._policy, now=now, accepted=accepted)
+        then, by = None, self._stands_by
+        acts = by is not None and any(one.plan is not None and one.plan.deliveries for one in arrivals)
+        if by is not None and acts and (wanted := by.wants()) is not None:
+            claim = partial(self._claim_new, arrivals=arrivals, accepted=accepted, wanted=wanted, policy=self._policy)
+            then = Then(claim, lambda claims: by.took(claims or ()), "after_claim")
+        return await self._writer.do(work, writes=True, committed="after_accept", lasting=True, then=then)
+
+    def _accept(
+        self,
+        db: sqlite3.Connection,
+        arrivals: Sequence[Arrival],
+        policy: Policy,
+        now: Micros,
+        accepted: list[Accepted],
+    ) -> list[Accepted]:
+        accepted[:] = accept(db, arrivals, policy, now)
         if any(one.ready for one in accepted):
             self._turns.forget()
         return accepted
+
+    def _claim_new(
+        self,
+        db: sqlite3.Connection,
+        arrivals: Sequence[Arrival],
+        accepted: list[Accepted],
+        wanted: Wanted,
+        policy: Policy,
+    ) -> Sequence[Claim]:
+        """After `accept`, in its transaction. What is taken now waits no more, and nobody need be told of it."""
+        if not any(one.ready for one in accepted):
+            return ()
+        ids = [made.id for one in arrivals if one.plan is not None for made in one.plan.deliveries]
+        if wanted.idle and len(ids) <= wanted.count:
+            claims = outbox.claim_these(db, self._session, wanted, policy, ids)
+        else:
+            claims = outbox.claim(db, self._session, wanted, policy, self._turns)
+        taken = {claim.delivery.id for claim in claims}
+        for at, (arrival, one) in enumerate(zip(arrivals, accepted, strict=True)):
+            if one.ready and arrival.plan is not None and all(made.id in taken for made in arrival.plan.deliveries):
+                accepted[at] = replace(one, ready=False)
+        return claims
+
+    def stand_by(self, by: StandsBy | None) -> None:
+        self._stands_by = by
 
     async def claim(
         self,
@@ -208,14 +254,21 @@ class SqliteStore:
         each: int | None = None,
         looking: Collection[str] = (),
     ) -> Sequence[Claim]:
-        wanted = outbox.Wanted(owner=owner, count=count, lease=lease, now=now, room=room, each=each, looking=looking)
+        wanted = Wanted(owner=owner, count=count, lease=lease, now=now, room=room, each=each, looking=looking)
         work = partial(outbox.claim, session=self._session, wanted=wanted, policy=self._policy, turns=self._turns)
         return await self._write(work, "after_claim", sooner=False)
 
     async def settle(self, claim: Claim, outcome: Outcome, now: Micros) -> bool:
         crash_point("before_settle")
-        work = partial(outbox.settle, held=claim, outcome=outcome, policy=self._policy, now=now)
-        return await self._patiently(work, "after_settle", sooner=False)
+        self._refuse_read_only()
+        settling = outbox.Settling(claim, outcome, now)
+        try:
+            return await self._writer.share(self._settle, settling, committed="after_settle")
+        except StoreFull:
+            return await self._until_room(lambda: self._writer.share(self._settle, settling, committed="after_settle"))
+
+    def _settle(self, db: sqlite3.Connection, all_of_them: Sequence[outbox.Settling]) -> Sequence[bool]:
+        return outbox.settle(db, all_of_them, self._policy)
 
     async def recover(self, now: Micros, held: Collection[str] = ()) -> int:
         return await self._write(partial(outbox.recover, session=self._session, now=now, held=tuple(held)))
@@ -413,8 +466,7 @@ class SqliteStore:
 
     async def _write(self, work: Work[T], committed: str = "", *, lasting: bool = False, sooner: bool = True) -> T:
         """`sooner` says that it may make something claimable whose turn is sooner than that of what was found to be next."""
-        if self._read_only:
-            raise StoreError("The store is open for reading only.")
+        self._refuse_read_only()
         if sooner:
             work = partial(self._forgetting, work=work)
         return await self._writer.do(work, writes=True, committed=committed, lasting=lasting)
@@ -424,15 +476,22 @@ class SqliteStore:
         return work(db)
 
     async def _patiently(self, work: Work[T], committed: str = "", *, lasting: bool = False, sooner: bool = True) -> T:
+        return await self._until_room(lambda: self._write(work, committed, lasting=lasting, sooner=sooner), lasting=lasting)
+
+    async def _until_room(self, attempt: Callable[[], Awaitable[T]], *, lasting: bool = False) -> T:
         """Again whenever somebody looked for room, for as long as there is none."""
         while True:
             looked = self._looked
             if not (lasting and self.full):
                 try:
-                    return await self._write(work, committed, lasting=lasting, sooner=sooner)
+                    return await attempt()
                 except StoreFull:
                     pass
             await looked.wait()
+
+    def _refuse_read_only(self) -> None:
+        if self._read_only:
+            raise StoreError("The store is open for reading only.")
 
 
 if TYPE_CHECKING:

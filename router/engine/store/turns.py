@@ -8,13 +8,15 @@ Claims and what comes of them do not: a lane that one of them frees waits, for a
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import json
+from itertools import islice
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from router.engine.store import sql
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Mapping, Sequence
 
     from router.core.model import Micros
 
@@ -22,40 +24,102 @@ if TYPE_CHECKING:
 KEPT, OF_A_QUEUE, FOR = 512, 64, 1_000_000
 
 
+class Head(NamedTuple):
+    """What may be claimed: its order, its number and where it goes."""
+
+    turn: int
+    due: Micros
+    number: int
+    destination: str
+
+
+class Waiting(NamedTuple):
+    """A delivery that may be claimed: the columns that `claimable` has."""
+
+    number: int
+    id: str
+    rule: str
+    step: str
+    item: str | None
+    provider: str
+    repo: str
+    ref: str
+    sha: str
+    workflow: str
+    options: str
+    terms: str
+    state: str
+    reason: str
+    attempt: int
+    tries: int
+    failed_at: Micros
+    asked: int
+    busy_group: str | None
+    origin: str
+    event_id: str
+    nsid: str
+    destination: str
+    account: str
+    knot: str
+
+
+class Taker(Protocol):
+    """Whoever claims. `now` is when."""
+
+    now: Micros
+
+    def heads(self) -> Mapping[str, Any]:
+        """What the query for all that may be claimed wants."""
+
+    def has_room(self, head: Head, /) -> bool:
+        """Whether its destination takes one more."""
+
+    def take(self, row: Waiting, /) -> bool | None:
+        """Take it. False: it cannot be taken yet; None: it is not to be had at all."""
+
+    def write(self, db: sqlite3.Connection, /) -> None:
+        """What was taken is no more to be had."""
+
+
 class Turns:
     """For one connection, on its thread."""
 
     def __init__(self) -> None:
-        self._heads: list[sqlite3.Row] = []
+        self._heads: list[Head] = []
         self._found: Micros = 0
 
     def forget(self) -> None:
         """Somebody may come sooner now."""
         self._heads = []
 
-    def take(
-        self, db: sqlite3.Connection, count: int, values: Mapping[str, Any], take: Callable[[sqlite3.Row], bool | None]
-    ) -> None:
-        """Offer deliveries in their order until `take` has taken so many: it answers whether it did, or None where one is not
-        to be had at all. `values` are what the query wants. Whoever gets too few has seen all that there are."""
-        left = self._offer(iter(self._known(values["now"])), count, take)
+    def take(self, db: sqlite3.Connection, count: int, taker: Taker) -> None:
+        """Offer deliveries in their order until so many are taken. Whoever gets too few has seen all that there are."""
+        left = self._offer(db, self._known(taker.now), count, taker)
         if left > 0:
-            found = db.execute(sql.text("claim"), {**values, "count": max(count, OF_A_QUEUE)}).fetchall()
-            self._found = values["now"]
-            self._offer(iter(found), left, take)
+            found = sql.read(db, "claim", Head, {**taker.heads(), "count": max(count, OF_A_QUEUE)})
+            self._found = taker.now
+            self._offer(db, sorted(found), left, taker)
 
-    def _known(self, now: Micros) -> list[sqlite3.Row]:
+    def _known(self, now: Micros) -> list[Head]:
         return self._heads if 0 <= now - self._found <= FOR else []
 
-    def _offer(self, heads: Iterator[sqlite3.Row], left: int, take: Callable[[sqlite3.Row], bool | None]) -> int:
+    def _offer(self, db: sqlite3.Connection, found: Sequence[Head], left: int, taker: Taker) -> int:
         """How many are still to be taken. What was offered to nobody, and what cannot be taken yet, is kept."""
-        passed: list[sqlite3.Row] = []
-        for head in heads:
-            taken = take(head)
-            if taken is False:
-                passed.append(head)
-            left -= taken is True
-            if left <= 0:
-                break
+        passed: list[Head] = []
+        heads = iter(found)
+        # As many are asked for again at once as may be taken.
+        while left > 0 and (some := list(islice(heads, left))):
+            asked = [head.number for head in some if taker.has_room(head)]
+            values = {"numbers": json.dumps(asked), "now": taker.now}
+            rows = {row.number: row for row in sql.read(db, "claimable", Waiting, values)} if asked else {}
+            for head in some:
+                if not taker.has_room(head):
+                    passed.append(head)
+                elif (row := rows.get(head.number)) is not None:
+                    taken = taker.take(row)
+                    left -= taken is True
+                    if taken is False:
+                        passed.append(head)
+        taker.write(db)
         self._heads = [*passed, *heads][:KEPT]
         return left

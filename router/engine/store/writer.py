@@ -11,17 +11,20 @@ import queue
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
 from router.core.errors import StoreBroken, StoreCorrupt, StoreError, StoreFull
 from router.engine.crash import crash_point
 from router.engine.store.connection import code
 
 T = TypeVar("T")
+GivenT = TypeVar("GivenT")
 Work: TypeAlias = Callable[[sqlite3.Connection], T]
+#: What takes as long for many as for a few: one answer for each that is given.
+Shared: TypeAlias = Callable[[sqlite3.Connection, Sequence[GivenT]], Sequence[T]]
 #: After these nothing is tried again: a second fsync may lie about the first, and what is damaged is not to be written on.
 Fatal: TypeAlias = StoreBroken | StoreCorrupt
 
@@ -35,13 +38,44 @@ _ENDS_ALL = (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL, sqlite3.SQLITE_CORRUPT, 
 
 @dataclass(slots=True)
 class _Request:
-    work: Work[Any]
-    answer: asyncio.Future[Any]
+    work: Shared[Any, Any]
+    given: Any
+    answer: asyncio.Future[Any] | _Told
     writes: bool
     committed: str
     lasting: bool
     result: Any = None
     error: Exception | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Then(Generic[T]):
+    """Work that writes and that nobody waits for. `told` is called on the loop with what came of it once that is committed, or
+    with None where it failed, whether or not whoever asked for what came before it is still there."""
+
+    work: Work[T]
+    told: Callable[[T | None], object]
+    committed: str = ""
+
+
+class _Told:
+    """Where nobody waits for an answer. Told in its turn: who asked before it goes on before what this starts."""
+
+    def __init__(self, told: Callable[[Any], object]) -> None:
+        self.told = told
+
+    def done(self) -> bool:
+        return False
+
+    def set_result(self, result: Any) -> None:
+        self.told(result)
+
+    def set_exception(self, _error: Exception) -> None:
+        self.told(None)
+
+
+def _following(then: Then[Any]) -> _Request:
+    return _Request(_Alone(then.work), None, _Told(then.told), writes=True, committed=then.committed, lasting=False)
 
 
 class Writer:
@@ -67,7 +101,8 @@ class Writer:
         self._committed = committed
         self._spend = spend
         self._full = full
-        self._queue: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[Sequence[_Request] | None] = queue.SimpleQueue()
+        self._gathered: list[_Request] = []
         self._loop = asyncio.get_running_loop()
         self._opened: asyncio.Future[Any] = self._loop.create_future()
         self._ended: asyncio.Future[Any] = self._loop.create_future()
@@ -85,17 +120,46 @@ class Writer:
         self._thread.start()
         await self._opened
 
-    async def do(self, work: Work[T], *, writes: bool, committed: str = "", lasting: bool = False) -> T:
+    async def do(
+        self, work: Work[T], *, writes: bool, committed: str = "", lasting: bool = False, then: Then[Any] | None = None
+    ) -> T:
         """The work's result, once it is committed. Its error, if it raised one: then nothing of it is in the store.
 
         `committed` names the crash point between the commit and the answer. What is `lasting` may not use up the room that is
-        found on a full disk. Cancelling gives up the answer, not the work.
+        found on a full disk. Cancelling gives up the answer, not the work. `then` comes after it, in the same commit.
         """
-        if self._closing:
-            raise StoreError("The store is closed.")
         answer: asyncio.Future[T] = self._loop.create_future()
-        self._queue.put(_Request(work, answer, writes, committed, lasting))
+        asked = _Request(_Alone(work), None, answer, writes, committed, lasting)
+        self._ask(*((asked,) if then is None else (asked, _following(then))))
         return await answer
+
+    def share(self, work: Shared[GivenT, T], given: GivenT, *, committed: str = "") -> asyncio.Future[T]:
+        """As `do`, of work that writes: what is given to the same work for one commit is done in one go. Where that fails, each
+        is done by itself, and fails alone."""
+        if not self._gathered:
+            self._loop.call_soon(self._hand_over)
+        answer: asyncio.Future[T] = self._loop.create_future()
+        request = _Request(work, given, answer, writes=True, committed=committed, lasting=False)
+        self._ask(request, gather=True)
+        return answer
+
+    def _ask(self, *requests: _Request, gather: bool = False) -> None:
+        """What is shared waits for the loop's next turn: many outcomes come in one, and the claim for their places comes after
+        them in the same commit."""
+        if self._closing:
+            error = StoreError("The store is closed.")
+            for request in requests[1:]:
+                request.answer.set_exception(error)
+            raise error
+        if gather or self._gathered:
+            self._gathered += requests
+        else:
+            self._queue.put(requests)
+
+    def _hand_over(self) -> None:
+        if self._gathered:
+            self._queue.put(self._gathered)
+            self._gathered = []
 
     async def failed(self) -> None:
         """Waits until nothing can be stored any more, and raises why: StoreBroken or StoreCorrupt."""
@@ -106,6 +170,7 @@ class Writer:
         """Finish what was asked before, then close the connection."""
         if not self._closing:
             self._closing = True
+            self._hand_over()
             self._queue.put(None)
         await asyncio.shield(self._ended)
 
@@ -118,12 +183,16 @@ class Writer:
         self._tell(self._opened, None, None)
         while batch := self._take():
             begun = time.monotonic()
-            self._commit(connection, batch)
-            if self.committed is not None and any(one.writes for one in batch):
-                self.committed(time.monotonic() - begun)
+            stored = self._commit(connection, batch)
+            taken = time.monotonic() - begun
             answers = [(one.answer, one.result, one.error) for one in batch]
             self._call(_answer, answers)
+            wrote = any(one.writes for one in batch)
+            if self.committed is not None and wrote:
+                self.committed(taken)
             del batch, answers
+            if stored and wrote:
+                self._tend(connection)
         if self._broken is not None:
             # Closing would move the WAL into the file: the process ends with the connection open, as if it had been killed.
             self._tell(self._ended, None, None)
@@ -140,37 +209,37 @@ class Writer:
         batch: list[_Request] = []
         while not self._last and len(batch) < MOST:
             try:
-                one = self._queue.get(block=not batch)
+                asked = self._queue.get(block=not batch)
             except queue.Empty:
                 break
-            if one is None:
+            if asked is None:
                 self._last = True
             else:
-                batch.append(one)
+                batch += asked
         return batch
 
-    def _commit(self, connection: sqlite3.Connection, batch: Sequence[_Request]) -> None:
+    def _commit(self, connection: sqlite3.Connection, batch: Sequence[_Request]) -> bool:
+        """Whether anything was."""
         # Some were on their way when the disk became full: the room that was found then is not for them.
         full = self._full()
         for request in batch if full is not None else ():
             request.error = full if request.lasting else None
         batch = [request for request in batch if request.error is None]
         if not batch:
-            return
+            return False
         try:
             if self._broken is not None:
                 raise self._broken
             self._begin(connection, writes=any(request.writes for request in batch))
-            for request in batch:
-                _run(connection, request)
+            for group in _groups(batch):
+                _run(connection, group)
             connection.execute("COMMIT")
         except (sqlite3.Error, StoreBroken, StoreCorrupt) as error:
-            self._fail(connection, batch, error)
-            return
+            return self._fail(connection, batch, error)
         for request in batch:
             if request.error is None:
                 crash_point(request.committed)
-        self._tend(connection)
+        return True
 
     def _tend(self, connection: sqlite3.Connection) -> None:
         """What is committed stays so, whatever happens here; but a disk that fails now is not written to any more."""
@@ -192,8 +261,9 @@ class Writer:
             else:
                 return
 
-    def _fail(self, connection: sqlite3.Connection, batch: Sequence[_Request], error: sqlite3.Error | Fatal) -> None:
-        """Nobody's work is in the store. After the disk failed, none will be; what may use a full disk's last room does."""
+    def _fail(self, connection: sqlite3.Connection, batch: Sequence[_Request], error: sqlite3.Error | Fatal) -> bool:
+        """Nobody's work is in the store. After the disk failed, none will be; what may use a full disk's last room does, and
+        that is what is returned: whether any did."""
         told = self._explain(error) if isinstance(error, sqlite3.Error) else error
         self._give_up(told)
         for request in batch:
@@ -206,7 +276,8 @@ class Writer:
             for request in again:
                 request.error = None
             if again:
-                self._commit(connection, again)
+                return self._commit(connection, again)
+        return False
 
     def _give_up(self, error: StoreError) -> None:
         if isinstance(error, StoreBroken | StoreCorrupt) and self._broken is None:
@@ -221,20 +292,45 @@ class Writer:
             self._loop.call_soon_threadsafe(tell, told)
 
 
-def _run(connection: sqlite3.Connection, request: _Request) -> None:
+class _Alone:
+    """Work that nobody shares."""
+
+    def __init__(self, work: Work[Any]) -> None:
+        self.work = work
+
+    def __call__(self, connection: sqlite3.Connection, given: Sequence[Any]) -> Sequence[Any]:
+        return (self.work(connection),)
+
+
+def _groups(batch: Sequence[_Request]) -> Iterable[Sequence[_Request]]:
+    """What shares its work, where the first of it stands: all of it was asked for while the last commit was under way."""
+    groups: dict[Shared[Any, Any], list[_Request]] = {}
+    for request in batch:
+        groups.setdefault(request.work, []).append(request)
+    return groups.values()
+
+
+def _run(connection: sqlite3.Connection, group: Sequence[_Request]) -> None:
     """One piece of work in its savepoint: if it fails, it fails alone. Raises only what the whole commit fails by."""
     connection.execute("SAVEPOINT request")
     try:
-        request.result = request.work(connection)
+        results = group[0].work(connection, [request.given for request in group])
     except Exception as error:
         if isinstance(error, sqlite3.Error) and (code(error) in _ENDS_ALL or not connection.in_transaction):
             raise
-        request.error = error
         connection.execute("ROLLBACK TO request")
+        if len(group) == 1:
+            group[0].error = error
+        else:
+            for request in group:
+                _run(connection, [request])
+    else:
+        for request, result in zip(group, results, strict=True):
+            request.result = result
     connection.execute("RELEASE request")
 
 
-def _answer(told: Sequence[tuple[asyncio.Future[Any], Any, Exception | None]]) -> None:
+def _answer(told: Sequence[tuple[asyncio.Future[Any] | _Told, Any, Exception | None]]) -> None:
     for answer, result, error in told:
         if answer.done():
             continue

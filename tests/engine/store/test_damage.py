@@ -208,6 +208,7 @@ async def test_a_checkpoint_that_fails_is_not_passed_over(path: Path, monkeypatc
     monkeypatch.setattr(Checkpoints, "after_commit", fail)
     store = await open_store(path)
     await accept(store, "e1", "d1")
+    await store.cursor("")  # what comes after that commit is over
     failing = True
     await accept(store, "e2", "d2")  # it is in the WAL, and stays there
     with pytest.raises(StoreBroken):

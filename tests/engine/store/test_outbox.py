@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from router.core.model import Entry, Gates, State, Status
+from router.core.model import Entry, Gates, Outcome, Receipt, State, Status
 from router.engine.store import outbox
 from router.engine.store.sqlite import open_store
 from tests.engine.store.parts import (
@@ -330,3 +332,44 @@ async def test_next_due_after_the_beginning_of_time_says_whether_anything_is_lef
     (held,) = await claim(store)
     await store.settle(held, done(), NOW)
     assert await store.next_due(-1) is None
+
+
+#: What a stranger may call something: a NUL, quotes, JSON, other planes, half of a pair.
+ODD = 'a\0b"\\u0000\'{"c": [1]}\u2028\U0001f600\ud800'
+
+
+async def test_whatever_it_is_called_is_claimed_and_settled_as_it_was_stored(store: Store) -> None:
+    """Many rows are read as one JSON and written by one statement: neither changes a text."""
+    names = [f"d{number}" for number in range(70)]
+    made = [
+        delivery(name, "e1", repo=f"did:plc:{name}{ODD}", ref=f"refs/heads/{ODD}", options={"odd": ODD, "big": 2**70}, item=ODD)
+        for name in names
+    ]
+    await store.accept([arrival("e1", *made)], NOW)
+    claims = await store.claim("me", 70, 30.0, NOW, {})
+    kept = ODD.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
+    assert {one.delivery.id for one in claims} == set(names)
+    for one in claims:
+        assert one.delivery.subject.repo == f"did:plc:{one.delivery.id}{kept}"
+        assert (one.delivery.subject.ref, one.delivery.item) == (f"refs/heads/{kept}", kept)
+        assert one.delivery.options == {"odd": ODD, "big": 2**70}
+    outcomes = [Outcome(state=State.DEAD, reason=f"{one.delivery.id}{ODD}", response=ODD) for one in claims]
+    settling = (store.settle(one, outcome, NOW) for one, outcome in zip(claims, outcomes, strict=True))
+    assert await asyncio.gather(*settling) == [True] * 70
+    for name in names:
+        shown = await row(store, name)
+        assert (shown.reason, shown.attempts[0]["reason"], shown.attempts[0]["response"]) == (
+            f"{name}{kept}",
+            f"{name}{kept}",
+            kept,
+        )
+
+
+async def test_of_outcomes_in_one_commit_each_is_fenced(store: Store) -> None:
+    """Two of one claim, and one of a claim that was lost: one is settled."""
+    await accept(store, "e1", "d1", "d2")
+    [first, second] = await claim(store)
+    lost = replace(second, owner="somebody else")
+    done = Outcome(state=State.DONE, receipt=Receipt(id="r"))
+    assert await asyncio.gather(*(store.settle(one, done, NOW) for one in (first, first, lost))) == [True, False, False]
+    assert [(await row(store, name)).state for name in ("d1", "d2")] == [State.DONE, State.CLAIMED]

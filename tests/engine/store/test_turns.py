@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -23,13 +23,13 @@ async def test_many_claims_look_at_all_queues_once(store: Store, monkeypatch: py
     for number in range(50):
         await queued(store, f"repo{number}", f"d{number}")
     asked: list[str] = []
-    found = sql.text
+    read = sql.read
 
-    def text(name: str) -> str:
+    def watched(db: Any, name: str, *more: Any) -> Any:
         asked.append(name)
-        return found(name)
+        return read(db, name, *more)
 
-    monkeypatch.setattr(sql, "text", text)
+    monkeypatch.setattr(sql, "read", watched)
     names = [name for _ in range(50) for name in await claimed(store, 1)]
     assert sorted(names) == sorted(f"d{number}" for number in range(50))
     assert asked.count("claim") == 1

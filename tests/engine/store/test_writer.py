@@ -6,16 +6,16 @@ import asyncio
 import sqlite3
 import threading
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from router.core.errors import StoreBroken, StoreError
 from router.engine.store.connection import explain
-from router.engine.store.writer import Writer
+from router.engine.store.writer import Then, Writer
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
     from pathlib import Path
 
 SOON = 5.0
@@ -235,3 +235,82 @@ async def test_opening_errors_reach_who_opens(path: Path) -> None:
 
     with pytest.raises(StoreError, match="no"):
         await Writer(refuse, partial(explain, path=str(path))).start()
+
+
+class Shares:
+    """Work that is shared: it adds words, and knows how often it was called."""
+
+    def __init__(self) -> None:
+        self.calls: list[list[str]] = []
+
+    def __call__(self, db: sqlite3.Connection, words: Sequence[str]) -> Sequence[str]:
+        self.calls.append(list(words))
+        for word in words:
+            db.execute("INSERT INTO words VALUES (?)", (word,))
+        return [word.upper() for word in words]
+
+
+async def test_what_is_shared_is_done_in_one_go(bench: Bench) -> None:
+    """Each is answered for itself, and what is asked for after it comes after it in the same commit."""
+    shares = Shares()
+    given = [bench.writer.share(shares, word) for word in ("a", "b", "c")]
+    after = asyncio.create_task(bench.words())
+    assert await asyncio.gather(*given) == ["A", "B", "C"]
+    assert await after == ["a", "b", "c"]
+    assert shares.calls == [["a", "b", "c"]]
+    assert bench.statements.count("COMMIT") == 1
+
+
+async def test_of_what_is_shared_one_fails_alone(bench: Bench) -> None:
+    shares = Shares()
+    given = [bench.writer.share(shares, word) for word in ("a", "b", "a")]
+    first, second, third = await asyncio.gather(*given, return_exceptions=True)
+    assert (first, second) == ("A", "B")
+    assert isinstance(third, sqlite3.IntegrityError)
+    assert await bench.words() == ["a", "b"]
+
+
+async def test_what_is_shared_is_done_before_the_store_closes(bench: Bench) -> None:
+    given = bench.writer.share(Shares(), "a")
+    await bench.writer.close()
+    assert await given == "A"
+
+
+async def test_what_follows_is_in_the_same_commit(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However full that is. It is told whether or not whoever asked for what came before it is still there."""
+    monkeypatch.setattr("router.engine.store.writer.MOST", 1)
+    told: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
+
+    def follow(db: sqlite3.Connection) -> str:
+        return ",".join(row[0] for row in db.execute("SELECT word FROM words"))
+
+    go, blocked = await bench.block()
+    then = Then(follow, told.set_result)
+    adding = asyncio.create_task(
+        bench.writer.do(lambda db: db.execute("INSERT INTO words VALUES ('a')"), writes=True, then=then)
+    )
+    await asyncio.sleep(0)
+    adding.cancel()
+    before = bench.statements.count("COMMIT")
+    go.set()
+    assert await told == "a"
+    await blocked
+    assert bench.statements.count("COMMIT") - before == 2  # one of them is of what kept the thread busy
+    assert adding.cancelled()
+
+
+async def test_what_follows_fails_alone(bench: Bench) -> None:
+    told: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+    then: Then[Any] = Then(lambda db: db.execute("INSERT INTO words VALUES ('a')"), told.set_result)
+    await bench.writer.do(lambda db: db.execute("INSERT INTO words VALUES ('a')"), writes=True, then=then)
+    assert await told is None
+    assert await bench.words() == ["a"]
+
+
+async def test_what_follows_is_told_though_nothing_is_done(bench: Bench) -> None:
+    """Who gave something for it gets it back."""
+    told: list[object] = []
+    await bench.writer.close()
+    with pytest.raises(StoreError):
+        await bench.writer.do(lambda _: None, writes=True, then=Then(lambda _: "done", told.append))
+    assert told == [None]

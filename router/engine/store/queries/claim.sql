@@ -1,4 +1,4 @@
--- What may be claimed now, in the order in which it should be. Fair between repos: a repo's nth delivery at work or due waits
+-- What may be claimed now, and whose turn it is: by `turn`, `due` and `number`. Fair between repos: a repo's nth delivery at work or due waits
 -- for the others' (n-1)th, however long its own queues are. Only the heads of queues are looked at: what waits for an older
 -- event of its lane is in no queue yet, and the queues of a destination that takes nothing are passed over whole.
 WITH RECURSIVE waiting (queue) AS (
@@ -36,7 +36,7 @@ open_queues (number, repo, destination, account, knot, state) AS (
 ),
 
 heads AS (
-    SELECT d.number, d.due, d.busy_group, q.repo, q.destination, q.account, q.knot, d.state
+    SELECT d.number, d.due, q.repo, q.destination
     FROM open_queues AS q
     CROSS JOIN deliveries AS d
     WHERE d.number IN (
@@ -75,11 +75,7 @@ heads AS (
 SELECT
     h.number,
     h.destination,
-    h.busy_group,
-    h.account,
-    h.knot,
-    h.state,
+    h.due,
     coalesce(a.deliveries, 0) + row_number() OVER (PARTITION BY h.repo ORDER BY h.due, h.number) AS turn
 FROM heads AS h
 LEFT JOIN at_work AS a ON a.repo = h.repo
-ORDER BY turn, h.due, h.number
