@@ -25,6 +25,9 @@ class Clock(Protocol):
 
     def now(self) -> Micros: ...
 
+    def steady(self) -> float:
+        """Seconds since some moment, by a clock that nobody sets: for how long something took."""
+
     async def sleep(self, seconds: float) -> None: ...
 
 
@@ -33,6 +36,9 @@ class SystemClock:
 
     def now(self) -> Micros:
         return time.time_ns() // 1000
+
+    def steady(self) -> float:
+        return time.monotonic()
 
     async def sleep(self, seconds: float) -> None:
         import asyncio  # noqa: PLC0415 - validating rules imports this module, and needs no loop

@@ -46,14 +46,19 @@ _ID = "0123456789abcdef0123456789abcdef"
 
 
 class FakeClock:
-    """A clock that stands still until somebody sleeps or moves it. `slept` has every sleep, in seconds."""
+    """A clock that stands still until somebody sleeps or moves it: `forward` as time does, `leap` as whoever sets a clock.
+    `slept` has every sleep, in seconds."""
 
     def __init__(self, now: Micros = 1_795_435_200_000_000) -> None:
         self.micros = now
+        self._leapt: Micros = 0
         self.slept: list[float] = []
 
     def now(self) -> Micros:
         return self.micros
+
+    def steady(self) -> float:
+        return (self.micros - self._leapt) / 1_000_000
 
     async def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
@@ -62,6 +67,10 @@ class FakeClock:
 
     def forward(self, seconds: float) -> None:
         self.micros += int(seconds * 1_000_000)
+
+    def leap(self, seconds: float) -> None:
+        self._leapt += int(seconds * 1_000_000)
+        self.forward(seconds)
 
 
 def delivery(options: OptionsT, **over: Any) -> Delivery[OptionsT]:

@@ -126,8 +126,9 @@ ROWS: list[tuple[int | str, str, str]] = [
         "T-19",
         "The clock leaps ahead, or back",
         (
-            "What is under way is this process's, whatever the clock says; what waits does not wait a day longer. Cursors "
-            "are the sender's own times, never asked for later than now; what comes twice for that is known."
+            "What is under way is this process's, whatever the clock says; what waits does not wait a day longer, and no "
+            "look-up begins before `settle` has really passed. Cursors are the sender's own times, never asked for later than "
+            "now; what comes twice for that is known."
         ),
     ),
     (

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from math import inf
+from math import ceil, inf
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 #: Seconds between two looks for leases that ran out.
 SWEEP = 15.0
-#: Deliveries of which is remembered how often in a row their look-up failed.
+#: Deliveries of which is remembered how often in a row their look-up failed, or since when they are unsure.
 REMEMBERED = 4096
 
 
@@ -120,6 +120,10 @@ class Dispatch:
         self._unwanted: dict[str, str] = {}
         #: By delivery: look-ups that failed in a row. Of this life alone: whoever starts anew asks soon.
         self._failed_looks: dict[str, int] = {}
+        #: By delivery: since when it may have happened, in seconds of a clock that never leaps; for those of earlier lives,
+        #: since this one began.
+        self._unsure: dict[str, float] = {}
+        self._begun = host.clock.steady()
         self._swept = host.clock.now()
         self._turned = monotonic()
 
@@ -285,6 +289,7 @@ class Dispatch:
 
     async def _outcome(self, claim: Claim) -> Outcome:
         outcome = await self._try(claim)
+        self._remember(claim, outcome)
         guest = self.guests.get(claim.delivery.provider)
         told = guest is not None and guest.told_later
         entries = _entries(claim.delivery, outcome, self.host.clock.now(), told_later=told)
@@ -306,6 +311,15 @@ class Dispatch:
         trace = self.trace(claim.delivery) if self.trace is not None else ""
         return await self._attempt(like(claim.delivery, options=parsed, trace=trace), claim, guest, target)
 
+    def _remember(self, claim: Claim, outcome: Outcome) -> None:
+        """Since when it is unsure. A look-up that came too early, or failed, sent nothing and puts nothing off."""
+        if outcome.state is not State.VERIFY:
+            self._unsure.pop(claim.delivery.id, None)
+        elif outcome.counts or not claim.verify:
+            self._unsure[claim.delivery.id] = self.host.clock.steady()
+            if len(self._unsure) > REMEMBERED:
+                del self._unsure[next(iter(self._unsure))]
+
     async def _begins(self, delivery: Delivery[Tree]) -> None:
         """What acts on this machine runs as soon as it is tried; nobody else would say so before its end."""
         if not delivery.subject.workflow:
@@ -317,11 +331,14 @@ class Dispatch:
             self.bell.ring()
 
     def _too_early(self, claim: Claim, guest: Guest) -> Outcome | None:
-        """A look-up is believed only if it begins `settle` after the failure: before that the other side may not show it."""
-        settled = claim.failed_at + int((guest.settle or 0.0) * 1_000_000)
-        if settled <= self.host.clock.now():
+        """A look-up is believed only if it begins `settle` after the failure: before that the other side may not show it. So
+        much time has passed only if that is what the wall's clock says, which may leap, and the one that does not."""
+        settle, now = guest.settle or 0.0, self.host.clock.now()
+        waited = self.host.clock.steady() - self._unsure.get(claim.delivery.id, self._begun)
+        due = max(claim.failed_at + int(settle * 1_000_000), now + ceil((settle - waited) * 1_000_000))
+        if due <= now:
             return None
-        return Outcome(state=State.VERIFY, reason="Waiting before it is looked up.", due=settled, counts=False)
+        return Outcome(state=State.VERIFY, reason="Waiting before it is looked up.", due=due, counts=False)
 
     async def _attempt(self, delivery: Delivery[Any], claim: Claim, guest: Guest, target: Target) -> Outcome:
         sending = False

@@ -59,8 +59,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule()
     def others_fail(self) -> None:
-        # How long a CI takes to show a build is measured by clocks that jump here: see docs/delivery.md on limits.
-        self.world.disturb(index_lag=0.0)
+        self.world.disturb()
 
     @rule()
     def others_are_well(self) -> None:

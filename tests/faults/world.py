@@ -190,7 +190,7 @@ class World:
         self._clocks[knot] += self.chance.randrange(200_000, 800_000)
         return self._clocks[knot]
 
-    def disturb(self, index_lag: float = INDEX_LAG) -> None:
+    def disturb(self) -> None:
         """What the others will do wrong for a while."""
         chance = self.chance
 
@@ -206,7 +206,7 @@ class World:
             "truncate": chance.randrange(2),
             "garble": chance.randrange(2),
             "delay": chance.choice((0.0, 0.0, 0.0, 0.05)),
-            "index_lag": chance.uniform(0, index_lag),
+            "index_lag": chance.uniform(0, INDEX_LAG),
         }
         sink = {
             "answers": some((500, 503, 429, 408), 3),

@@ -37,6 +37,9 @@ class FakeClock:
     def now(self) -> int:
         return self.time
 
+    def steady(self) -> float:
+        return self.time / 1e6
+
     async def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
         self.time += round(seconds * 1e6)

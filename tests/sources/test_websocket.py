@@ -408,6 +408,9 @@ async def test_a_peer_over_its_pace_is_left_unread(host: Host, seen: Remembering
         def now(self) -> int:
             return 0
 
+        def steady(self) -> float:
+            return 0.0
+
         async def sleep(self, seconds: float) -> None:
             asleep.set()
             await asyncio.Event().wait()
@@ -472,6 +475,9 @@ async def test_dials_come_one_by_one(host: Host, seen: Remembering, peer: Peer, 
     class Standing:
         def now(self) -> int:
             return 0
+
+        def steady(self) -> float:
+            return 0.0
 
         async def sleep(self, seconds: float) -> None:
             slept.append(seconds)

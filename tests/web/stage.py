@@ -87,6 +87,9 @@ class Stopped:
     def now(self) -> int:
         return self.at
 
+    def steady(self) -> float:
+        return self.at / 1e6
+
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(min(seconds, 0.05))
 

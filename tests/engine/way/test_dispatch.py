@@ -115,6 +115,24 @@ async def test_an_ambiguous_outcome_is_looked_up_before_anything_else(engine: En
     assert await engine.states() == ["done"]
 
 
+@pytest.mark.fault("T-19")
+async def test_a_clock_that_leaps_brings_no_look_up_forward(engine: Engine) -> None:
+    """Fifteen seconds are over when they have passed, whatever the wall's clock says by then."""
+    engine.toy.answers = deque([Ambiguous("no answer")])
+    engine.toy.looks = deque([Receipt(id="found")])
+    await engine.hear(push())
+    await engine.work()
+    engine.time.leap(3600)
+    await engine.work()
+    engine.time.forward(14)
+    await engine.work()
+    assert (engine.toy.found, len(engine.toy.made)) == (0, 1)
+    engine.time.forward(1)
+    await engine.work()
+    assert (engine.toy.found, len(engine.toy.made)) == (1, 1)
+    assert await engine.states() == ["done"]
+
+
 async def test_what_surely_did_not_happen_is_made_again(engine: Engine) -> None:
     """A look-up that finds nothing, begun late enough, lets it be made."""
     engine.toy.answers = deque([Ambiguous("no answer"), Receipt(id="second")])
