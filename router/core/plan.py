@@ -179,25 +179,27 @@ class _Maker:
 
     def _context(self, made: str, item: Tree) -> dict[str, Tree]:
         event = self.view.event
-        context = Given(event.fields)
-        context.update(
-            record=event.record,
-            nsid=event.nsid,
-            source=event.source,
-            vars=self.ruleset.vars,
-            rule={"id": self.rule.id, "name": self.rule.name},
-            delivery={"id": made},
-            event={
-                "source": event.source,
-                "kind": event.kind,
-                "id": event.id,
-                "nsid": event.nsid,
-                "time": match.moment(event.time).isoformat(),
-            },
-        )
+        context = Given(event.fields, {"event": self._told})
+        context["record"] = event.record
+        context["nsid"] = event.nsid
+        context["source"] = event.source
+        context["vars"] = self.ruleset.vars
+        context["rule"] = {"id": self.rule.id, "name": self.rule.name}
+        context["delivery"] = {"id": made}
         if self.rule.each is not None:
             context[self.rule.item_name] = item
         return context
+
+    def _told(self) -> dict[str, Tree]:
+        """What templates call `event`."""
+        event = self.view.event
+        return {
+            "source": event.source,
+            "kind": event.kind,
+            "id": event.id,
+            "nsid": event.nsid,
+            "time": match.moment(event.time).isoformat(),
+        }
 
     def _state(self) -> State:
         mode = self.rule.mode
