@@ -9,13 +9,17 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import fields
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from router.core.model import Busy, Delivery, Entry, Event, Gates, Receipt, Retry, State, Status, Subject
 from router.engine.store.base import DeliveryRow, EventRow
 
 if TYPE_CHECKING:
     import sqlite3
+    from collections.abc import Sequence
 
     from router.core.model import Tree
 
@@ -36,8 +40,13 @@ def integer(value: int) -> int:
 
 
 def as_json(tree: Tree) -> str:
-    """Compact, and ASCII: JSON's escapes carry what `text` would have to replace."""
-    return _ENCODER.encode(tree)
+    """Compact. JSON's escapes carry what `text` would have to replace, and numbers that are not finite stay what they are."""
+    try:
+        made = _QUICKLY.encode(tree)
+    except (TypeError, ValueError, RecursionError):
+        return _ENCODER.encode(tree)
+    # It may have been a number that is not finite, of which msgspec makes nothing.
+    return _ENCODER.encode(tree) if b"null" in made else made.decode()
 
 
 def from_json(column: str | None) -> Tree:
@@ -48,27 +57,31 @@ def from_json(column: str | None) -> Tree:
 def repo_of(event: Event) -> str:
     """The repo as the subject of a delivery would spell it."""
     repo = event.fields.get("repo")
-    if not isinstance(repo, Mapping):
+    if type(repo) is not dict and not isinstance(repo, Mapping):
         return ""
     named = f"{repo['owner']}/{repo['name']}" if repo.get("owner") and repo.get("name") else ""
     return str(repo.get("did") or named)
 
 
-def event_columns(event: Event) -> dict[str, Any]:
-    """Those that the event itself fills."""
-    return {
-        "origin": text(event.origin),
-        "id": text(event.id),
-        "source": text(event.source),
-        "kind": text(event.kind),
-        "nsid": text(event.nsid),
-        "time": integer(event.time),
-        "depth": event.depth,
-        "repo": text(repo_of(event)),
-        "record": as_json(event.record),
-        "fields": as_json(event.fields),
-        "refused": text(str(event.fields.get("refused", ""))),
-    }
+#: Those that the event itself fills.
+EVENT = ("origin", "id", "source", "kind", "nsid", "time", "depth", "repo", "record", "fields", "refused")
+
+
+def event_values(event: Event) -> tuple[Any, ...]:
+    """Of the columns EVENT."""
+    return (
+        text(event.origin),
+        text(event.id),
+        text(event.source),
+        text(event.kind),
+        text(event.nsid),
+        integer(event.time),
+        event.depth,
+        text(repo_of(event)),
+        as_json(event.record),
+        as_json(event.fields),
+        text(str(event.fields.get("refused", ""))),
+    )
 
 
 def event_of(row: sqlite3.Row) -> Event:
@@ -99,34 +112,49 @@ def event_row(row: sqlite3.Row) -> EventRow:
     )
 
 
-def delivery_columns(delivery: Delivery[Tree]) -> dict[str, Any]:
-    """Those that the plan fills."""
-    subject, gates = delivery.subject, delivery.gates or Gates()
+#: Those that the plan fills.
+DELIVERY = (
+    *("id", "rule", "step", "item", "provider", "repo", "ref", "sha", "workflow"),
+    *("options", "terms", "planned", "busy_group", "debounce_key"),
+)
+
+
+def delivery_values(delivery: Delivery[Tree]) -> tuple[Any, ...]:
+    """Of the columns DELIVERY."""
+    subject, gates = delivery.subject, delivery.gates
+    return (
+        delivery.id,
+        text(delivery.rule),
+        text(delivery.step),
+        None if delivery.item is None else text(delivery.item),
+        text(delivery.provider),
+        text(subject.repo),
+        text(subject.ref),
+        text(subject.sha),
+        text(subject.workflow),
+        as_json(delivery.options),
+        _terms(delivery.timeout, delivery.retry, delivery.idempotent, delivery.secrets, gates, subject.knot, delivery.depth),
+        delivery.state.value,
+        None if gates is None or gates.group is None else text(gates.group),
+        None if gates is None or gates.debounce_key is None else text(gates.debounce_key),
+    )
+
+
+@lru_cache(maxsize=1024)
+def _terms(
+    timeout: float, retry: Retry | None, idempotent: bool, secrets: Sequence[str], gates: Gates | None, knot: str, depth: int
+) -> str:
+    """What else a delivery holds: the same for most that a step makes."""
     terms = {
-        "timeout": delivery.timeout,
-        "retry": _flat(delivery.retry) if delivery.retry else None,
-        "idempotent": delivery.idempotent,
-        **({"secrets": list(delivery.secrets)} if delivery.secrets else {}),
-        "gates": _flat(gates) if delivery.gates else None,
-        "knot": subject.knot,
-        "depth": delivery.depth,
+        "timeout": timeout,
+        "retry": _flat(retry) if retry else None,
+        "idempotent": idempotent,
+        **({"secrets": list(secrets)} if secrets else {}),
+        "gates": _flat(gates) if gates else None,
+        "knot": knot,
+        "depth": depth,
     }
-    return {
-        "id": delivery.id,
-        "rule": text(delivery.rule),
-        "step": text(delivery.step),
-        "item": None if delivery.item is None else text(delivery.item),
-        "provider": text(delivery.provider),
-        "repo": text(subject.repo),
-        "ref": text(subject.ref),
-        "sha": text(subject.sha),
-        "workflow": text(subject.workflow),
-        "options": as_json(delivery.options),
-        "terms": as_json(terms),
-        "planned": delivery.state,
-        "busy_group": None if gates.group is None else text(gates.group),
-        "debounce_key": None if gates.debounce_key is None else text(gates.debounce_key),
-    }
+    return as_json(terms)
 
 
 def delivery_of(row: sqlite3.Row) -> Delivery[Tree]:
@@ -229,3 +257,4 @@ def _flat(value: Gates | Retry) -> dict[str, Any]:
 
 
 _ENCODER = json.JSONEncoder(separators=(",", ":"), default=_plain)
+_QUICKLY = msgspec.json.Encoder()
