@@ -1,7 +1,7 @@
 """Plain templates (see `plain`) rendered without Jinja, where an event has texts at the places that they name.
 
-Whatever else is there (nothing, a number, a text that is too long) is left to Jinja, which says what it comes to or what is wrong
-with it. What Jinja would count (see `work`) is counted here as well.
+Whatever else is there (nothing, a number, a text that is too long) is left to Jinja, which says what it comes to or what is
+wrong with it. What Jinja would count (see `work`) is counted here as well.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def _has_keys_only(use: Use) -> bool:
     return not any(hasattr(dict, part) for part in use.parts[1:])
 
 
-def _nothing(context: Context) -> None:  # noqa: ARG001 - a renderer takes a context
+def _nothing(context: Context) -> None:
     """A part that is no text: all of its template is left to Jinja."""
 
 

@@ -66,7 +66,11 @@ def environment() -> Sandbox:
 @lru_cache(maxsize=65536)
 def compiled(text: str) -> Renderer:
     """A function from a context to the value of a template. It raises RenderError. Raises TemplateMistake."""
-    return direct.renderer(text, lambda context: _by_jinja(text)(context)) or _by_jinja(text)
+
+    def otherwise(context: Context) -> Tree:
+        return _by_jinja(text)(context)
+
+    return direct.renderer(text, otherwise) or _by_jinja(text)
 
 
 @lru_cache(maxsize=65536)

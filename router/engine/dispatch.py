@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from router.core import options
 from router.core.errors import Ambiguous, Permanent, RenderError, RouterError, StoreFull, Transient
-from router.core.model import Delivery, Entry, Outcome, Receipt, State, Status
+from router.core.model import Delivery, Entry, Outcome, Receipt, State, Status, changed
 from router.core.retry import judge
 from router.engine.crash import crash_point
 from router.engine.destinations import Destinations, Target
@@ -224,7 +224,7 @@ class Dispatch:
             await self._begins(claim.delivery)
         target = self.destinations.target(guest, parsed)
         trace = self.trace(claim.delivery) if self.trace is not None else ""
-        return await self._attempt(replace(claim.delivery, options=parsed, trace=trace), claim, guest, target)
+        return await self._attempt(changed(claim.delivery, options=parsed, trace=trace), claim, guest, target)
 
     async def _begins(self, delivery: Delivery[Tree]) -> None:
         """What acts on this machine runs as soon as it is tried; nobody else would say so before its end."""
@@ -252,7 +252,7 @@ class Dispatch:
                     found = await self._look_up(delivery, claim, guest, target)
                     if found is not None:
                         return found
-                delivery = replace(delivery, revealed=await self._revealed(delivery))
+                delivery = changed(delivery, revealed=await self._revealed(delivery))
                 if (later := self.destinations.take(target)) is not None:
                     return _full(State.READY, target, later)
                 sending = True

@@ -7,11 +7,11 @@ of events is few statements, whatever is in it.
 from __future__ import annotations
 
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
 #: Rows of one statement. Older builds of SQLite take 999 values.
 MANY = 32
@@ -27,7 +27,7 @@ class Insertion:
         self._one = f"{into}{row} {more}"
         self._many = f"{into}{', '.join([row] * MANY)} {more}"
 
-    def insert(self, db: sqlite3.Connection, rows: Sequence[Iterable[object]]) -> None:
+    def insert(self, db: sqlite3.Connection, rows: Sequence[Sequence[Any]]) -> None:
         """In their order."""
         whole = len(rows) - len(rows) % MANY
         for first in range(0, whole, MANY):

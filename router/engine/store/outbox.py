@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from router.core.model import Micros, Outcome, State
+from router.core.model import Micros, Outcome, State, changed
 from router.engine.crash import crash_point
 from router.engine.store import gates, journal, quotas, restores, runs, sql
 from router.engine.store.base import Claim
@@ -84,7 +84,7 @@ def _take(db: sqlite3.Connection, row: sqlite3.Row, wanted: Wanted, session: str
     """Claim what `claimable` found."""
     now, waited = wanted.now, delivery_of(row)
     verify = waited.state is State.VERIFY
-    delivery = replace(waited, state=State.CLAIMED, attempt=waited.attempt + 1)
+    delivery = changed(waited, state=State.CLAIMED, attempt=waited.attempt + 1)
     until = now + int((delivery.timeout + wanted.lease) * 1_000_000)
     values = {"owner": wanted.owner, "session": session, "lease_until": until, "now": now, "number": row["number"]}
     db.execute(_CLAIMED, values)

@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import fields
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
@@ -122,6 +122,7 @@ DELIVERY = (
 def delivery_values(delivery: Delivery[Tree]) -> tuple[Any, ...]:
     """Of the columns DELIVERY."""
     subject, gates = delivery.subject, delivery.gates
+    terms = _Terms(delivery.timeout, delivery.retry, delivery.idempotent, delivery.secrets, gates, subject.knot, delivery.depth)
     return (
         delivery.id,
         text(delivery.rule),
@@ -133,26 +134,36 @@ def delivery_values(delivery: Delivery[Tree]) -> tuple[Any, ...]:
         text(subject.sha),
         text(subject.workflow),
         as_json(delivery.options),
-        _terms(delivery.timeout, delivery.retry, delivery.idempotent, delivery.secrets, gates, subject.knot, delivery.depth),
+        _as_column(terms),
         delivery.state.value,
         None if gates is None or gates.group is None else text(gates.group),
         None if gates is None or gates.debounce_key is None else text(gates.debounce_key),
     )
 
 
+class _Terms(NamedTuple):
+    """What else a delivery holds."""
+
+    timeout: float
+    retry: Retry | None
+    idempotent: bool
+    secrets: Sequence[str]
+    gates: Gates | None
+    knot: str
+    depth: int
+
+
 @lru_cache(maxsize=1024)
-def _terms(
-    timeout: float, retry: Retry | None, idempotent: bool, secrets: Sequence[str], gates: Gates | None, knot: str, depth: int
-) -> str:
-    """What else a delivery holds: the same for most that a step makes."""
+def _as_column(said: _Terms) -> str:
+    """The same for most deliveries of a step."""
     terms = {
-        "timeout": timeout,
-        "retry": _flat(retry) if retry else None,
-        "idempotent": idempotent,
-        **({"secrets": list(secrets)} if secrets else {}),
-        "gates": _flat(gates) if gates else None,
-        "knot": knot,
-        "depth": depth,
+        "timeout": said.timeout,
+        "retry": _flat(said.retry) if said.retry else None,
+        "idempotent": said.idempotent,
+        **({"secrets": list(said.secrets)} if said.secrets else {}),
+        "gates": _flat(said.gates) if said.gates else None,
+        "knot": said.knot,
+        "depth": said.depth,
     }
     return as_json(terms)
 
