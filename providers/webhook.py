@@ -11,6 +11,7 @@ import base64
 import json as jsonlib
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import urlencode, urlsplit
 
@@ -43,6 +44,7 @@ _HEADER_VALUE = re.compile(r"[\t\x20-\x7e]{0,4096}")
 _OURS = re.compile(r"host|content-length|transfer-encoding|connection|upgrade|te|trailer|expect|webhook-.*", re.IGNORECASE)
 
 
+@lru_cache(maxsize=1024)
 def _url(text: str) -> str:
     parts = urlsplit(text)
     if parts.scheme not in ("http", "https") or not parts.hostname or " " in text or not text.isprintable():

@@ -112,25 +112,20 @@ def _filtered(found: Renderer, names: Sequence[str], otherwise: Renderer) -> Ren
 
 
 def _joined(parts: Sequence[str | Renderer], otherwise: Renderer) -> Renderer:
+    uses = sum(not isinstance(part, str) for part in parts)
+
     def joined(context: Context) -> Any:
-        said: list[str] = []
-        units = length = 0
-        for part in parts:
-            if isinstance(part, str):
-                one = part
-            else:
-                one = part(context)
-                if one is None:
-                    return otherwise(context)
-                units += 1 + len(one) // 8
-            length += len(one)
-            said.append(one)
-        if length > MAX_TEXT:
+        try:
+            made = "".join([part if type(part) is str else part(context) for part in parts])  # type: ignore[operator]
+        except TypeError:  # one of them is no text
+            return otherwise(context)
+        if len(made) > MAX_TEXT:
             return otherwise(context)
         try:
-            work.spend(units + length // 8)
+            # Each is looked at when it is said, and again when all are put together.
+            work.spend(uses + 2 * (len(made) // 8))
         except SecurityError:
             return otherwise(context)
-        return "".join(said)
+        return made
 
     return joined

@@ -106,11 +106,18 @@ def sentence(found: Complaint) -> str:
 def parse(model: type[BaseModel], tree: Tree) -> BaseModel:
     """The rendered options. Raises RenderError, naming the first option that is wrong, without quoting its value."""
     try:
-        return model.model_validate(tree)
+        # What `model_validate` does, without what it asks for first: this is on the way of every delivery.
+        return model.__pydantic_validator__.validate_python(tree)  # type: ignore[no-any-return]
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "the options"
         raise RenderError(f"After rendering, {where} is wrong: {first['msg']}.") from None
+
+
+@lru_cache(maxsize=1024)
+def exposed(model: type[BaseModel] | None) -> Exposes:
+    """What a provider's options say that it puts at risk."""
+    return getattr(model, "exposes", Exposes.NOTHING)
 
 
 @lru_cache(maxsize=1024)

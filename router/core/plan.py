@@ -251,9 +251,10 @@ def _allowed(operator: Operator, value: Tree) -> bool:
 def _keep_out(step: Step, rule: Rule, event: Event) -> None:
     """What strangers wrote runs nothing on this machine, approved or not, where the rule does not say that it may. `validate`
     says so of rules, as far as it can tell; this holds for each event. Raises RenderError."""
-    exposes = getattr(step.model, "exposes", Exposes.NOTHING)
+    if options.exposed(step.model) is not Exposes.MACHINE:
+        return
     pull = event.fields.get("trigger") == "pull_request"
-    if exposes is Exposes.MACHINE and pull and not rule.allow_untrusted and not _is_trusted(event):
+    if pull and not rule.allow_untrusted and not _is_trusted(event):
         raise RenderError(f"A stranger's pull request runs no `{step.provider}`: the rule has no `allow_untrusted: true`.")
 
 

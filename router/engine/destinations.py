@@ -10,6 +10,8 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from msgspec import Struct
+
 from router.core import options
 from router.core.errors import Ambiguous, DeliveryError, RateLimited, RenderError, Transient, Unauthorized
 from router.core.retry import LONGEST_WAIT
@@ -31,8 +33,7 @@ if TYPE_CHECKING:
 MOST = 4096
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(Struct, frozen=True):
     """A destination by the name that the store has, with its circuits (of failures, of its credential) and its limits."""
 
     name: str
@@ -92,8 +93,9 @@ class Destinations:
             name = f"{guest.name}/{place.name}"
             circuits = (name, f"{guest.name} {place.credential}") if place.credential else (name,)
             found = Target(name, circuits, place.limits)
-        own = self.terms.get(found.name, Terms()).limit
-        found = Target(found.name, found.circuits, (*found.limits, own)) if own is not None else found
+        said = self.terms.get(found.name)
+        if said is not None and said.limit is not None:
+            found = Target(found.name, found.circuits, (*found.limits, said.limit))
         self._known.pop(found.name, None)
         self._known[found.name] = found
         if len(self._known) > MOST:
