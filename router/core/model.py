@@ -1,7 +1,7 @@
 """The nouns. Everything here is frozen, plain and without behaviour beyond what its own values say.
 
 What is made for every frame of a whole network, and for every delivery, is a struct of msgspec, which takes a tenth of the time
-of a frozen dataclass: `changed` makes one like another.
+of a frozen dataclass: `changed` makes one like another. They are in no cycle, so no search for cycles looks at them.
 
 Times are whole microseconds since 1970 (`Micros`); durations are seconds as floats.
 """
@@ -61,7 +61,7 @@ class State(StrEnum):
     DISCARDED = "discarded"
 
 
-class Event(Struct, frozen=True, kw_only=True):
+class Event(Struct, frozen=True, kw_only=True, gc=False):
     """Something that happened, understood.
 
     `origin` is the namespace in which `id` is unique, whichever of our sources heard it: `jetstream`,
@@ -82,7 +82,7 @@ class Event(Struct, frozen=True, kw_only=True):
     depth: int = 0
 
 
-class Heard(Struct, frozen=True, kw_only=True):
+class Heard(Struct, frozen=True, kw_only=True, gc=False):
     """What a source hands on: an event, or a frame that was none, and the cursor that is safe once this is stored.
 
     Exactly one of `event` and `bad` may be set; neither, where a frame only moves the cursor (an nsid nobody asked for).
@@ -108,7 +108,7 @@ class Retry:
     schedule: tuple[float, ...] = ()
 
 
-class Subject(Struct, frozen=True, kw_only=True):
+class Subject(Struct, frozen=True, kw_only=True, gc=False):
     """What a delivery is about, as plain text for grouping, reporting and people. Empty where the event does not say."""
 
     repo: str = ""
@@ -141,7 +141,7 @@ class Gates:
     debounce_for: float = 0.0
 
 
-class Delivery(Struct, Generic[OptionsT_co], frozen=True, kw_only=True):
+class Delivery(Struct, Generic[OptionsT_co], frozen=True, kw_only=True, gc=False):
     """One effect to have: what one step of one rule asks for, for one event.
 
     `id` is derived from (rule id, event origin, event id, item and step), never from time, attempt or rendered values.
@@ -208,7 +208,7 @@ class Trouble:
     undecided: bool = False
 
 
-class Plan(Struct, frozen=True, kw_only=True):
+class Plan(Struct, frozen=True, kw_only=True, gc=False):
     """What rules make of one event. `matched` are rule ids in order; `wanted` says that some rule is about such events."""
 
     matched: tuple[str, ...] = ()

@@ -14,7 +14,7 @@ from router.engine.crash import crash_point
 from router.engine.store import gates, journal, mirror, operator, pipelines, quotas, restores, sql
 from router.engine.store.base import Accepted, Arrival
 from router.engine.store.bulk import Insertion
-from router.engine.store.rows import DELIVERY, EVENT, LARGEST, as_json, delivery_values, event_values, integer, text
+from router.engine.store.rows import DELIVERY, EVENT, LARGEST, as_json, delivery_values, event_values, fit, integer, text
 
 if TYPE_CHECKING:
     import sqlite3
@@ -172,7 +172,7 @@ def _known(db: sqlite3.Connection, arrivals: Sequence[Arrival]) -> dict[_Key, _K
 def _enter_again(entrance: _Entrance, event: Event, plan: Plan, pipeline: Pipeline | None) -> Accepted:
     """An event whose plan lacked something: what it lacked then. It is fresh where that made a difference."""
     columns = dict(zip((*EVENT, *_PLANNED), (*event_values(event), *_planned(plan)), strict=True))
-    entrance.batch.db.execute(_CHANGE, {**{name: columns[name] for name in _AGAIN}, "number": entrance.event})
+    entrance.batch.db.execute(_CHANGE, {**{name: fit(columns[name]) for name in _AGAIN}, "number": entrance.event})
     entered = entrance.enter(plan, pipeline)
     if entered.ready or entered.entries or not columns["undecided"]:
         return entered
@@ -289,13 +289,13 @@ class _Entrance(Struct):
                 now,
                 now,
                 state.value,
-                text(reason),
+                reason,
                 admission.due,
                 failed_at,
                 values[_REPO],
                 owner.account,
                 owner.knot,
-                text(delivery.destination or delivery.provider),
+                delivery.destination or delivery.provider,
             )
         )
         return admission

@@ -33,7 +33,7 @@ from router.core.model import (
 from router.engine.store.policy import Policy
 
 
-class Arrival(Struct, frozen=True, kw_only=True):
+class Arrival(Struct, frozen=True, kw_only=True, gc=False):
     """One thing heard, with what was decided of it. `keep` asks to record an event that led to nothing.
 
     `records` are mirrored with it, and `pipeline` is the run that it makes, with the workflows that nobody runs; its others are
@@ -51,7 +51,7 @@ class Arrival(Struct, frozen=True, kw_only=True):
     pipeline: Pipeline | None = None
 
 
-class Accepted(Struct, frozen=True, kw_only=True):
+class Accepted(Struct, frozen=True, kw_only=True, gc=False):
     """What became of one arrival: `fresh` is false for an event already planned; `entries` are those newly in the journal;
     `ready` tells that something new waits to be claimed, now or when it is due; `held` are deliveries that a gate held back,
     and why."""

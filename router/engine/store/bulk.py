@@ -9,6 +9,8 @@ from __future__ import annotations
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
+from router.engine.store.rows import fit
+
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Mapping, Sequence
@@ -28,9 +30,16 @@ class Insertion:
         self._many = f"{into}{', '.join([row] * MANY)} {more}"
 
     def insert(self, db: sqlite3.Connection, rows: Sequence[Sequence[Any]]) -> None:
-        """In their order."""
+        """In their order. Texts need not be fit for SQLite: see `rows.text`."""
         whole = len(rows) - len(rows) % MANY
         for first in range(0, whole, MANY):
-            db.execute(self._many, tuple(chain.from_iterable(rows[first : first + MANY])))
-        if whole < len(rows):
-            db.executemany(self._one, rows[whole:])
+            _execute(db, self._many, tuple(chain.from_iterable(rows[first : first + MANY])))
+        for row in rows[whole:]:
+            _execute(db, self._one, row)
+
+
+def _execute(db: sqlite3.Connection, statement: str, values: Sequence[Any]) -> None:
+    try:
+        db.execute(statement, values)
+    except UnicodeEncodeError:  # before anything was done
+        db.execute(statement, tuple(map(fit, values)))

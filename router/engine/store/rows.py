@@ -34,6 +34,11 @@ def text(value: str) -> str:
     return value.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
 
 
+def fit(value: Any) -> Any:
+    """The value of a column, where it is a text as `text` makes it."""
+    return text(value) if isinstance(value, str) else value
+
+
 def integer(value: int) -> int:
     """The number, or the nearest that a column can hold."""
     return max(-LARGEST, min(LARGEST, value))
@@ -68,19 +73,19 @@ EVENT = ("origin", "id", "source", "kind", "nsid", "time", "depth", "repo", "rec
 
 
 def event_values(event: Event) -> tuple[Any, ...]:
-    """Of the columns EVENT."""
+    """Of the columns EVENT, as they are: see `fit`."""
     return (
-        text(event.origin),
-        text(event.id),
-        text(event.source),
-        text(event.kind),
-        text(event.nsid),
+        event.origin,
+        event.id,
+        event.source,
+        event.kind,
+        event.nsid,
         integer(event.time),
         event.depth,
-        text(repo_of(event)),
+        repo_of(event),
         as_json(event.record),
         as_json(event.fields),
-        text(str(event.fields.get("refused", ""))),
+        str(event.fields.get("refused", "")),
     )
 
 
@@ -120,24 +125,26 @@ DELIVERY = (
 
 
 def delivery_values(delivery: Delivery[Tree]) -> tuple[Any, ...]:
-    """Of the columns DELIVERY."""
+    """Of the columns DELIVERY, as they are: see `fit`."""
     subject, gates = delivery.subject, delivery.gates
-    terms = _Terms(delivery.timeout, delivery.retry, delivery.idempotent, delivery.secrets, gates, subject.knot, delivery.depth)
+    terms = _Terms(
+        delivery.timeout, delivery.retry, delivery.idempotent, delivery.secrets, gates, subject.knot, delivery.depth
+    )
     return (
         delivery.id,
-        text(delivery.rule),
-        text(delivery.step),
-        None if delivery.item is None else text(delivery.item),
-        text(delivery.provider),
-        text(subject.repo),
-        text(subject.ref),
-        text(subject.sha),
-        text(subject.workflow),
+        delivery.rule,
+        delivery.step,
+        delivery.item,
+        delivery.provider,
+        subject.repo,
+        subject.ref,
+        subject.sha,
+        subject.workflow,
         as_json(delivery.options),
         _as_column(terms),
         delivery.state.value,
-        None if gates is None or gates.group is None else text(gates.group),
-        None if gates is None or gates.debounce_key is None else text(gates.debounce_key),
+        gates.group if gates is not None else None,
+        gates.debounce_key if gates is not None else None,
     )
 
 
