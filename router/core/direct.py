@@ -60,7 +60,7 @@ def _used(use: Use, otherwise: Renderer) -> Renderer:
 
 
 def _found(parts: tuple[str, ...], default: str | None, otherwise: Renderer) -> Renderer:
-    """The text at a place, or `default` where only its last part is missing."""
+    """The text at a place, or `default` where only its last part is missing. The usual places are looked at in one go."""
     first, *way = parts
     if not way:
 
@@ -73,20 +73,28 @@ def _found(parts: tuple[str, ...], default: str | None, otherwise: Renderer) -> 
 
         return named
     *middle, last = way
+    if not middle and default is None:
 
-    def member(context: Context) -> Any:
+        def member(context: Context) -> Any:
+            try:
+                value = context[first][last]
+            except (KeyError, TypeError):
+                return otherwise(context)
+            return value if type(value) is str and len(value) <= MAX_TEXT else otherwise(context)
+
+        return member
+
+    def inner(context: Context) -> Any:
         try:
-            inner = context[first]
+            around = context[first]
             for name in middle:
-                inner = inner[name]
+                around = around[name]
         except (KeyError, TypeError):
             return otherwise(context)
-        if type(inner) is not dict:
-            return otherwise(context)
-        value = inner.get(last, default)
+        value = around.get(last, default) if type(around) is dict else None
         return value if type(value) is str and len(value) <= MAX_TEXT else otherwise(context)
 
-    return member
+    return inner
 
 
 def _filtered(found: Renderer, names: Sequence[str], otherwise: Renderer) -> Renderer:

@@ -82,7 +82,7 @@ class Event(Struct, frozen=True, kw_only=True, gc=False):
     depth: int = 0
 
 
-class Heard(Struct, frozen=True, kw_only=True, gc=False):
+class Heard(Struct, frozen=True, kw_only=True):
     """What a source hands on: an event, or a frame that was none, and the cursor that is safe once this is stored.
 
     Exactly one of `event` and `bad` may be set; neither, where a frame only moves the cursor (an nsid nobody asked for).

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Mapping, Sequence
 
-#: Rows of one statement. Older builds of SQLite take 999 values.
-MANY = 32
+#: Rows of one statement, the most first.
+SIZES = (32, 1)
 
 
 class Insertion:
@@ -26,16 +26,15 @@ class Insertion:
     def __init__(self, table: str, columns: Sequence[str], *, of: Mapping[str, str] | None = None, more: str = "") -> None:
         row = f"({', '.join((of or {}).get(name, '?') for name in columns)})"
         into = f"INSERT INTO {table} ({', '.join(columns)}) VALUES "  # noqa: S608
-        self._one = f"{into}{row} {more}"
-        self._many = f"{into}{', '.join([row] * MANY)} {more}"
+        self._statements = [(size, f"{into}{', '.join([row] * size)} {more}") for size in SIZES]
 
     def insert(self, db: sqlite3.Connection, rows: Sequence[Sequence[Any]]) -> None:
         """In their order. Texts need not be fit for SQLite: see `rows.text`."""
-        whole = len(rows) - len(rows) % MANY
-        for first in range(0, whole, MANY):
-            _execute(db, self._many, tuple(chain.from_iterable(rows[first : first + MANY])))
-        for row in rows[whole:]:
-            _execute(db, self._one, row)
+        at = 0
+        for size, statement in self._statements:
+            while at + size <= len(rows):
+                _execute(db, statement, tuple(chain.from_iterable(rows[at : at + size])))
+                at += size
 
 
 def _execute(db: sqlite3.Connection, statement: str, values: Sequence[Any]) -> None:
