@@ -38,6 +38,8 @@ SCHEDULE = (5.0, 300.0, 1800.0, 7200.0, 18_000.0, 36_000.0, 36_000.0)
 #: Seconds until a secret that cannot be used is read again: only an operator can mend it.
 REFUSED = 300.0
 
+#: Fields of which a request has one, and what rules call them.
+_BODIES = {"json_": "json", "form": "form", "text": "text"}
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
 _HEADER_VALUE = re.compile(r"[\t\x20-\x7e]{0,4096}")
 #: Headers that the request's framing or its signature own.
@@ -98,10 +100,9 @@ class Options(Closed):
 
     @model_validator(mode="after")
     def _one_body(self) -> Options:
-        bodies = [
-            name for name, field in (("json", "json_"), ("form", "form"), ("text", "text")) if field in self.model_fields_set
-        ]
-        if len(bodies) > 1:
+        given = self.model_fields_set
+        if len(given.intersection(_BODIES)) > 1:
+            bodies = [name for field, name in _BODIES.items() if field in given]
             raise ValueError(f"a request has one body, and this has {' and '.join(bodies)}")
         return self
 

@@ -68,13 +68,13 @@ def compiled(text: str) -> Renderer:
     """A function from a context to the value of a template. It raises RenderError. Raises TemplateMistake."""
 
     def otherwise(context: Context) -> Tree:
-        return _by_jinja(text)(context)
+        return by_jinja(text)(context)
 
-    return direct.renderer(text, otherwise) or _by_jinja(text)
+    return direct.renderer(text, otherwise) or by_jinja(text)
 
 
 @lru_cache(maxsize=65536)
-def _by_jinja(text: str) -> Renderer:
+def by_jinja(text: str) -> Renderer:
     """The same, whatever the template says. Raises TemplateMistake."""
     parsed = parse(text)
     if _is_expression(parsed, text):

@@ -127,9 +127,7 @@ DELIVERY = (
 def delivery_values(delivery: Delivery[Tree]) -> tuple[Any, ...]:
     """Of the columns DELIVERY, as they are: see `fit`."""
     subject, gates = delivery.subject, delivery.gates
-    terms = _Terms(
-        delivery.timeout, delivery.retry, delivery.idempotent, delivery.secrets, gates, subject.knot, delivery.depth
-    )
+    terms = _Terms(delivery.timeout, delivery.retry, delivery.idempotent, delivery.secrets, gates, subject.knot, delivery.depth)
     return (
         delivery.id,
         delivery.rule,
