@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 TURN = 0.001
 #: Objects that are dropped between two turns of the event loop.
 DROPPED = 50
-#: Objects that are made, and not freed, until the young ones are searched. Python's own is 700, and what waits to be stored is ten
-#: times as many: it would be searched over and over.
+#: Objects that are made, and not freed, until the young ones are searched. Python's own is 700, and what waits to be stored is
+#: ten times as many: it would be searched over and over.
 YOUNG = 10_000
 _NEVER = 1_000_000_000
 
