@@ -38,8 +38,6 @@ SCHEDULE = (5.0, 300.0, 1800.0, 7200.0, 18_000.0, 36_000.0, 36_000.0)
 #: Seconds until a secret that cannot be used is read again: only an operator can mend it.
 REFUSED = 300.0
 
-#: Fields of which a request has one, and what rules call them.
-_BODIES = {"json_": "json", "form": "form", "text": "text"}
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
 _HEADER_VALUE = re.compile(r"[\t\x20-\x7e]{0,4096}")
 #: Headers that the request's framing or its signature own.
@@ -77,6 +75,8 @@ def _headers(headers: dict[str, str]) -> dict[str, str]:
     return headers
 
 
+#: Fields of which a request has one, and what rules call them.
+_BODIES = {"json_": "json", "form": "form", "text": "text"}
 Headers = Annotated[dict[str, str], AfterValidator(_headers)]
 
 

@@ -49,6 +49,9 @@ class Terms:
     limit: Limit | None = None
 
 
+_NONE = Terms()
+
+
 class Destinations:
     """One for the process. `each` is how many deliveries may be under way to a destination that has no `terms`."""
 
@@ -93,9 +96,8 @@ class Destinations:
             name = f"{guest.name}/{place.name}"
             circuits = (name, f"{guest.name} {place.credential}") if place.credential else (name,)
             found = Target(name, circuits, place.limits)
-        said = self.terms.get(found.name)
-        if said is not None and said.limit is not None:
-            found = Target(found.name, found.circuits, (*found.limits, said.limit))
+        own = self.terms.get(found.name, _NONE).limit
+        found = Target(found.name, found.circuits, (*found.limits, own)) if own is not None else found
         self._known.pop(found.name, None)
         self._known[found.name] = found
         if len(self._known) > MOST:
