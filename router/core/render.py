@@ -18,7 +18,7 @@ from jinja2 import TemplateSyntaxError, Undefined, nodes
 from jinja2.meta import find_undeclared_variables
 from jinja2.runtime import Context as JinjaContext
 
-from router.core import direct, work
+from router.core import direct, fused, work
 from router.core.errors import RenderError
 from router.core.filters import FILTERS, MAX_TEXT, said
 from router.core.problems import nearest, printable
@@ -99,12 +99,18 @@ def names(text: str) -> frozenset[str]:
 
 def tree(options: Tree) -> Renderer:
     """A renderer for a tree of options: only strings that are templates are rendered. Raises TemplateMistake."""
+    made = _tree(options)
+    return fused.renderer(options, made) or made if isinstance(options, dict) else made
+
+
+def _tree(options: Tree) -> Renderer:
+    """The same, part by part."""
     if isinstance(options, str):
         return compiled(options) if is_template(options) else lambda context: options  # noqa: ARG005 - a renderer takes a context
     if isinstance(options, dict):
         return _mapping(options)
     if isinstance(options, list):
-        items = [tree(value) for value in options]
+        items = [_tree(value) for value in options]
         return lambda context: [render(context) for render in items]
     return lambda context: options  # noqa: ARG005 - as above
 
@@ -112,7 +118,7 @@ def tree(options: Tree) -> Renderer:
 def _mapping(options: dict[str, Tree]) -> Renderer:
     """Values that are the same for every event are only copied."""
     rendered = {
-        key: tree(value)
+        key: _tree(value)
         for key, value in options.items()
         if isinstance(value, (dict, list)) or (isinstance(value, str) and is_template(value))
     }

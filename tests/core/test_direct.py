@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from router.core import direct, render, work
+from router.core import direct, fused, plain, render, work
 from router.core.errors import RenderError
 from router.core.filters import MAX_TEXT
 from router.core.render import Given
+from router.core.templates import TemplateMistake, is_template
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -111,3 +113,59 @@ def test_what_is_made_later_is_made_once_and_only_if_it_is_asked_for() -> None:
     assert render.compiled("{{ event.id ~ sha }}")(given_) == "e16e13"
     assert told == ["made"]
     assert render.compiled("{{ event.id ~ '!' }}")(Given({}, {"event": make})) == "e1!"
+
+
+_TREES: st.SearchStrategy[Any] = st.recursive(
+    _PLAIN
+    | st.sampled_from(["{{ sha }}", "{{ repo.name }}/{{ sha | short }}", "{{ tag | default('it\\'s') }}", "x{y}", 7, None]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["a", "b'", "{c}", "é"]), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(options=st.dictionaries(st.sampled_from(["url", "json"]), _TREES, min_size=1))
+@example({"a": "{{ sha }}{{ tag | d('\"') }}", "b": ["{{ repo.at.path | upper }}", {"c": None}]})
+@example({"a": "{{ repo.size | default('?') }} {{ repo.name.x | default('?') }}"})
+def test_a_tree_is_what_its_parts_are(options: Any) -> None:
+    """Rendered by one function or by one for each part, with the same work; and nothing of one event is in another's."""
+    by_parts = render._tree(options)
+    for context in (_CONTEXT, _CONTEXT | {"sha": "6e13e68d", "long": "short", "number": "7", "nothing": "", "none": {"x": ""}}):
+        quick, cost = outcome(partial(render.tree(options), context))
+        slow, by_parts_cost = outcome(partial(by_parts, context))
+        assert repr(quick) == repr(slow)
+        assert abs(cost - by_parts_cost) <= 64
+    assert render.tree(options) is not render.tree(options)
+
+
+def test_a_tree_of_plain_templates_is_one_function() -> None:
+    """It asks nobody else for short texts, and leaves to others what is long, missing or no text."""
+    made = fused.renderer({"a": "{{ sha }}", "b": [{"c": "{{ repo.name | d('x') }}!"}], "d": 7}, _never)
+    assert made is not None
+    assert made({"sha": "6e13", "repo": {}}) == {"a": "6e13", "b": [{"c": "x!"}], "d": 7}
+    for odd in ({}, {"sha": 7, "repo": {}}, {"sha": "x" * 1025, "repo": {}}, {"sha": "x", "repo": "core"}):
+        with pytest.raises(AssertionError, match="Jinja was asked"):
+            made(odd)
+    with work.bounded(1), pytest.raises(AssertionError, match="Jinja was asked"):
+        made({"sha": "6e13", "repo": {"name": "core"}})
+
+
+@pytest.mark.parametrize("text", ["{{ a + b }}", "{{ a.items }}", "{{ a }}" * 17, "no template"])
+def test_trees_that_are_not_for_it(text: str) -> None:
+    assert fused.renderer({"a": text}, _never) is None
+
+
+@pytest.mark.threat("S-06")
+@given(st.text(max_size=12), st.text(max_size=12))
+@example("'''", "\\")
+@example("{0}", "\ud800\n\r")
+def test_texts_of_a_rule_are_only_ever_texts(key: str, text: str) -> None:
+    """Whatever a rule's author writes out, nothing of it becomes code."""
+    options = {key: [text, text + "{{ sha }}" + text]}
+    expected = {key: [text, text + "x" + text]}
+    try:
+        made = render.tree(options)
+    except TemplateMistake:
+        return
+    if plain.pieces(text + "{{ sha }}" + text) is not None and not is_template(text):
+        assert made({"sha": "x"}) == expected
