@@ -70,7 +70,7 @@ def renderer(options: Tree, otherwise: Renderer) -> Renderer | None:
             units=" + ".join(writer.units) or "0",
             body=body,
         )
-        known = {"otherwise": otherwise, "odd": (KeyError, TypeError, AttributeError), "tired": SecurityError}
+        known: dict[str, Any] = {"otherwise": otherwise, "odd": (KeyError, TypeError, AttributeError), "tired": SecurityError}
         known |= {"spend": work.spend, "slug": slug, "named": _named, **writer.constants}
         exec(compile(source, "<options>", "exec"), known)  # noqa: S102 - of literals, and of names that are made here
     except (_NotPlain, RecursionError, SyntaxError, MemoryError):
