@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict, replace
 from itertools import count
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
@@ -14,7 +13,18 @@ from router.engine.crash import crash_point
 from router.engine.store import gates, journal, mirror, operator, pipelines, quotas, restores, sql
 from router.engine.store.base import Accepted, Arrival
 from router.engine.store.bulk import Insertion
-from router.engine.store.rows import DELIVERY, EVENT, LARGEST, as_json, delivery_values, event_values, fit, integer, text
+from router.engine.store.rows import (
+    DELIVERY,
+    EVENT,
+    LARGEST,
+    as_json,
+    delivery_values,
+    event_values,
+    fit,
+    integer,
+    members_of,
+    text,
+)
 
 if TYPE_CHECKING:
     import sqlite3
@@ -144,8 +154,8 @@ class _Batch:
         return _Entrance(self, Owner.of(event), number, at, guarded, entered)
 
 
-#: Of what is not kept, and of what was there.
-_NOTHING, _KNOWN = Accepted(fresh=True), Accepted(fresh=False)
+#: Of what is not kept or makes nothing, of what was there, and of most that make something.
+_NOTHING, _KNOWN, _READY = Accepted(fresh=True), Accepted(fresh=False), Accepted(fresh=True, ready=True)
 _RECORD, _FIELDS = EVENT.index("record"), EVENT.index("fields")
 
 
@@ -196,8 +206,7 @@ class Owner(NamedTuple):
 
     @classmethod
     def of(cls, event: Event) -> Owner:
-        repo = event.fields.get("repo")
-        account = repo.get("owner") if isinstance(repo, Mapping) else None
+        account = members_of(event, "repo").get("owner")
         knot = event.fields.get("knot")
         return cls(text(account) if isinstance(account, str) else "", text(knot) if isinstance(knot, str) else "")
 
@@ -236,19 +245,20 @@ class _Entrance(Struct):
             admission = self._deliver(delivery, pipeline.id if pipeline is not None else None, doubted)
             told += admission.told
             ready = ready or admission.state is State.READY
-            if admission.state in (State.READY, State.DEAD):
+            if plan.entries and admission.state in (State.READY, State.DEAD):
                 waiting[delivery.id] = admission.reason if admission.state is State.READY else ""
             elif admission.state is State.SKIPPED:
                 skipped.append((delivery, admission.reason))
         # Who must wait for a quota is told so from the beginning.
-        first = [replace(one, error=one.error or waiting[one.delivery]) for one in plan.entries if one.delivery in waiting]
-        if first:
+        if first := [replace(one, error=one.error or waiting[one.delivery]) for one in plan.entries if one.delivery in waiting]:
             batch.store()
             told += journal.tell(db, first, now)
         for delivery, why in skipped:
             if pipeline is not None and delivery.subject.workflow:
                 batch.store()
                 pipelines.skip(db, pipeline.id, delivery.subject.workflow, why, now)
+        if not (told or skipped):
+            return _READY if ready else _NOTHING
         return Accepted(fresh=True, ready=ready, entries=tuple(told), held=tuple(skipped))
 
     def _doubted(self) -> Micros:

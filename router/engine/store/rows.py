@@ -41,7 +41,7 @@ def fit(value: Any) -> Any:
 
 def integer(value: int) -> int:
     """The number, or the nearest that a column can hold."""
-    return max(-LARGEST, min(LARGEST, value))
+    return value if -LARGEST <= value <= LARGEST else max(-LARGEST, min(LARGEST, value))
 
 
 def as_json(tree: Tree) -> str:
@@ -59,11 +59,18 @@ def from_json(column: str | None) -> Tree:
     return None if column is None else json.loads(column)
 
 
+def members_of(event: Event, name: str) -> Mapping[str, Tree]:
+    """Those of a named field; none where it has none."""
+    value = event.fields.get(name)
+    return value if type(value) is dict or isinstance(value, Mapping) else _NO_MEMBERS
+
+
+_NO_MEMBERS: Mapping[str, Any] = {}
+
+
 def repo_of(event: Event) -> str:
     """The repo as the subject of a delivery would spell it."""
-    repo = event.fields.get("repo")
-    if type(repo) is not dict and not isinstance(repo, Mapping):
-        return ""
+    repo = members_of(event, "repo")
     named = f"{repo['owner']}/{repo['name']}" if repo.get("owner") and repo.get("name") else ""
     return str(repo.get("did") or named)
 
