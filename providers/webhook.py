@@ -78,6 +78,8 @@ def _headers(headers: dict[str, str]) -> dict[str, str]:
     return headers
 
 
+#: Fields of which a request has one, and what rules call them.
+_BODIES = {"json_": "json", "form": "form", "text": "text"}
 Headers = Annotated[dict[str, str], AfterValidator(_headers)]
 
 
@@ -101,10 +103,9 @@ class Options(Closed):
 
     @model_validator(mode="after")
     def _one_body(self) -> Options:
-        bodies = [
-            name for name, field in (("json", "json_"), ("form", "form"), ("text", "text")) if field in self.model_fields_set
-        ]
-        if len(bodies) > 1:
+        given = self.model_fields_set
+        if len(given.intersection(_BODIES)) > 1:
+            bodies = [name for field, name in _BODIES.items() if field in given]
             raise ValueError(f"a request has one body, and this has {' and '.join(bodies)}")
         return self
 

@@ -17,7 +17,6 @@ import sys
 import tarfile
 import tempfile
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +51,7 @@ async def live(path: str) -> None:
     await store.accept([arrival("e3", delivery("skipped", "e3", gates=gates), cursor=9)], now)
     trouble = Trouble(rule="ci/other", sentence="a handle is not known", undecided=True)
     await store.accept([arrival("e4", cursor=10, plan=parts.plan(troubles=[trouble]))], now)
-    await store.accept([replace(arrival("e5", cursor=11), event=None, plan=None, bad="no JSON", frame=b"{broken")], now)
+    await store.accept([arrival("e5", cursor=11, event=None, plan=None, bad="no JSON", frame=b"{broken")], now)
     await store.remember("handle", {"alice.example": "did:plc:a"}, now)
     if hasattr(store, "pipeline"):
         await _spindle(store, parts)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Union, get_args, get_origin
 from msgspec import Struct
 
 from router.core.errors import RenderError
+from router.core.marks import Exposes
 from router.core.problems import nearest
 from router.core.sketch import Sketched, templated
 
@@ -85,11 +86,18 @@ def parse(model: type[BaseModel], tree: Tree) -> BaseModel:
     from pydantic import ValidationError  # noqa: PLC0415 - see above
 
     try:
-        return model.model_validate(tree)
+        # What `model_validate` does, without what it asks for first: this is on the way of every delivery.
+        return model.__pydantic_validator__.validate_python(tree)  # type: ignore[no-any-return]
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "the options"
         raise RenderError(f"After rendering, {where} is wrong: {first['msg']}.") from None
+
+
+@lru_cache(maxsize=1024)
+def exposed(model: type[BaseModel] | Sketched | None) -> Exposes:
+    """What a provider's options say that it puts at risk."""
+    return getattr(model, "exposes", Exposes.NOTHING)
 
 
 @lru_cache(maxsize=1024)

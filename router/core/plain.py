@@ -1,8 +1,7 @@
 """Templates that need no Jinja to be understood: texts, and names with a few filters: `{{ branch }} ({{ sha | short }})`.
 
 Most templates are so, and what reads rules without rendering them is spared importing Jinja. Whatever is not surely plain is
-left to it: a template is read here only where Jinja would compile it, and see the same names in it. Rendering is Jinja's
-always.
+left to it: a template is read here only where Jinja would compile it, and see the same names in it. `direct` renders them.
 """
 
 from __future__ import annotations
@@ -25,11 +24,13 @@ _MARKS = re.compile(r"\{[{%#]|[}%#]\}|\r")
 
 
 class Use(NamedTuple):
-    """A name that is taken from the context, and the names of the filters that it goes through. `line` counts from 1."""
+    """A name that is taken from the context, and the names of the filters that it goes through. `line` counts from 1. `texts`
+    are what its defaults give, in order."""
 
     parts: tuple[str, ...]
     filters: tuple[str, ...]
     line: int
+    texts: tuple[str, ...] = ()
 
     @property
     def has_default(self) -> bool:
@@ -53,7 +54,8 @@ def pieces(text: str) -> tuple[str | Use, ...] | None:
         if iskeyword(parts[0]) or parts[0] in _SPECIAL or len(parts) > _DEEPEST:
             return None
         filters = tuple(one.strip().partition("(")[0] for one in re.sub(_QUOTED, "", match[2]).split("|")[1:])
-        found.append(Use(parts, filters, 1 + text.count("\n", 0, match.start())))
+        texts = tuple(one[1:-1] for one in _QUOTED.findall(match[2]))
+        found.append(Use(parts, filters, 1 + text.count("\n", 0, match.start()), texts))
     found.append(text[end:])
     if any(isinstance(one, str) and _MARKS.search(one) for one in found):
         return None

@@ -179,25 +179,27 @@ class _Maker:
 
     def _context(self, made: str, item: Tree) -> dict[str, Tree]:
         event = self.view.event
-        context = Given(event.fields)
-        context.update(
-            record=event.record,
-            nsid=event.nsid,
-            source=event.source,
-            vars=self.ruleset.vars,
-            rule={"id": self.rule.id, "name": self.rule.name},
-            delivery={"id": made},
-            event={
-                "source": event.source,
-                "kind": event.kind,
-                "id": event.id,
-                "nsid": event.nsid,
-                "time": match.moment(event.time).isoformat(),
-            },
-        )
+        context = Given(event.fields, {"event": self._told})
+        context["record"] = event.record
+        context["nsid"] = event.nsid
+        context["source"] = event.source
+        context["vars"] = self.ruleset.vars
+        context["rule"] = {"id": self.rule.id, "name": self.rule.name}
+        context["delivery"] = {"id": made}
         if self.rule.each is not None:
             context[self.rule.item_name] = item
         return context
+
+    def _told(self) -> dict[str, Tree]:
+        """What templates call `event`."""
+        event = self.view.event
+        return {
+            "source": event.source,
+            "kind": event.kind,
+            "id": event.id,
+            "nsid": event.nsid,
+            "time": match.moment(event.time).isoformat(),
+        }
 
     def _state(self) -> State:
         mode = self.rule.mode
@@ -249,9 +251,10 @@ def _allowed(operator: Operator, value: Tree) -> bool:
 def _keep_out(step: Step, rule: Rule, event: Event) -> None:
     """What strangers wrote runs nothing on this machine, approved or not, where the rule does not say that it may. `validate`
     says so of rules, as far as it can tell; this holds for each event. Raises RenderError."""
-    exposes = getattr(step.model, "exposes", Exposes.NOTHING)
+    if options.exposed(step.model) is not Exposes.MACHINE:
+        return
     pull = event.fields.get("trigger") == "pull_request"
-    if exposes is Exposes.MACHINE and pull and not rule.allow_untrusted and not _is_trusted(event):
+    if pull and not rule.allow_untrusted and not _is_trusted(event):
         raise RenderError(f"A stranger's pull request runs no `{step.provider}`: the rule has no `allow_untrusted: true`.")
 
 

@@ -18,7 +18,7 @@ from jinja2 import TemplateSyntaxError, Undefined, nodes
 from jinja2.meta import find_undeclared_variables
 from jinja2.runtime import Context as JinjaContext
 
-from router.core import work
+from router.core import direct, fused, work
 from router.core.errors import RenderError
 from router.core.filters import FILTERS, MAX_TEXT, said
 from router.core.problems import nearest, printable
@@ -26,17 +26,30 @@ from router.core.sandbox import ALLOWED, Sandbox
 from router.core.templates import TemplateMistake, is_template
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from router.core.model import Tree
     from router.core.templates import Context, Renderer
 
 
 class Given(dict[str, Any]):
-    """The context of several templates, which share what Jinja makes of it: that costs more than most expressions do."""
+    """The context of several templates, which share what Jinja makes of it: that costs more than most expressions do. What is
+    `later` is made when it is first asked for."""
 
-    __slots__ = ("jinja",)
+    __slots__ = ("jinja", "later")
     jinja: JinjaContext
+
+    def __init__(self, known: Mapping[str, Any], later: Mapping[str, Callable[[], Any]] | None = None) -> None:
+        super().__init__(known)
+        self.later = later or {}
+
+    def __missing__(self, name: str) -> Any:
+        made = self[name] = self.later[name]()
+        return made
+
+    def whole(self) -> dict[str, Any]:
+        """With everything."""
+        return self | {name: make() for name, make in self.later.items() if name not in self}
 
 
 #: What Python's compiler and Jinja's parser say of it.
@@ -53,9 +66,19 @@ def environment() -> Sandbox:
 @lru_cache(maxsize=65536)
 def compiled(text: str) -> Renderer:
     """A function from a context to the value of a template. It raises RenderError. Raises TemplateMistake."""
+
+    def otherwise(context: Context) -> Tree:
+        return by_jinja(text)(context)
+
+    return direct.renderer(text, otherwise) or by_jinja(text)
+
+
+@lru_cache(maxsize=65536)
+def by_jinja(text: str) -> Renderer:
+    """The same, whatever the template says. Raises TemplateMistake."""
     parsed = parse(text)
     if _is_expression(parsed, text):
-        return _guarded(text, _expression(re.sub(r"^\{\{[-+]?|[-+]?\}\}$", "", text)), _path(parsed.body[0].nodes[0]))  # type: ignore[attr-defined]
+        return _guarded(text, _expression(re.sub(r"^\{\{[-+]?|[-+]?\}\}$", "", text)))
     if _has_no_statements(text):
         return _guarded(text, _joined(text))
     try:
@@ -76,15 +99,39 @@ def names(text: str) -> frozenset[str]:
 
 def tree(options: Tree) -> Renderer:
     """A renderer for a tree of options: only strings that are templates are rendered. Raises TemplateMistake."""
+    made = _tree(options)
+    return fused.renderer(options, made) or made if isinstance(options, dict) else made
+
+
+def _tree(options: Tree) -> Renderer:
+    """The same, part by part."""
     if isinstance(options, str):
         return compiled(options) if is_template(options) else lambda context: options  # noqa: ARG005 - a renderer takes a context
     if isinstance(options, dict):
-        fields = [(key, tree(value)) for key, value in options.items()]
-        return lambda context: {key: render(context) for key, render in fields}
+        return _mapping(options)
     if isinstance(options, list):
-        items = [tree(value) for value in options]
+        items = [_tree(value) for value in options]
         return lambda context: [render(context) for render in items]
     return lambda context: options  # noqa: ARG005 - as above
+
+
+def _mapping(options: dict[str, Tree]) -> Renderer:
+    """Values that are the same for every event are only copied."""
+    rendered = {
+        key: _tree(value)
+        for key, value in options.items()
+        if isinstance(value, (dict, list)) or (isinstance(value, str) and is_template(value))
+    }
+    fixed = {key: None if key in rendered else value for key, value in options.items()}
+    fields = list(rendered.items())
+
+    def render(context: Context) -> Tree:
+        made = fixed.copy()
+        for key, value in fields:
+            made[key] = value(context)
+        return made
+
+    return render
 
 
 @lru_cache(maxsize=256)
@@ -160,29 +207,11 @@ def _known(context: Context) -> JinjaContext:
     known: JinjaContext | None = getattr(context, "jinja", None)
     if known is None:
         sandbox = environment()
-        known = JinjaContext(sandbox, {**sandbox.globals, **context}, None, {})
+        given = context.whole() if isinstance(context, Given) else context
+        known = JinjaContext(sandbox, {**sandbox.globals, **given}, None, {})
         if isinstance(context, Given):
             context.jinja = known
     return known
-
-
-def _path(node: nodes.Node) -> tuple[str, ...]:
-    """`a.b.c` as its names, where they can be nothing but keys; empty for any other expression."""
-    names: list[str] = []
-    while isinstance(node, nodes.Getattr) and not hasattr(dict, node.attr):
-        names.append(node.attr)
-        node = node.node
-    return (node.name, *reversed(names)) if isinstance(node, nodes.Name) else ()
-
-
-def _text_at(path: tuple[str, ...], context: Context) -> str | None:
-    """The text that is there, and None for anything else, of which Jinja says what it is, or what is wrong with it."""
-    value: Any = context
-    for name in path:
-        if not isinstance(value, dict):
-            return None
-        value = value.get(name)
-    return value if type(value) is str and len(value) <= MAX_TEXT else None
 
 
 @lru_cache(maxsize=65536)
@@ -210,32 +239,24 @@ def _parts(text: str) -> Iterator[tuple[bool, str]]:
 
 
 def _joined(text: str) -> Callable[[Context], str]:
-    made = [(_expression(part), _path(_parsed_part(part))) if is_source else part for is_source, part in _parts(text)]
+    made = [_part(part) if is_source else part for is_source, part in _parts(text)]
 
     def join(context: Context) -> str:
-        return environment().concat(part if isinstance(part, str) else said(_value(*part, context)) for part in made)
+        return environment().concat(part if isinstance(part, str) else said(part(context)) for part in made)
 
     return join
 
 
-def _parsed_part(source: str) -> nodes.Node:
-    """The expression of `{{source}}`."""
-    output: Any = parse("{{" + source + "}}").body[0]
-    return output.nodes[0]  # type: ignore[no-any-return]
+def _part(source: str) -> Callable[[Context], Any]:
+    """The value of `{{source}}`."""
+    evaluate = _expression(source)
+    return direct.renderer("{{" + source + "}}", evaluate) or evaluate
 
 
-def _value(evaluate: Callable[[Context], Any], path: tuple[str, ...], context: Context) -> Any:
-    text = _text_at(path, context) if path else None
-    return evaluate(context) if text is None else text
-
-
-def _guarded(text: str, evaluate: Callable[[Context], Any], path: tuple[str, ...] = ()) -> Renderer:
-    """The renderer: whatever goes wrong with this event, and whatever is too much of it, is a RenderError. A template that is
-    the `path` of a value needs no Jinja where it is a text."""
+def _guarded(text: str, evaluate: Callable[[Context], Any]) -> Renderer:
+    """The renderer: whatever goes wrong with this event, and whatever is too much of it, is a RenderError."""
 
     def render(context: Context) -> Tree:
-        if path and (found := _text_at(path, context)) is not None:
-            return found
         try:
             with work.bounded(work.TEMPLATE):
                 value = evaluate(context)

@@ -63,10 +63,16 @@ def spend(units: int) -> None:
         raise SecurityError("it is too much work: what it loops over, or looks through, is too large")
 
 
+def left() -> int:
+    """Units that are left; those of one template outside of any bound."""
+    work = _current.get()
+    return TEMPLATE if work is None else work.left
+
+
 def weigh(*values: Any) -> None:
     """Spend what it costs to look at every part of these values once."""
-    work = _current.get()
-    spend(sum(weight(value, work.left if work is not None else TEMPLATE) for value in values))
+    most = left()
+    spend(sum(weight(value, most) for value in values))
 
 
 def weight(value: Any, most: int) -> int:

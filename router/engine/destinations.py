@@ -10,6 +10,8 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from msgspec import Struct
+
 from router.core import options
 from router.core.errors import Ambiguous, DeliveryError, RateLimited, RenderError, Transient, Unauthorized
 from router.core.retry import LONGEST_WAIT
@@ -31,8 +33,7 @@ if TYPE_CHECKING:
 MOST = 4096
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(Struct, frozen=True):
     """A destination by the name that the store has, with its circuits (of failures, of its credential) and its limits."""
 
     name: str

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from router.core import options
 from router.core.errors import Ambiguous, Permanent, RenderError, RouterError, StoreFull, Transient
-from router.core.model import Delivery, Entry, Outcome, Receipt, State, Status, like
+from router.core.model import Delivery, Entry, Outcome, Receipt, State, Status, changed, like
 from router.core.retry import judge
 from router.engine.crash import crash_point
 from router.engine.destinations import Destinations, Target
@@ -309,7 +309,7 @@ class Dispatch:
             await self._begins(claim.delivery)
         target = self.destinations.target(guest, parsed)
         trace = self.trace(claim.delivery) if self.trace is not None else ""
-        return await self._attempt(like(claim.delivery, options=parsed, trace=trace), claim, guest, target)
+        return await self._attempt(changed(claim.delivery, options=parsed, trace=trace), claim, guest, target)
 
     def _remember(self, claim: Claim, outcome: Outcome) -> None:
         """Since when it is unsure. A look-up that came too early, or failed, sent nothing and puts nothing off."""
@@ -350,7 +350,7 @@ class Dispatch:
                     if found is not None:
                         return found
                 if delivery.secrets:
-                    delivery = replace(delivery, revealed=await self._revealed(delivery))
+                    delivery = changed(delivery, revealed=await self._revealed(delivery))
                 if (later := self.destinations.take(target)) is not None:
                     return _full(State.READY, target, later)
                 sending = True

@@ -11,12 +11,11 @@ import random
 import traceback
 from collections import defaultdict
 from contextlib import AsyncExitStack
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from router import plugins
 from router.core.errors import BadInput
-from router.core.model import State
+from router.core.model import State, changed
 from router.core.plan import MAX_DELIVERIES
 from router.engine.bell import Bell
 from router.engine.dispatch import Dispatch, Guest
@@ -162,7 +161,7 @@ def _part(made: Plan, answers: Mapping[str, Sequence[Answer]]) -> Plan:
     """The deliveries that there are answers for."""
     chosen = tuple(delivery for delivery in made.deliveries if delivery.provider in answers)
     ids = {delivery.id for delivery in chosen}
-    return replace(made, deliveries=chosen, entries=tuple(entry for entry in made.entries if entry.delivery in ids))
+    return changed(made, deliveries=chosen, entries=tuple(entry for entry in made.entries if entry.delivery in ids))
 
 
 def _uneven(

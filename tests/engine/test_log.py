@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 import io
 import json
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 import structlog
 
-from router.core.model import Delivery, Entry, Event, Outcome, Plan, Receipt, State, Status, Trouble
+from router.core.model import Delivery, Entry, Event, Outcome, Plan, Receipt, State, Status, Trouble, changed
 from router.engine import log
 from router.engine.log import LogObserver, configure
 
@@ -172,7 +171,7 @@ def test_what_is_remembered_is_bounded(out: io.StringIO, monkeypatch: pytest.Mon
     configure("json", "info", out)
     observer = LogObserver()
     for name in ("d", "e"):
-        observer.attempted(replace(delivery(), id=name * 32), Outcome(state=State.DONE))
+        observer.attempted(changed(delivery(), id=name * 32), Outcome(state=State.DONE))
     observer.reported(Entry(delivery="d" * 32, workflow="ci", status=Status.SUCCESS, at=1))
     assert lines(out)[-1]["delivery"] == "d" * 32
     assert "rule" not in lines(out)[-1]

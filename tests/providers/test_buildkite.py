@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from pydantic import ValidationError
 from providers import buildkite
 from router.core import rules
 from router.core.errors import Ambiguous, DeliveryError, Permanent, RateLimited, Transient, Unauthorized
-from router.core.model import Receipt, Status
+from router.core.model import Receipt, Status, changed
 from router.core.problems import Problems
 from router.demo.ci import Ci
 from router.host import Host
@@ -469,5 +468,5 @@ async def test_secrets_are_variables_of_the_build(peer: Peer, lent: Host) -> Non
     """They go out with the others, and win over one of the same name."""
     peer.replies.append(says(201, BUILD))
     options = buildkite.Options(org="acme", pipeline="core", commit=SHA, branch="main", env={"A": "1", "KEY": "rule's"})
-    await opened(lent, peer.url).deliver(replace(delivery(options), revealed={"KEY": "canary"}))
+    await opened(lent, peer.url).deliver(changed(delivery(options), revealed={"KEY": "canary"}))
     assert json.loads(peer.requests[-1].body)["env"] == {"A": "1", "KEY": "canary"}

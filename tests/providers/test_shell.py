@@ -9,7 +9,6 @@ import shutil
 import signal
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ from providers import _limits, _process, _strays, shell
 from providers._process import Output
 from router.core import rules
 from router.core.errors import Permanent, Transient
-from router.core.model import LogLine, Receipt, Status
+from router.core.model import LogLine, Receipt, Status, changed
 from router.core.problems import Problems
 from router.host import Host
 from router.testing import delivery
@@ -563,7 +562,7 @@ async def test_secrets_are_variables_and_masked_where_they_are_said(tmp_path: Pa
     made = shell.Shell(shell.Settings(workdir=str(tmp_path)), host)
     options = shell.Options(script='printf "%s\\n" "$KEY" "$SHORT"; printenv KEY > kept')
     revealed = {"KEY": "canary-one\ncanary-two", "SHORT": "ab"}
-    receipt = await made.deliver(replace(delivery(options, timeout=30.0), revealed=revealed))
+    receipt = await made.deliver(changed(delivery(options, timeout=30.0), revealed=revealed))
     assert (tmp_path / "kept").read_text() == "canary-one\ncanary-two\n"
     assert receipt.detail["output"] == "***\n***\nab\n"
     assert "canary" not in str(said)

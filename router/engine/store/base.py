@@ -13,6 +13,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from msgspec import Struct
+
 from router.core.model import (
     Delivery,
     Entry,
@@ -31,8 +33,7 @@ from router.core.model import (
 from router.engine.store.policy import Policy
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Arrival:
+class Arrival(Struct, frozen=True, kw_only=True, gc=False):
     """One thing heard, with what was decided of it. `keep` asks to record an event that led to nothing.
 
     `records` are mirrored with it, and `pipeline` is the run that it makes, with the workflows that nobody runs; its others are
@@ -50,8 +51,7 @@ class Arrival:
     pipeline: Pipeline | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Accepted:
+class Accepted(Struct, frozen=True, kw_only=True, gc=False):
     """What became of one arrival: `fresh` is false for an event already planned; `entries` are those newly in the journal;
     `ready` tells that something new waits to be claimed, now or when it is due, which whoever stands by has not taken already;
     `held` are deliveries that a gate held back, and why."""

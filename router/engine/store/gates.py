@@ -6,8 +6,9 @@ each other back, except that a throttle counts each delivery and a group has one
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from router.core.model import Busy, Delivery, Entry, Gates, Micros, State, Tree
 from router.engine.store import journal, runs, sql
@@ -23,14 +24,13 @@ if TYPE_CHECKING:
 _WAITING = ("state = 'ready'", "state = 'verify' AND attempt = 0")
 
 
-@dataclass(slots=True)
-class Admission:
+class Admission(Struct):
     """How a delivery enters the outbox. `told` are the statuses of those that had to give way to it."""
 
     state: State
     reason: str
     due: Micros
-    told: list[Entry] = field(default_factory=list)
+    told: list[Entry] = []
 
 
 def admit(db: sqlite3.Connection, delivery: Delivery[Tree], event: int, at: Micros, now: Micros) -> Admission:

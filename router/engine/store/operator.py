@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from router.engine.store.base import Backlog, Hits
+from router.engine.store.bulk import Insertion
 from router.engine.store.rows import text
 
 if TYPE_CHECKING:
@@ -18,10 +19,11 @@ SELECT min(due) FROM deliveries
 WHERE state = :state AND due <= :now AND rule NOT IN (SELECT name FROM paused WHERE kind = 'rule')
 """
 
-_COUNT = """
-INSERT INTO rule_hits (rule, hits, last) VALUES (?, ?, ?)
-ON CONFLICT (rule) DO UPDATE SET hits = hits + excluded.hits, last = max(last, excluded.last)
-"""
+_COUNT = Insertion(
+    "rule_hits",
+    ("rule", "hits", "last"),
+    more="ON CONFLICT (rule) DO UPDATE SET hits = hits + excluded.hits, last = max(last, excluded.last)",
+)
 
 
 def pause(db: sqlite3.Connection, kind: str, name: str, now: Micros) -> bool:
@@ -49,7 +51,7 @@ def hits(db: sqlite3.Connection) -> dict[str, Hits]:
 
 def count_hits(db: sqlite3.Connection, hits: Mapping[str, int], now: Micros) -> None:
     """So many more events matched each of these rules."""
-    db.executemany(_COUNT, [(text(rule), count, now) for rule, count in hits.items()])
+    _COUNT.insert(db, [(text(rule), count, now) for rule, count in hits.items()])
 
 
 def backlog(db: sqlite3.Connection, now: Micros) -> Backlog:

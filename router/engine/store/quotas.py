@@ -27,6 +27,11 @@ ON CONFLICT (scope, key, hour) DO UPDATE SET actions = actions + excluded.action
 _NAMES = {"account": "the owner", "knot": "the knot", "all": "everybody together"}
 
 
+def are_there(policy: Policy) -> bool:
+    """Whether anything is counted at all."""
+    return any(quota.actions or quota.bytes for quota in (policy.account, policy.knot, policy.all))
+
+
 def act(db: sqlite3.Connection, policy: Policy, account: str, knot: str, due: Micros) -> tuple[Micros, str]:
     """When one more action, due then, may be made, and why it must wait: '' where it need not. It is counted in that hour."""
     hour, why = due // HOUR, ""

@@ -12,6 +12,8 @@ from dataclasses import fields
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import msgspec
+
 from router.core.model import Busy, Delivery, Entry, Event, Gates, Receipt, Retry, State, Status, Subject
 from router.engine.store.base import DeliveryRow, EventRow
 
@@ -32,14 +34,24 @@ def text(value: str) -> str:
     return value.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
 
 
+def fit(value: Any) -> Any:
+    """The value of a column, where it is a text as `text` makes it."""
+    return text(value) if isinstance(value, str) else value
+
+
 def integer(value: int) -> int:
     """The number, or the nearest that a column can hold."""
-    return max(-LARGEST, min(LARGEST, value))
+    return value if -LARGEST <= value <= LARGEST else max(-LARGEST, min(LARGEST, value))
 
 
 def as_json(tree: Tree) -> str:
-    """Compact, and ASCII: JSON's escapes carry what `text` would have to replace."""
-    return _ENCODER.encode(tree)
+    """Compact. JSON's escapes carry what `text` would have to replace, and numbers that are not finite stay what they are."""
+    try:
+        made = _QUICKLY.encode(tree)
+    except (TypeError, ValueError, RecursionError):
+        return _ENCODER.encode(tree)
+    # It may have been a number that is not finite, of which msgspec makes nothing.
+    return _ENCODER.encode(tree) if b"null" in made else made.decode()
 
 
 def from_json(column: str | None) -> Tree:
@@ -47,30 +59,41 @@ def from_json(column: str | None) -> Tree:
     return None if column is None else json.loads(column)
 
 
+def members_of(event: Event, name: str) -> Mapping[str, Tree]:
+    """Those of a named field; none where it has none."""
+    value = event.fields.get(name)
+    return value if type(value) is dict or isinstance(value, Mapping) else _NO_MEMBERS
+
+
+_NO_MEMBERS: Mapping[str, Any] = {}
+
+
 def repo_of(event: Event) -> str:
     """The repo as the subject of a delivery would spell it."""
-    repo = event.fields.get("repo")
-    if not isinstance(repo, Mapping):
-        return ""
+    repo = members_of(event, "repo")
     named = f"{repo['owner']}/{repo['name']}" if repo.get("owner") and repo.get("name") else ""
     return str(repo.get("did") or named)
 
 
-def event_columns(event: Event) -> dict[str, Any]:
-    """Those that the event itself fills."""
-    return {
-        "origin": text(event.origin),
-        "id": text(event.id),
-        "source": text(event.source),
-        "kind": text(event.kind),
-        "nsid": text(event.nsid),
-        "time": integer(event.time),
-        "depth": event.depth,
-        "repo": text(repo_of(event)),
-        "record": as_json(event.record),
-        "fields": as_json(event.fields),
-        "refused": text(str(event.fields.get("refused", ""))),
-    }
+#: Those that the event itself fills.
+EVENT = ("origin", "id", "source", "kind", "nsid", "time", "depth", "repo", "record", "fields", "refused")
+
+
+def event_values(event: Event) -> tuple[Any, ...]:
+    """Of the columns EVENT, as they are: see `fit`."""
+    return (
+        event.origin,
+        event.id,
+        event.source,
+        event.kind,
+        event.nsid,
+        integer(event.time),
+        event.depth,
+        repo_of(event),
+        as_json(event.record),
+        as_json(event.fields),
+        str(event.fields.get("refused", "")),
+    )
 
 
 def event_of(row: sqlite3.Row) -> Event:
@@ -101,34 +124,60 @@ def event_row(row: sqlite3.Row) -> EventRow:
     )
 
 
-def delivery_columns(delivery: Delivery[Tree]) -> dict[str, Any]:
-    """Those that the plan fills."""
-    subject, gates = delivery.subject, delivery.gates or Gates()
+#: Those that the plan fills.
+DELIVERY = (
+    *("id", "rule", "step", "item", "provider", "repo", "ref", "sha", "workflow"),
+    *("options", "terms", "planned", "busy_group", "debounce_key"),
+)
+
+
+def delivery_values(delivery: Delivery[Tree]) -> tuple[Any, ...]:
+    """Of the columns DELIVERY, as they are: see `fit`."""
+    subject, gates = delivery.subject, delivery.gates
+    terms = _Terms(delivery.timeout, delivery.retry, delivery.idempotent, delivery.secrets, gates, subject.knot, delivery.depth)
+    return (
+        delivery.id,
+        delivery.rule,
+        delivery.step,
+        delivery.item,
+        delivery.provider,
+        subject.repo,
+        subject.ref,
+        subject.sha,
+        subject.workflow,
+        as_json(delivery.options),
+        _as_column(terms),
+        delivery.state.value,
+        gates.group if gates is not None else None,
+        gates.debounce_key if gates is not None else None,
+    )
+
+
+class _Terms(NamedTuple):
+    """What else a delivery holds."""
+
+    timeout: float
+    retry: Retry | None
+    idempotent: bool
+    secrets: tuple[str, ...]
+    gates: Gates | None
+    knot: str
+    depth: int
+
+
+@lru_cache(maxsize=1024)
+def _as_column(said: _Terms) -> str:
+    """The same for most deliveries of a step."""
     terms = {
-        "timeout": delivery.timeout,
-        "retry": _flat(delivery.retry) if delivery.retry else None,
-        "idempotent": delivery.idempotent,
-        **({"secrets": list(delivery.secrets)} if delivery.secrets else {}),
-        "gates": _flat(gates) if delivery.gates else None,
-        "knot": subject.knot,
-        "depth": delivery.depth,
+        "timeout": said.timeout,
+        "retry": _flat(said.retry) if said.retry else None,
+        "idempotent": said.idempotent,
+        **({"secrets": list(said.secrets)} if said.secrets else {}),
+        "gates": _flat(said.gates) if said.gates else None,
+        "knot": said.knot,
+        "depth": said.depth,
     }
-    return {
-        "id": delivery.id,
-        "rule": text(delivery.rule),
-        "step": text(delivery.step),
-        "item": None if delivery.item is None else text(delivery.item),
-        "provider": text(delivery.provider),
-        "repo": text(subject.repo),
-        "ref": text(subject.ref),
-        "sha": text(subject.sha),
-        "workflow": text(subject.workflow),
-        "options": as_json(delivery.options),
-        "terms": as_json(terms),
-        "planned": delivery.state,
-        "busy_group": None if gates.group is None else text(gates.group),
-        "debounce_key": None if gates.debounce_key is None else text(gates.debounce_key),
-    }
+    return as_json(terms)
 
 
 def claimed(row: Waiting) -> Delivery[Tree]:
@@ -156,16 +205,6 @@ def claimed(row: Waiting) -> Delivery[Tree]:
         depth=terms.depth,
         destination=row.destination,
     )
-
-
-class _Terms(NamedTuple):
-    timeout: float
-    retry: Retry | None
-    idempotent: bool
-    secrets: tuple[str, ...]
-    gates: Gates | None
-    knot: str
-    depth: int
 
 
 @lru_cache(maxsize=1024)
@@ -256,3 +295,4 @@ def _flat(value: Gates | Retry) -> dict[str, Any]:
 
 
 _ENCODER = json.JSONEncoder(separators=(",", ":"), default=_plain)
+_QUICKLY = msgspec.json.Encoder()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 async def test_an_event_heard_twice_is_one_event(store: Store) -> None:
     """The second time, whichever source heard it, is not fresh and makes nothing."""
     first = await accept(store, "e1", "d1")
-    again = replace(arrival("e1", delivery("d2")), source="other")
+    again = changed(arrival("e1", delivery("d2")), source="other")
     second = (await store.accept([again], NOW))[0]
     assert (first.fresh, first.ready, second.fresh, second.ready) == (True, True, False, False)
     assert [found.id for found in await store.deliveries()] == ["d1"]
@@ -84,7 +83,7 @@ async def test_everything_of_a_delivery_comes_back(store: Store) -> None:
     )
     await store.accept([arrival("e1", planned)], NOW)
     [got] = await claim(store)
-    assert got.delivery == replace(planned, state=State.CLAIMED, attempt=1, destination="toy")
+    assert got.delivery == changed(planned, state=State.CLAIMED, attempt=1, destination="toy")
     assert got.lease_until == NOW + int((12.5 + 30) * SECOND)
 
 

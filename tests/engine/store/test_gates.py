@@ -102,6 +102,20 @@ async def test_skip_passes_over_what_comes_while_its_group_is_busy(store: Store)
     assert [await state(store, name) for name in ("d2", "d3", "d4", "d5")] == [State.SKIPPED] * 3 + [State.READY]
 
 
+@pytest.mark.parametrize(
+    ("gates", "states"),
+    [
+        (Gates(group="main", busy=Busy.SKIP), [State.READY, State.SKIPPED, State.SKIPPED]),
+        (Gates(group="main", busy=Busy.CANCEL_RUNNING), [State.SKIPPED, State.SKIPPED, State.READY]),
+        (DEBOUNCE, [State.SKIPPED, State.SKIPPED, State.READY]),
+    ],
+)
+async def test_gates_see_what_came_before_in_the_same_batch(store: Store, gates: Gates, states: list[State]) -> None:
+    """Also of deliveries that nothing is told of."""
+    await store.accept([arrival(f"e{number}", delivery(f"d{number}", f"e{number}", gates=gates)) for number in range(3)], NOW)
+    assert [await state(store, f"d{number}") for number in range(3)] == states
+
+
 async def test_skip_never_passes_over_a_step_of_the_same_event(store: Store) -> None:
     """The steps of a rule share its group, and follow each other."""
     await accept(store, "e1", "d1", "d2", gates=Gates(group="main", busy=Busy.SKIP))

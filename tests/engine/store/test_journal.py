@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from router.core.combine import is_news
-from router.core.model import Entry, Receipt, Status, Subject
+from router.core.model import Entry, Receipt, Status, Subject, changed
 from router.engine.store.arrivals import accept as accept_now
 from router.engine.store.connection import MEMORY, open_writing
 from router.engine.store.journal import journal, tell
@@ -158,6 +157,6 @@ async def test_verdicts_on_something_else_are_not_before(store: Store, other: di
 async def test_a_ref_has_verdicts_of_its_own(store: Store, first: str, second: str, before: str | None) -> None:
     """Branches do not break each other, and what has no ref (a pull request) is not compared with another such."""
     for name, ref in (("d1", first), ("d2", second)):
-        made = replace(delivery(name, f"e-{name}"), subject=Subject(repo="did:plc:a", ref=ref, workflow="ci"))
+        made = changed(delivery(name, f"e-{name}"), subject=Subject(repo="did:plc:a", ref=ref, workflow="ci"))
         await store.accept([arrival(f"e-{name}", made)], NOW)
     assert (await tells(store, ("d1", Status.FAILED), ("d2", Status.SUCCESS)))[-1] == ("d2", before, False)
