@@ -199,8 +199,8 @@ def test_a_failure_tells_what_happened_when(findings: Findings) -> None:
         '      + "Buildkite answered 422: Not this time."',
         "    t=+0.0s 503 -> verify: Buildkite answered 503.",
         "    t=+15.0s look-up 503 -> verify: The look-up was answered with 503.",
-        "    t=+17.3s look-up absent, lost -> verify: The answer of Buildkite was lost: ClientConnectionError.",
-        "    t=+32.3s look-up absent, 422 -> dead: Buildkite answered 422: Not this time.",
+        "    t=+15.6s look-up absent, lost -> verify: The answer of Buildkite was lost: ClientConnectionError.",
+        "    t=+30.6s look-up absent, 422 -> dead: Buildkite answered 422: Not this time.",
     ]
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import secrets as chance
 from contextlib import suppress
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from router.core.errors import StoreError, StoreFull
+from router.core.model import changed
 from router.engine.crash import crash_point
 from router.engine.store import (
     connection,
@@ -237,7 +237,7 @@ class SqliteStore:
         taken = {claim.delivery.id for claim in claims}
         for at, (arrival, one) in enumerate(zip(arrivals, accepted, strict=True)):
             if one.ready and arrival.plan is not None and all(made.id in taken for made in arrival.plan.deliveries):
-                accepted[at] = replace(one, ready=False)
+                accepted[at] = changed(one, ready=False)
         return claims
 
     def stand_by(self, by: StandsBy | None) -> None:
