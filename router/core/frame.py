@@ -66,6 +66,16 @@ def _quickly(frame: str | bytes) -> dict[str, Tree] | None:
     return parsed
 
 
+def is_usual(frame: bytes) -> bool:
+    """Whether a frame that is JSON is UTF-8, and too small to have too many values or to be nested too deep."""
+    if not frame.isascii():
+        try:
+            frame.decode()
+        except UnicodeDecodeError:
+            return False
+    return len(frame) <= MOST and frame.count(b"{") + frame.count(b"[") <= DEEPEST
+
+
 def _thoroughly(frame: str | bytes) -> dict[str, Tree]:
     try:
         parsed: Tree = json.loads(frame if isinstance(frame, str) else frame.decode("utf-8"))
@@ -124,9 +134,13 @@ def _check_leaf(value: Tree) -> None:
 def nsid(sent: Mapping[str, Tree], key: str) -> str:
     """The nsid at `key`."""
     value = sent.get(key)
-    if isinstance(value, str) and len(value) <= _LONGEST_NSID and _is_nsid(value):
+    if isinstance(value, str) and is_nsid(value):
         return value
     raise _wrong(key, value)
+
+
+def is_nsid(text: str) -> bool:
+    return len(text) <= _LONGEST_NSID and _is_nsid(text)
 
 
 @lru_cache(maxsize=1024)
@@ -147,12 +161,16 @@ def matching(sent: Mapping[str, Tree], key: str, pattern: re.Pattern[str], lette
     """The text at `key`, which follows the grammar. One that allows so many `letters` and digits in any order need not be asked
     where there is nothing else."""
     value = sent.get(key)
-    if isinstance(value, str):
-        if value.isalnum() and value.isascii() and len(value) <= letters:
-            return value
-        if len(value) <= LONGEST and pattern.fullmatch(value) is not None:
-            return value
+    if isinstance(value, str) and follows(value, pattern, letters):
+        return value
     raise _wrong(key, value)
+
+
+def follows(text: str, pattern: re.Pattern[str], letters: int = 0) -> bool:
+    """See `matching`."""
+    if text.isalnum() and text.isascii() and len(text) <= letters:
+        return True
+    return len(text) <= LONGEST and pattern.fullmatch(text) is not None
 
 
 def _wrong(key: str, value: Tree) -> BadFrame:

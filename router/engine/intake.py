@@ -45,6 +45,9 @@ class Spindle(Protocol):
     def passes(self, event: Event) -> bool:
         """Whether the event is any of our business."""
 
+    def needs(self, nsid: str) -> bool:
+        """Whether events of this nsid may be, whatever rules ask for."""
+
     def records(self, event: Event) -> Sequence[RecordChange]:
         """What is to be mirrored of it."""
 
@@ -66,6 +69,9 @@ class Plain:
 
     def passes(self, event: Event) -> bool:
         return True
+
+    def needs(self, nsid: str) -> bool:
+        return False
 
     def records(self, event: Event) -> Sequence[RecordChange]:
         return ()
@@ -154,72 +160,117 @@ class Intake:
         if not again:
             raise RouterError(f"{sentence} The log says how.")
 
+    def wants(self, nsid: str) -> bool:
+        """Whether an event of a knot or of Jetstream may lead to anything: else it need not be decoded."""
+        return self.record == "all" or self.rulebook.heeds(nsid) or self.spindle.needs(nsid)
+
     async def _hear_all(self, source: Source) -> None:
-        waiting: list[Arrival] = []
-        commit: asyncio.Task[None] | None = None
         broken: Exception | None = None
         cursor = await self.store.cursor(source.name)
-        async with asyncio.TaskGroup() as group, aclosing(source.hear(cursor)) as heard:  # type: ignore[type-var]
+        async with asyncio.TaskGroup() as group, aclosing(source.hear(cursor, self.wants)) as heard:  # type: ignore[type-var]
+            way = _Way(self, source.name, group)
             try:
-                async for one in heard:
+                async for batch in heard:
                     crash_point("after_heard")
-                    waiting.append(await self._decide(source.name, one))
-                    if commit is None or commit.done():
-                        commit = group.create_task(self._commit(waiting), name=f"commit {source.name}")
-                    if len(waiting) >= BATCH:
-                        await commit
+                    await self._decide(way, batch)
             except asyncio.CancelledError:
                 # What is being stored will be, so it is told as well: a source may be stopped while the router goes on. On a
                 # full disk it is not, and is heard again.
-                while commit is not None and not commit.done() and not self.store.full:
+                while (commit := way.commit) is not None and not commit.done() and not self.store.full:
                     await asyncio.wait([commit], timeout=0.1)
                 raise
             except Exception as error:  # noqa: BLE001 - raised below: what the source said before it broke is stored first
                 broken = error
+                way.store()
         if broken is not None:
             raise broken
 
-    async def _decide(self, source: str, heard: Heard) -> Arrival:
-        if heard.gap:
-            self.observer.gap(source, heard.gap)
-            for look in self.missed:
-                look()
-        if heard.event is None:
-            return Arrival(source=source, cursor=heard.cursor, bad=heard.bad, frame=heard.frame)
-        return await self._arrival(source, heard.event, heard.cursor)
+    async def _decide(self, way: _Way, batch: Sequence[Heard]) -> None:
+        """On each in its order. Nothing is awaited where nobody has to be asked and the store keeps up."""
+        for heard in batch:
+            if heard.gap:
+                self._missed(way.source, heard.gap)
+            event = heard.event
+            if event is None:
+                way.put(_without_event(way.source, heard))
+            elif not self._is_business(event):
+                way.move(heard.cursor)
+            else:
+                self.observer.heard(event)
+                records = self.spindle.records(event)
+                if self.directory.lacks(event):
+                    # Its knot may take its time to answer: what came before is stored meanwhile.
+                    way.store()
+                    event, made = await self._completed(event)
+                else:
+                    made = self._plan(event)
+                arrives = self._arrival(way.source, event, made, records, heard.cursor)
+                if arrives is None:
+                    way.pass_over(event, heard.cursor)
+                else:
+                    way.put(arrives)
+            if way.is_full:
+                await way.stored()
+        way.store()
 
-    async def _arrival(self, source: str, event: Event, cursor: int | None) -> Arrival:
+    def _missed(self, source: str, gap: str) -> None:
+        self.observer.gap(source, gap)
+        for look in self.missed:
+            look()
+
+    def _is_business(self, event: Event) -> bool:
         if event.depth > DEEPEST:
             sentence = f"An event that {event.depth} of our own statuses led to is not looked at: a rule feeds itself."
             self.observer.fault("loop guard", sentence)
-            return Arrival(source=source, cursor=cursor)
-        if not self.spindle.passes(event):
-            return Arrival(source=source, cursor=cursor)
-        self.observer.heard(event)
-        records = self.spindle.records(event)
-        event, made = await self._planned(event)
-        keep = bool(made.matched or made.troubles) or self.record == "all" or (self.record == "wanted" and made.wanted)
+            return False
+        return self.spindle.passes(event)
+
+    def _arrival(
+        self, source: str, event: Event, made: Plan, records: Sequence[RecordChange], cursor: int | None
+    ) -> Arrival | None:
+        """None of what led to nothing and is not kept."""
         pipeline = self.spindle.pipeline(event, made)
+        keep = bool(made.matched or made.troubles) or self.record == "all" or (made.wanted and self.record == "wanted")
+        if not (keep or records or pipeline is not None):
+            return None
         return Arrival(source=source, cursor=cursor, event=event, plan=made, keep=keep, records=records, pipeline=pipeline)
 
-    async def _planned(self, event: Event) -> tuple[Event, Plan]:
-        """The event, with what is known of it, and its plan.
+    async def _again(self, event: Event) -> Arrival:
+        """Of an event that waited."""
+        if not self._is_business(event):
+            return Arrival(source=event.source)
+        self.observer.heard(event)
+        records = self.spindle.records(event)
+        event, made = await self._completed(event)
+        arrives = self._arrival(event.source, event, made, records, None)
+        # The store is told even that it leads to nothing now: it is undecided there.
+        return arrives or Arrival(source=event.source, event=event, plan=made)
 
-        A bug of ours, met by one event, must neither stop the source that it came from nor lose it: the event is kept as
-        undecided, and planned again, at the latest by the version that has the bug no more.
-        """
+    async def _completed(self, event: Event) -> tuple[Event, Plan]:
+        """The event, with what its knot knows of it, and its plan."""
+        try:
+            if self.rulebook.asks_for(event.nsid) and not self.spindle.holds(event):
+                event = await self.directory.complete(event)
+        except Exception as error:  # noqa: BLE001 - see _plan
+            return event, self._bug(event, error)
+        return event, self._plan(event)
+
+    def _plan(self, event: Event) -> Plan:
+        """A bug of ours, met by one event, must neither stop the source that it came from nor lose it: the event is kept as
+        undecided, and planned again, at the latest by the version that has the bug no more."""
         try:
             if why := self.spindle.holds(event):
-                return event, Plan(troubles=(Trouble(rule="", sentence=why, undecided=True),), wanted=True)
-            if self.rulebook.asks_for(event.nsid):
-                event = await self.directory.complete(event)
-            return event, plan(event, self.rulebook, self.directory.identities, self.destination)
+                return Plan(troubles=(Trouble(rule="", sentence=why, undecided=True),), wanted=True)
+            return plan(event, self.rulebook, self.directory.identities, self.destination)
         except Exception as error:  # noqa: BLE001 - whatever it is, the next event is not to suffer from it
-            self.observer.fault("intake", f"A bug, met by the event {event.id}, which is kept.", error)
-            sentence = f"a bug in the router: {type(error).__name__}"
-            return event, Plan(troubles=(Trouble(rule="", sentence=sentence, undecided=True),), wanted=True)
+            return self._bug(event, error)
 
-    async def _commit(self, waiting: list[Arrival]) -> None:
+    def _bug(self, event: Event, error: Exception) -> Plan:
+        self.observer.fault("intake", f"A bug, met by the event {event.id}, which is kept.", error)
+        sentence = f"a bug in the router: {type(error).__name__}"
+        return Plan(troubles=(Trouble(rule="", sentence=sentence, undecided=True),), wanted=True)
+
+    async def commit(self, waiting: list[Arrival]) -> None:
         """Store what waits, and what comes to wait meanwhile."""
         while waiting:
             batch = waiting[:BATCH]
@@ -232,6 +283,10 @@ class Intake:
         for arrival, result in zip(batch, results, strict=True):
             if arrival.bad is not None:
                 self.observer.bad_frame(arrival.source, arrival.bad)
+            if arrival.passed is not None:
+                self.observer.passed(arrival.source, arrival.passed)
+            if arrival.unmatched:
+                self.observer.unmatched(arrival.unmatched)
             if arrival.event is not None and arrival.plan is not None:
                 self.observer.planned(arrival.event, arrival.plan, result.fresh)
             for delivery, why in result.held:
@@ -245,11 +300,58 @@ class Intake:
 
     async def conclude(self, event: Event) -> None:
         """An event that was held, now with what was missing."""
-        await self._commit([await self._arrival(event.source, event, None)])
+        await self.commit([await self._again(event)])
 
     async def plan_again(self) -> None:
         """Every event that a rule could not be decided for, once more: something that was missing may be known now."""
         after = 0
         while rows := await self.store.undecided(after):
             after = rows[-1].number
-            await self._commit([await self._arrival(row.event.source, row.event, None) for row in rows])
+            await self.commit([await self._again(row.event) for row in rows])
+
+
+def _without_event(source: str, heard: Heard) -> Arrival:
+    return Arrival(source=source, cursor=heard.cursor, bad=heard.bad, frame=heard.frame, passed=heard.passed)
+
+
+class _Way:
+    """What one source said and is not stored yet, in order. Events that led to nothing are one arrival for each batch."""
+
+    def __init__(self, intake: Intake, source: str, group: asyncio.TaskGroup) -> None:
+        self.source = source
+        self.commit: asyncio.Task[None] | None = None
+        self._intake = intake
+        self._group = group
+        self._waiting: list[Arrival] = []
+        self._unmatched: list[Event] = []
+        #: Of those, and of what was none of our business.
+        self._cursor: int | None = None
+
+    def put(self, arrival: Arrival) -> None:
+        self._waiting.append(arrival)
+
+    def pass_over(self, event: Event, cursor: int | None) -> None:
+        """It led to nothing, and is not kept."""
+        self._unmatched.append(event)
+        self.move(cursor)
+
+    def move(self, cursor: int | None) -> None:
+        self._cursor = cursor if cursor is not None else self._cursor
+
+    @property
+    def is_full(self) -> bool:
+        return len(self._waiting) + len(self._unmatched) >= BATCH
+
+    def store(self) -> None:
+        """What waits, when what is being stored now is."""
+        if self._unmatched or self._cursor is not None:
+            self._waiting.append(Arrival(source=self.source, cursor=self._cursor, unmatched=self._unmatched))
+            self._unmatched, self._cursor = [], None
+        if self._waiting and (self.commit is None or self.commit.done()):
+            self.commit = self._group.create_task(self._intake.commit(self._waiting), name=f"commit {self.source}")
+
+    async def stored(self) -> None:
+        """Wait until everything is."""
+        self.store()
+        if self.commit is not None:
+            await self.commit

@@ -11,6 +11,7 @@ import pytest
 from pydantic import ValidationError
 
 from router.sources import jetstream
+from tests.sources.each import one_by_one
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -201,7 +202,7 @@ async def test_an_outage_of_days_is_a_gap_too(
     """Not only a router that was down misses something: so does one whose network was."""
     peer.visits = [visit([frame(NOW)], close=1001), visit([frame(NOW + 40 * HOUR)])]
     source = open_jetstream(host, seen, peer)
-    async with aclosing(source.hear(NOW - 1)) as heard:  # type: ignore[type-var]
+    async with aclosing(one_by_one(source.hear(NOW - 1))) as heard:
         assert not (await anext(heard)).gap
         clock.time += 40 * HOUR
         assert (await anext(heard)).gap.startswith("Servers keep 36 hours, and nothing was heard for 40")

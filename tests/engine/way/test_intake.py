@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
-from typing import Any, TypeAlias
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from router.core.errors import RouterError, StoreError
-from router.core.model import Event, Heard, changed
+from router.core.model import Heard, Plan, changed
 from router.engine import intake
 from router.engine.store.base import Arrival, Store
+from router.sources.base import Wants, everything
 from router.testing import FakeClock
 from tests.engine.way.parts import RULES, SHA, Engine, Listed, LookingToy, Told, assemble, book, push
 
@@ -90,12 +91,12 @@ async def test_a_source_that_breaks_starts_again_and_loses_nothing(engine: Engin
     """A bug in a source is told; after a pause it is asked again from the stored cursor, and what it said before is kept."""
 
     class Breaks(Listed):
-        async def hear(self, cursor: int | None):  # type: ignore[no-untyped-def]
+        async def hear(self, cursor: int | None, wants: Wants = everything):  # type: ignore[no-untyped-def]
             self.asked.append(cursor)
             if len(self.asked) == 1:
-                yield Heard(event=push(1), cursor=1)
+                yield [Heard(event=push(1), cursor=1)]
                 raise ZeroDivisionError
-            yield Heard(event=push(2), cursor=2)
+            yield [Heard(event=push(2), cursor=2)]
 
     source = Breaks([])
     await engine.intake.listen(source)
@@ -163,7 +164,7 @@ async def test_rules_may_be_exchanged_between_two_events(engine: Engine) -> None
 
 async def test_a_bug_of_ours_stops_nothing_and_loses_nothing(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     """An event that planning fails on is kept undecided, the next one is built, and the first once the bug is mended."""
-    monkeypatch.setattr(engine.directory, "complete", _fails_once(engine.directory.complete))
+    monkeypatch.setattr(intake, "plan", _fails_once(intake.plan))
     await engine.hear(push(1), push(2))
     assert len(await engine.store.deliveries()) == 1
     assert "bug" in engine.told.faults[0].lower()
@@ -171,16 +172,13 @@ async def test_a_bug_of_ours_stops_nothing_and_loses_nothing(engine: Engine, mon
     assert len(await engine.store.deliveries()) == 2
 
 
-Complete: TypeAlias = Callable[[Event], Coroutine[Any, Any, Event]]
-
-
-def _fails_once(complete: Complete) -> Complete:
+def _fails_once(plan: Callable[..., Plan]) -> Callable[..., Plan]:
     failures = [ZeroDivisionError()]
 
-    async def failing(event: Event) -> Event:
+    def failing(*given: Any) -> Plan:
         if failures:
             raise failures.pop()
-        return await complete(event)
+        return plan(*given)
 
     return failing
 
@@ -212,8 +210,8 @@ async def test_a_source_that_is_not_to_start_again_ends_the_run(engine: Engine, 
     """A file that cannot be read, in a run that waits for its end: what was heard is stored, and the reason is told."""
 
     class Breaks(Listed):
-        async def hear(self, cursor: int | None):  # type: ignore[no-untyped-def]
-            yield Heard(event=push(), cursor=1)
+        async def hear(self, cursor: int | None, wants: Wants = everything):  # type: ignore[no-untyped-def]
+            yield [Heard(event=push(), cursor=1)]
             raise error
 
     with pytest.raises(RouterError, match=said):
