@@ -32,13 +32,13 @@ class Source(Protocol):
     finite: bool
 
     def hear(self, cursor: int | None, wants: Wants = everything) -> AsyncIterator[Sequence[Heard]]:
-        """Everything after `cursor` (None: never heard before), in order, for ever: whatever is there at once, together. One at a
-        time is fine where there is not much.
+        """Everything after `cursor` (None: never heard before), in order, for ever: whatever is there at once, together. One at
+        a time is fine where there is not much.
 
         Pulled by one task, and a slow consumer is back-pressure: stop reading the socket. Reconnecting is its own affair and
         starts from the last cursor it yielded. A peer's mistakes are yielded as bad frames, never raised; whatever is raised
-        is a bug or broken configuration and ends this source alone, after what was yielded before. Closing the iterator releases
-        everything. Events of nsids that are not wanted may be told as `passed`, and need not be.
+        is a bug or broken configuration and ends this source alone, after what was yielded before. Closing the iterator
+        releases everything. Events of nsids that are not wanted may be told as `passed`, and need not be.
         """
 
 

@@ -137,24 +137,31 @@ class Jetstream:
         from router.sources.websocket import understand  # noqa: PLC0415 - aiohttp is for those who listen
 
         now = self.host.clock.now()
+        latest = now + envelope.AHEAD
         passing, news = Passing("jetstream", wants), False
         # Asked before the cursor moves: a connection that was lost for days is one more way to miss something.
         gap = self._gap() if line.received == len(batch) else ""
         try:
             for message in batch:
-                seen = glance.jetstream(message.frame) if not message.bad else None
-                if seen is not None and not envelope.ahead(seen.cursor, now) and passing.passes(seen):
-                    news = self._advance(seen.cursor, now) or news
-                    continue
-                one = understand(message, self._parse)
-                if message.cursor is not None:
-                    # Going back would meet the same message again.
-                    self._cursor, self._rewind = max(self._cursor, message.cursor), 0
-                elif one.gap:
-                    self._earliest = now - LOOK_BACK
-                elif one.cursor is not None and self._advance(one.cursor, now):
-                    news = news or one.bad is None
-                if one.cursor != self._cursor or gap:
+                event = None
+                sent = None if message.bad else glance.jetstream(message.frame)
+                if sent is not None and sent.time_us <= latest:
+                    if passing.passes(sent.commit.collection, sent.time_us):
+                        news = self._advance(sent.time_us, now) or news
+                        continue
+                    event = glance.event_of_commit(sent, self.name)
+                if sent is not None and event is not None:
+                    news = self._advance(sent.time_us, now) or news
+                    one = Heard(event=event, cursor=self._cursor, gap=gap)
+                else:
+                    one = understand(message, self._parse)
+                    if message.cursor is not None:
+                        # Going back would meet the same message again.
+                        self._cursor, self._rewind = max(self._cursor, message.cursor), 0
+                    elif one.gap:
+                        self._earliest = now - LOOK_BACK
+                    elif one.cursor is not None and self._advance(one.cursor, now):
+                        news = news or one.bad is None
                     one = changed(one, cursor=self._cursor, gap=one.gap or gap)
                 heard.append(one)
                 gap = ""

@@ -125,19 +125,28 @@ class Knot:
         from router.sources.websocket import understand  # noqa: PLC0415 - aiohttp is for those who listen
 
         now, passing = self._now(), Passing("knot", wants)
+        latest = now + envelope.AHEAD * 1000
         try:
             for message in batch:
-                seen = glance.knot(message.frame) if not message.bad else None
-                if seen is not None and not envelope.ahead(seen.time, now // 1000) and passing.passes(seen):
+                event = None
+                sent = None if message.bad else glance.knot(message.frame)
+                if sent is not None and sent.created <= latest:
+                    if passing.passes(sent.nsid, sent.created // 1000):
+                        self._older = False
+                        self._hear_of(sent.created, line, now)
+                        continue
+                    event = glance.event_of_knot(sent, self.name, self.knot)
+                if sent is not None and event is not None:
                     self._older = False
-                    self._hear_of(seen.cursor, line, now)
+                    self._hear_of(sent.created, line, now)
+                    heard.append(Heard(event=event, cursor=self._cursor))
                     continue
                 one = understand(message, self._parse)
                 if message.cursor is not None:
                     self._pass(message.cursor)
                 if one.cursor is not None:
                     self._hear_of(one.cursor, line, now, good=one.bad is None)
-                heard.append(changed(one, cursor=self._cursor) if one.cursor != self._cursor else one)
+                heard.append(changed(one, cursor=self._cursor))
         except Exception as error:  # noqa: BLE001 - raised by whoever calls
             return error
         finally:

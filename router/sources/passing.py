@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from router.core.model import Passed
 
 if TYPE_CHECKING:
-    from router.core.glance import Glance
     from router.core.model import Micros
     from router.sources.base import Wants
 
@@ -23,9 +22,8 @@ class Passing:
         self._wanted: set[str] = set()
         self.times: dict[str, list[Micros]] = {}
 
-    def passes(self, seen: Glance) -> bool:
+    def passes(self, nsid: str, time: Micros) -> bool:
         """Whether nobody asks for it: then it is counted."""
-        nsid = seen.nsid
         times = self.times.get(nsid)
         if times is None:
             if nsid in self._wanted:
@@ -34,7 +32,7 @@ class Passing:
                 self._wanted.add(nsid)
                 return False
             times = self.times[nsid] = []
-        times.append(seen.time)
+        times.append(time)
         return True
 
     def made(self) -> Passed:

@@ -292,7 +292,8 @@ class _Inbox:
 
     def make_room(self, messages: int, size: float) -> None:
         """For so many messages and bytes, those that are there included, and for one in any case."""
-        self._messages, self._bytes = max(1, messages) - len(self._got), max(1, size) - sum([len(one.frame) for one in self._got])
+        self._messages = max(1, messages) - len(self._got)
+        self._bytes = max(1, int(size)) - sum([len(one.frame) for one in self._got])
         self._emptied.set()
 
     @property
