@@ -139,5 +139,6 @@ class _Several:
             for call in calls:
                 call(*args, **named)
 
-        setattr(self, name, tell)
-        return tell
+        told: Callable[..., None] = calls[0] if len(calls) == 1 else tell
+        setattr(self, name, told)
+        return told

@@ -34,7 +34,7 @@ RKEY = re.compile(r"[A-Za-z0-9._~:-]{1,512}")
 REV = re.compile(r"[A-Za-z0-9]{1,64}")
 #: What newer servers call a cursor that is older than what they keep.
 _TOO_OLD = {"CursorTooOld", "OutdatedCursor"}
-OPERATIONS = ("create", "update", "delete")
+_OPERATIONS = ("create", "update", "delete")
 
 
 def bad(error: BadFrame, frame: bytes) -> Heard:
@@ -141,7 +141,7 @@ def _commit(did: str, commit: Mapping[str, Tree], source: str, time: Micros) -> 
     nsid, rkey = frame.nsid(commit, "collection"), frame.matching(commit, "rkey", RKEY, 512)
     rev = frame.matching(commit, "rev", REV, 64)
     operation = commit.get("operation")
-    if operation not in OPERATIONS:
+    if operation not in _OPERATIONS:
         raise BadFrame(f"`operation` must be create, update or delete, not {show(operation)}.")
     record = {} if operation == "delete" else frame.member(commit, "record")
     return Event(

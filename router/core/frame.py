@@ -35,7 +35,8 @@ _DECODE = msgspec.json.Decoder().decode
 _STRUCTURE, _WRITTEN = (b",", b"{", b"["), (",", "{", "[")
 _NESTS = (dict, list)
 _LONGEST_NSID = 317
-_END = 1 << 63
+#: What a cursor can be.
+LARGEST = (1 << 63) - 1
 
 
 def tree(frame: Frame) -> dict[str, Tree]:
@@ -66,13 +67,16 @@ def _quickly(frame: str | bytes) -> dict[str, Tree] | None:
     return parsed
 
 
-def is_usual(frame: bytes) -> bool:
-    """Whether a frame that is JSON is UTF-8, and too small to have too many values or to be nested too deep."""
-    if not frame.isascii():
-        try:
-            frame.decode()
-        except UnicodeDecodeError:
-            return False
+def is_utf8(frame: bytes) -> bool:
+    try:
+        frame.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def is_small(frame: bytes) -> bool:
+    """Whether a frame surely has not too many values, and is not nested too deep."""
     return len(frame) <= MOST and frame.count(b"{") + frame.count(b"[") <= DEEPEST
 
 
@@ -195,4 +199,4 @@ def host(value: Tree) -> str:
 
 def whole(value: Tree) -> TypeGuard[int]:
     """A positive whole number that a 64-bit cursor can be."""
-    return type(value) is int and 0 < value < _END
+    return type(value) is int and 0 < value <= LARGEST

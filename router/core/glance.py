@@ -7,28 +7,30 @@ no float holds is not found where nobody looks.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Meta, Raw, Struct
 
 from router.core import frame
-from router.core.envelope import OPERATIONS, REV, RKEY
+from router.core.envelope import REV, RKEY
 from router.core.fields import named_fields
-from router.core.members import PLC, is_did
+from router.core.members import LONGEST, PLC, is_did
 from router.core.model import Event
 
 if TYPE_CHECKING:
     from router.core.model import Tree
 
 _NO_RECORD = Raw(b"")
+#: A cursor (see `frame.whole`).
+_Place: TypeAlias = Annotated[int, Meta(gt=0, le=frame.LARGEST)]
 
 
 class _Commit(Struct):
     collection: str
     rkey: str
     rev: str
-    operation: str
+    operation: Literal["create", "update", "delete"]
     record: Raw = _NO_RECORD
 
 
@@ -36,8 +38,8 @@ class Commit(Struct):
     """A frame of Jetstream."""
 
     did: str
-    time_us: int
-    kind: str
+    time_us: _Place
+    kind: Literal["commit"]
     commit: _Commit
 
 
@@ -47,7 +49,7 @@ class Told(Struct):
     nsid: str
     rkey: str
     event: Raw
-    created: int
+    created: _Place
 
 
 _COMMIT = msgspec.json.Decoder(Commit).decode
@@ -64,19 +66,14 @@ def jetstream(given: bytes) -> Commit | None:
     except _ODD:
         return None
     commit, did = sent.commit, sent.did
-    if (
-        sent.kind == "commit"
-        and commit.operation in OPERATIONS
-        and (commit.operation == "delete" or _is_object(commit.record))
+    rkey, rev = commit.rkey, commit.rev
+    fine = (
+        (_is_object(commit.record) or commit.operation == "delete")
         and frame.is_nsid(commit.collection)
-        and frame.whole(sent.time_us)
-        and (_is_plc(did) or (len(did) <= frame.LONGEST and is_did(did)))
-        and frame.follows(commit.rkey, RKEY, 512)
-        and frame.follows(commit.rev, REV, 64)
-        and frame.is_usual(given)
-    ):
-        return sent
-    return None
+        and (_are_usual(did, rkey, rev) or _are_sound(did, rkey, rev))
+        and (given.isascii() or frame.is_utf8(given))
+    )
+    return sent if fine else None
 
 
 def knot(given: bytes) -> Told | None:
@@ -85,23 +82,21 @@ def knot(given: bytes) -> Told | None:
         sent = _TOLD(given)
     except _ODD:
         return None
-    if (
-        frame.is_nsid(sent.nsid)
-        and _is_object(sent.event)
+    fine = (
+        _is_object(sent.event)
+        and frame.is_nsid(sent.nsid)
         and frame.follows(sent.rkey, RKEY, 512)
-        and frame.whole(sent.created)
-        and frame.is_usual(given)
-    ):
-        return sent
-    return None
+        and (given.isascii() or frame.is_utf8(given))
+    )
+    return sent if fine else None
 
 
-def event_of_commit(sent: Commit, source: str) -> Event | None:
+def event_of_commit(sent: Commit, given: bytes, source: str) -> Event | None:
     """None where the record is odd."""
     commit, did = sent.commit, sent.did
     nsid, rkey, operation = commit.collection, commit.rkey, commit.operation
     record = {} if operation == "delete" else _record(commit.record)
-    if record is None:
+    if record is None or not frame.is_small(given):
         return None
     return Event(
         origin="jetstream",
@@ -115,11 +110,11 @@ def event_of_commit(sent: Commit, source: str) -> Event | None:
     )
 
 
-def event_of_knot(sent: Told, source: str, host: str) -> Event | None:
+def event_of_knot(sent: Told, given: bytes, source: str, host: str) -> Event | None:
     """None where the record is odd."""
     nsid, rkey = sent.nsid, sent.rkey
     record = _record(sent.event)
-    if record is None:
+    if record is None or not frame.is_small(given):
         return None
     return Event(
         origin=f"knot:{host}",
@@ -144,6 +139,18 @@ def _is_object(raw: Raw) -> bool:
     return bool(raw) and memoryview(raw)[0] == _BRACE
 
 
-def _is_plc(did: str) -> bool:
-    """The usual kind: it is not worth remembering."""
-    return len(did) == PLC and did.startswith("did:plc:") and did[8:].isalnum() and did.isascii()
+def _are_usual(did: str, rkey: str, rev: str) -> bool:
+    """Whether they are surely what they should be: nearly all have letters and digits alone."""
+    told = did[8:] + rkey + rev
+    return (
+        len(did) == PLC
+        and did.startswith("did:plc:")
+        and told.isalnum()
+        and told.isascii()
+        and 0 < len(rkey) <= 512
+        and 0 < len(rev) <= 64
+    )
+
+
+def _are_sound(did: str, rkey: str, rev: str) -> bool:
+    return len(did) <= LONGEST and is_did(did) and frame.follows(rkey, RKEY, 512) and frame.follows(rev, REV, 64)

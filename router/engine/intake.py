@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 #: Arrivals in one commit, and so those of a source that wait in memory.
 BATCH = 512
+#: Seconds from the beginning of a source's commit to that of its next one.
+REST = 0.01
 #: How many of our own statuses may have led to an event before rules no longer see it: a rule that feeds itself stops here.
 DEEPEST = 4
 #: Seconds until a source that broke (a bug, not a peer's mistake: those are its own affair) is started again.
@@ -187,30 +189,38 @@ class Intake:
 
     async def _decide(self, way: _Way, batch: Sequence[Heard]) -> None:
         """On each in its order. Nothing is awaited where nobody has to be asked and the store keeps up."""
+        spindle, name = self.spindle, way.source
+        unmatched: list[Event] = []
         for heard in batch:
             if heard.gap:
-                self._missed(way.source, heard.gap)
+                self._missed(name, heard.gap)
             event = heard.event
             if event is None:
-                way.put(_without_event(way.source, heard))
-            elif not self._is_business(event):
+                if heard.passed is not None:
+                    self.observer.passed(name, heard.passed)
+                    way.move(heard.cursor, heard.passed.count)
+                else:
+                    await way.put(Arrival(source=name, cursor=heard.cursor, bad=heard.bad, frame=heard.frame))
+                continue
+            if not self._is_business(event):
                 way.move(heard.cursor)
+                continue
+            self.observer.heard(event)
+            records = spindle.records(event)
+            if self.directory.lacks(event):
+                # Its knot may take its time to answer: what came before is stored meanwhile.
+                way.store()
+                event, made = await self._completed(event)
             else:
-                self.observer.heard(event)
-                records = self.spindle.records(event)
-                if self.directory.lacks(event):
-                    # Its knot may take its time to answer: what came before is stored meanwhile.
-                    way.store()
-                    event, made = await self._completed(event)
-                else:
-                    made = self._plan(event)
-                arrives = self._arrival(way.source, event, made, records, heard.cursor)
-                if arrives is None:
-                    way.pass_over(event, heard.cursor)
-                else:
-                    way.put(arrives)
-            if way.is_full:
-                await way.stored()
+                made = self._plan(event)
+            pipeline = spindle.pipeline(event, made)
+            if records or pipeline is not None or self._keeps(made):
+                await way.put(self._arrival(name, event, made, records, pipeline, heard.cursor))
+            else:
+                unmatched.append(event)
+                way.move(heard.cursor, 1)
+        if unmatched:
+            self.observer.unmatched(unmatched)
         way.store()
 
     def _missed(self, source: str, gap: str) -> None:
@@ -225,15 +235,30 @@ class Intake:
             return False
         return self.spindle.passes(event)
 
+    def _keeps(self, made: Plan) -> bool:
+        """Whether the event is recorded."""
+        if made.matched or made.troubles:
+            return True
+        return self.record == "all" or (made.wanted and self.record == "wanted")
+
     def _arrival(
-        self, source: str, event: Event, made: Plan, records: Sequence[RecordChange], cursor: int | None
-    ) -> Arrival | None:
-        """None of what led to nothing and is not kept."""
-        pipeline = self.spindle.pipeline(event, made)
-        keep = bool(made.matched or made.troubles) or self.record == "all" or (made.wanted and self.record == "wanted")
-        if not (keep or records or pipeline is not None):
-            return None
-        return Arrival(source=source, cursor=cursor, event=event, plan=made, keep=keep, records=records, pipeline=pipeline)
+        self,
+        source: str,
+        event: Event,
+        made: Plan,
+        records: Sequence[RecordChange],
+        pipeline: Pipeline | None,
+        cursor: int | None,
+    ) -> Arrival:
+        return Arrival(
+            source=source,
+            cursor=cursor,
+            event=event,
+            plan=made,
+            keep=self._keeps(made),
+            records=records,
+            pipeline=pipeline,
+        )
 
     async def _again(self, event: Event) -> Arrival:
         """Of an event that waited."""
@@ -242,9 +267,8 @@ class Intake:
         self.observer.heard(event)
         records = self.spindle.records(event)
         event, made = await self._completed(event)
-        arrives = self._arrival(event.source, event, made, records, None)
         # The store is told even that it leads to nothing now: it is undecided there.
-        return arrives or Arrival(source=event.source, event=event, plan=made)
+        return self._arrival(event.source, event, made, records, self.spindle.pipeline(event, made), None)
 
     async def _completed(self, event: Event) -> tuple[Event, Plan]:
         """The event, with what its knot knows of it, and its plan."""
@@ -270,23 +294,16 @@ class Intake:
         sentence = f"a bug in the router: {type(error).__name__}"
         return Plan(troubles=(Trouble(rule="", sentence=sentence, undecided=True),), wanted=True)
 
-    async def commit(self, waiting: list[Arrival]) -> None:
-        """Store what waits, and what comes to wait meanwhile."""
-        while waiting:
-            batch = waiting[:BATCH]
-            del waiting[: len(batch)]
-            results = await self.store.accept(batch, self.clock.now())
-            self.spindle.stored(batch)
-            self._tell(batch, results)
+    async def commit(self, batch: Sequence[Arrival]) -> None:
+        """Store them, and tell of them."""
+        results = await self.store.accept(batch, self.clock.now())
+        self.spindle.stored(batch)
+        self._tell(batch, results)
 
     def _tell(self, batch: Sequence[Arrival], results: Sequence[Accepted]) -> None:
         for arrival, result in zip(batch, results, strict=True):
             if arrival.bad is not None:
                 self.observer.bad_frame(arrival.source, arrival.bad)
-            if arrival.passed is not None:
-                self.observer.passed(arrival.source, arrival.passed)
-            if arrival.unmatched:
-                self.observer.unmatched(arrival.unmatched)
             if arrival.event is not None and arrival.plan is not None:
                 self.observer.planned(arrival.event, arrival.plan, result.fresh)
             for delivery, why in result.held:
@@ -310,12 +327,9 @@ class Intake:
             await self.commit([await self._again(row.event) for row in rows])
 
 
-def _without_event(source: str, heard: Heard) -> Arrival:
-    return Arrival(source=source, cursor=heard.cursor, bad=heard.bad, frame=heard.frame, passed=heard.passed)
-
-
 class _Way:
-    """What one source said and is not stored yet, in order. Events that led to nothing are one arrival for each batch."""
+    """What one source said and is not stored yet, in order. Of events that led to nothing there is only their number, and where
+    the last one stood."""
 
     def __init__(self, intake: Intake, source: str, group: asyncio.TaskGroup) -> None:
         self.source = source
@@ -323,35 +337,40 @@ class _Way:
         self._intake = intake
         self._group = group
         self._waiting: list[Arrival] = []
-        self._unmatched: list[Event] = []
-        #: Of those, and of what was none of our business.
+        self._unkept = 0
         self._cursor: int | None = None
+        #: When the last commit did, on the event loop's clock.
+        self._begun = float("-inf")
 
-    def put(self, arrival: Arrival) -> None:
+    async def put(self, arrival: Arrival) -> None:
+        """Waits where too much waits."""
         self._waiting.append(arrival)
+        if len(self._waiting) >= BATCH:
+            self.store()
+            if self.commit is not None:
+                await self.commit
 
-    def pass_over(self, event: Event, cursor: int | None) -> None:
-        """It led to nothing, and is not kept."""
-        self._unmatched.append(event)
-        self.move(cursor)
-
-    def move(self, cursor: int | None) -> None:
+    def move(self, cursor: int | None, unkept: int = 0) -> None:
+        """Past so many events that led to nothing."""
+        self._unkept += unkept
         self._cursor = cursor if cursor is not None else self._cursor
-
-    @property
-    def is_full(self) -> bool:
-        return len(self._waiting) + len(self._unmatched) >= BATCH
 
     def store(self) -> None:
         """What waits, when what is being stored now is."""
-        if self._unmatched or self._cursor is not None:
-            self._waiting.append(Arrival(source=self.source, cursor=self._cursor, unmatched=self._unmatched))
-            self._unmatched, self._cursor = [], None
+        if self._unkept or self._cursor is not None:
+            self._waiting.append(Arrival(source=self.source, cursor=self._cursor, unkept=self._unkept))
+            self._unkept, self._cursor = 0, None
         if self._waiting and (self.commit is None or self.commit.done()):
-            self.commit = self._group.create_task(self._intake.commit(self._waiting), name=f"commit {self.source}")
+            self.commit = self._group.create_task(self._commit(), name=f"commit {self.source}")
 
-    async def stored(self) -> None:
-        """Wait until everything is."""
-        self.store()
-        if self.commit is not None:
-            await self.commit
+    async def _commit(self) -> None:
+        """Store what waits, and what comes to wait meanwhile."""
+        time = asyncio.get_running_loop().time
+        while self._waiting:
+            # At once where nothing came lately. A commit costs as much as hearing dozens of events does.
+            if (rest := self._begun + REST - time()) > 0 and len(self._waiting) < BATCH:
+                await asyncio.sleep(rest)
+            self._begun = time()
+            batch = self._waiting[:BATCH]
+            del self._waiting[: len(batch)]
+            await self._intake.commit(batch)

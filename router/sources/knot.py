@@ -135,7 +135,7 @@ class Knot:
                         self._older = False
                         self._hear_of(sent.created, line, now)
                         continue
-                    event = glance.event_of_knot(sent, self.name, self.knot)
+                    event = glance.event_of_knot(sent, message.frame, self.name, self.knot)
                 if sent is not None and event is not None:
                     self._older = False
                     self._hear_of(sent.created, line, now)

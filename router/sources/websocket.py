@@ -45,7 +45,7 @@ GIVEN_UP_AFTER, ONCE_AN_HOUR, STUCK = 7 * 86_400_000_000, 3600.0, 5
 #: Microseconds after which a connection that said nothing new counts as a good one all the same.
 PROVEN_AFTER = 60_000_000
 #: Messages, and bytes, that are taken in one turn of the event loop, so that a flood from one peer does not starve the others.
-TURN, TURN_BYTES = 128, 1 << 18
+TURN, TURN_BYTES = 256, 1 << 18
 TRY_AGAIN_LATER = 1013
 
 
@@ -169,7 +169,7 @@ class Line:
         Raises TimeoutError where nothing came for longer than `patience`."""
         messages, size = self.meter.free(self.host.clock.now())
         inbox.make_room(min(TURN, int(messages)), min(TURN_BYTES, size))
-        if self.patience is None or inbox.has_news:
+        if self.patience is None or inbox.news.is_set():
             return await inbox.take()
         async with asyncio.timeout(self.patience):
             return await inbox.take()
@@ -194,23 +194,27 @@ class Line:
     async def _read(self, ws: WebSocket, inbox: _Inbox) -> _Ended:
         """Messages into the inbox, until the connection is over. Pings are answered here: aiohttp's own way waits without end
         for a peer that never reads."""
-        text, receive, put = aiohttp.WSMsgType.TEXT, ws.receive, inbox.put
+        text, receive, got = aiohttp.WSMsgType.TEXT, ws.receive, inbox.got
         try:
             while True:
                 message = await receive()
                 if message.type is text:
-                    one: Received | _Ended = Received(message.data)
+                    one = Received(message.data)
                 elif message.type is aiohttp.WSMsgType.PING:
                     async with asyncio.timeout(PONG_WITHIN):
                         await ws.pong(message.data)
                     continue
                 elif message.type is aiohttp.WSMsgType.PONG:
                     continue
+                elif isinstance(other := self._sorted(ws, message), _Ended):
+                    return other
                 else:
-                    one = self._sorted(ws, message)
-                if isinstance(one, _Ended):
-                    return one
-                if not put(one):
+                    one = other
+                got.append(one)
+                inbox.messages -= 1
+                inbox.bytes -= len(one.frame)
+                inbox.news.set()
+                if inbox.messages <= 0 or inbox.bytes <= 0:
                     await inbox.room()
         except TimeoutError:
             self.fell_silent = self.patience is not None
@@ -264,9 +268,11 @@ class _Inbox:
     without waiting, and whoever takes it gets all of that at once. No more is read than there is room for."""
 
     def __init__(self, read: Callable[[_Inbox], Coroutine[Any, Any, _Ended]]) -> None:
-        self._got: list[Received] = []
-        self._messages = self._bytes = 0
-        self._news, self._emptied = asyncio.Event(), asyncio.Event()
+        #: What has come; how many messages and bytes more may; and that something has come, or the connection is over.
+        self.got: list[Received] = []
+        self.messages = self.bytes = 0
+        self.news = asyncio.Event()
+        self._emptied = asyncio.Event()
         self._reading = asyncio.create_task(self._until_over(read))
 
     async def _until_over(self, read: Callable[[_Inbox], Coroutine[Any, Any, _Ended]]) -> _Ended:
@@ -274,38 +280,27 @@ class _Inbox:
             await self.room()
             return await read(self)
         finally:
-            self._news.set()
-
-    def put(self, one: Received) -> bool:
-        """Whether there is room for one more."""
-        self._got.append(one)
-        self._messages -= 1
-        self._bytes -= len(one.frame)
-        self._news.set()
-        return self._messages > 0 and self._bytes > 0
+            self.news.set()
 
     async def room(self) -> None:
         """Wait until there is some."""
-        while self._messages <= 0 or self._bytes <= 0:
+        while self.messages <= 0 or self.bytes <= 0:
             self._emptied.clear()
             await self._emptied.wait()
 
     def make_room(self, messages: int, size: float) -> None:
         """For so many messages and bytes, those that are there included, and for one in any case."""
-        self._messages = max(1, messages) - len(self._got)
-        self._bytes = max(1, int(size)) - sum([len(one.frame) for one in self._got])
+        self.messages = max(1, messages) - len(self.got)
+        self.bytes = max(1, int(size)) - sum([len(one.frame) for one in self.got])
         self._emptied.set()
-
-    @property
-    def has_news(self) -> bool:
-        return self._news.is_set()
 
     async def take(self) -> list[Received]:
         """What has come, at least one message; empty where no more will."""
-        await self._news.wait()
+        await self.news.wait()
         if not self._reading.done():
-            self._news.clear()
-        got, self._got = self._got, []
+            self.news.clear()
+        got = self.got.copy()
+        self.got.clear()
         return got
 
     async def ended(self) -> _Ended:

@@ -20,7 +20,6 @@ from router.core.model import (
     LogLine,
     Micros,
     Outcome,
-    Passed,
     Pipeline,
     Plan,
     Receipt,
@@ -37,8 +36,8 @@ class Arrival:
     """One thing heard, with what was decided of it. `keep` asks to record an event that led to nothing.
 
     `records` are mirrored with it, and `pipeline` is the run that it makes, with the workflows that nobody runs; its others are
-    those of the plan's deliveries. An arrival without an event may stand for any number of them that led to nothing and are not kept: of `passed` nobody asks for
-    the kind, and `unmatched` matched no rule.
+    those of the plan's deliveries. `unkept` counts events that led to nothing and are not kept: an arrival without an event may
+    stand for any number of them.
     """
 
     source: str
@@ -50,13 +49,7 @@ class Arrival:
     frame: bytes = b""
     records: Sequence[RecordChange] = ()
     pipeline: Pipeline | None = None
-    passed: Passed | None = None
-    unmatched: Sequence[Event] = ()
-
-    @property
-    def unkept(self) -> int:
-        """How many events it stands for that are not kept."""
-        return len(self.unmatched) + (self.passed.count if self.passed is not None else 0)
+    unkept: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
