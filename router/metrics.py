@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import platform
 from bisect import bisect_left
-from collections import Counter as Counted
 from dataclasses import dataclass
 from functools import cache, partial
 from itertools import accumulate
@@ -160,15 +159,11 @@ class Metrics(Silent):
             self["router_events_refused_total"].labels(event.kind).inc()
 
     def unmatched(self, events: Sequence[Event]) -> None:
-        kind = events[0].kind
-        if any([event.kind != kind for event in events]):
-            # A file has events of all kinds.
-            for event in events:
-                self._came(event.kind, event.nsid, (event.time,))
-            return
-        for nsid, count in Counted([event.nsid for event in events]).items():
-            self._of_kind(kind).came(nsid, count)
-        self._of_kind(kind).late([event.time for event in events], self.clock.now())
+        times: dict[tuple[str, str], list[Micros]] = {}
+        for event in events:
+            times.setdefault((event.kind, event.nsid), []).append(event.time)
+        for (kind, nsid), heard in times.items():
+            self._came(kind, nsid, heard)
 
     def passed(self, source: str, passed: Passed) -> None:
         for nsid, times in passed.times.items():

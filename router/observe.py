@@ -123,6 +123,9 @@ def several(*observers: Observer) -> Observer:
     return cast("Observer", _Several(observers))
 
 
+def _nothing(*_args: Any, **_named: Any) -> None: ...
+
+
 class _Several:
     """Has every call that an Observer has, those that it gets later on as well. Who is silent about something is not called:
     some calls are made for every event of a whole network."""
@@ -139,6 +142,6 @@ class _Several:
             for call in calls:
                 call(*args, **named)
 
-        told: Callable[..., None] = calls[0] if len(calls) == 1 else tell
+        told: Callable[..., None] = calls[0] if len(calls) == 1 else tell if calls else _nothing
         setattr(self, name, told)
         return told

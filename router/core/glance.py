@@ -1,8 +1,8 @@
 """A frame's envelope, read without its record: all that is needed of one that nobody asks for, and half of what makes an event.
 
-A glance tells of well-formed frames alone. Whatever is odd about one, and whatever is no commit or no event of today's knots, it
-leaves to `envelope`, which says what is wrong. What it tells of is the event that `envelope` would make of it; only a number that
-no float holds is not found where nobody looks.
+A glance tells of well-formed frames alone. Whatever is odd about one, and whatever is no commit or no event of today's knots,
+it leaves to `envelope`, which says what is wrong. What it tells of is the event that `envelope` would make of it; only bounds
+(values, depth, a number that no float holds) are not looked at where nobody decodes.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _NO_RECORD = Raw(b"")
 _Place: TypeAlias = Annotated[int, Meta(gt=0, le=frame.LARGEST)]
 
 
-class _Commit(Struct):
+class _Commit(Struct, gc=False):
     collection: str
     rkey: str
     rev: str
@@ -34,7 +34,7 @@ class _Commit(Struct):
     record: Raw = _NO_RECORD
 
 
-class Commit(Struct):
+class Commit(Struct, gc=False):
     """A frame of Jetstream."""
 
     did: str
@@ -43,7 +43,7 @@ class Commit(Struct):
     commit: _Commit
 
 
-class Told(Struct):
+class Told(Struct, gc=False):
     """A frame of a knot."""
 
     nsid: str
@@ -67,13 +67,17 @@ def jetstream(given: bytes) -> Commit | None:
         return None
     commit, did = sent.commit, sent.did
     rkey, rev = commit.rkey, commit.rev
-    fine = (
-        (_is_object(commit.record) or commit.operation == "delete")
-        and frame.is_nsid(commit.collection)
-        and (_are_usual(did, rkey, rev) or _are_sound(did, rkey, rev))
-        and (given.isascii() or frame.is_utf8(given))
-    )
-    return sent if fine else None
+    told = did[8:] + rkey + rev
+    # Nearly all have letters and digits alone, and are then surely what they should be.
+    usual = len(did) == PLC and did.startswith("did:plc:") and told.isalnum() and told.isascii()
+    if not ((usual and 0 < len(rkey) <= 512 and 0 < len(rev) <= 64) or _are_sound(did, rkey, rev)):
+        return None
+    if not (given.isascii() or frame.is_utf8(given)) or not frame.is_nsid(commit.collection):
+        return None
+    record = commit.record
+    if len(record):
+        return sent if memoryview(record)[0] == _BRACE or commit.operation == "delete" else None
+    return sent if commit.operation == "delete" else None
 
 
 def knot(given: bytes) -> Told | None:
@@ -83,7 +87,7 @@ def knot(given: bytes) -> Told | None:
     except _ODD:
         return None
     fine = (
-        _is_object(sent.event)
+        memoryview(sent.event)[0] == _BRACE
         and frame.is_nsid(sent.nsid)
         and frame.follows(sent.rkey, RKEY, 512)
         and (given.isascii() or frame.is_utf8(given))
@@ -133,23 +137,6 @@ def _record(raw: Raw) -> dict[str, Tree] | None:
         return _RECORD(raw)
     except _ODD:
         return None
-
-
-def _is_object(raw: Raw) -> bool:
-    return bool(raw) and memoryview(raw)[0] == _BRACE
-
-
-def _are_usual(did: str, rkey: str, rev: str) -> bool:
-    """Whether they are surely what they should be: nearly all have letters and digits alone."""
-    told = did[8:] + rkey + rev
-    return (
-        len(did) == PLC
-        and did.startswith("did:plc:")
-        and told.isalnum()
-        and told.isascii()
-        and 0 < len(rkey) <= 512
-        and 0 < len(rev) <= 64
-    )
 
 
 def _are_sound(did: str, rkey: str, rev: str) -> bool:

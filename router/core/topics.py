@@ -36,8 +36,8 @@ class Topic(NamedTuple):
 
 
 class _Demand(NamedTuple):
-    """What a rule demands before it is anything to an event: operators of `nsid` and of `trigger`, and named fields without which
-    it is false. `statuses` is whether our own statuses are shown to it."""
+    """What a rule demands before it is anything to an event: operators of `nsid` and of `trigger`, and named fields without
+    which it is false. `statuses` is whether our own statuses are shown to it."""
 
     nsids: tuple[Operator, ...]
     triggers: tuple[Operator, ...]
@@ -141,9 +141,7 @@ def _demand(tests: Sequence[Question], *, statuses: bool, named: bool) -> _Deman
         frozenset(
             test.field
             for test in tests
-            if not test.field.startswith("$")
-            and (test.field in KINDS or not named)
-            and attempt(test.operator, (), {}) is False
+            if not test.field.startswith("$") and (test.field in KINDS or not named) and attempt(test.operator, (), {}) is False
         ),
         statuses,
     )

@@ -189,7 +189,7 @@ class Intake:
 
     async def _decide(self, way: _Way, batch: Sequence[Heard]) -> None:
         """On each in its order. Nothing is awaited where nobody has to be asked and the store keeps up."""
-        spindle, name = self.spindle, way.source
+        spindle, name, told, lacks = self.spindle, way.source, self.observer.heard, self.directory.lacks
         unmatched: list[Event] = []
         for heard in batch:
             if heard.gap:
@@ -202,12 +202,12 @@ class Intake:
                 else:
                     await way.put(Arrival(source=name, cursor=heard.cursor, bad=heard.bad, frame=heard.frame))
                 continue
-            if not self._is_business(event):
+            if (event.depth > DEEPEST and self._is_too_deep()) or not spindle.passes(event):
                 way.move(heard.cursor)
                 continue
-            self.observer.heard(event)
+            told(event)
             records = spindle.records(event)
-            if self.directory.lacks(event):
+            if lacks(event):
                 # Its knot may take its time to answer: what came before is stored meanwhile.
                 way.store()
                 event, made = await self._completed(event)
@@ -228,12 +228,10 @@ class Intake:
         for look in self.missed:
             look()
 
-    def _is_business(self, event: Event) -> bool:
-        if event.depth > DEEPEST:
-            sentence = f"An event that {event.depth} of our own statuses led to is not looked at: a rule feeds itself."
-            self.observer.fault("loop guard", sentence)
-            return False
-        return self.spindle.passes(event)
+    def _is_too_deep(self) -> bool:
+        sentence = f"An event that more than {DEEPEST} of our own statuses led to is not looked at: a rule feeds itself."
+        self.observer.fault("loop guard", sentence)
+        return True
 
     def _keeps(self, made: Plan) -> bool:
         """Whether the event is recorded."""
@@ -262,7 +260,7 @@ class Intake:
 
     async def _again(self, event: Event) -> Arrival:
         """Of an event that waited."""
-        if not self._is_business(event):
+        if (event.depth > DEEPEST and self._is_too_deep()) or not self.spindle.passes(event):
             return Arrival(source=event.source)
         self.observer.heard(event)
         records = self.spindle.records(event)

@@ -49,7 +49,7 @@ TURN, TURN_BYTES = 256, 1 << 18
 TRY_AGAIN_LATER = 1013
 
 
-class Received(Struct, frozen=True):
+class Received(Struct, frozen=True, gc=False):
     """One message, or (`bad`) why it is none."""
 
     frame: bytes = b""
