@@ -202,7 +202,7 @@ class Intake:
                 else:
                     await way.put(Arrival(source=name, cursor=heard.cursor, bad=heard.bad, frame=heard.frame))
                 continue
-            if (event.depth > DEEPEST and self._is_too_deep()) or not spindle.passes(event):
+            if self._is_too_deep(event) or not spindle.passes(event):
                 way.move(heard.cursor)
                 continue
             told(event)
@@ -228,8 +228,10 @@ class Intake:
         for look in self.missed:
             look()
 
-    def _is_too_deep(self) -> bool:
-        sentence = f"An event that more than {DEEPEST} of our own statuses led to is not looked at: a rule feeds itself."
+    def _is_too_deep(self, event: Event) -> bool:
+        if event.depth <= DEEPEST:
+            return False
+        sentence = f"An event that {event.depth} of our own statuses led to is not looked at: a rule feeds itself."
         self.observer.fault("loop guard", sentence)
         return True
 
@@ -260,7 +262,7 @@ class Intake:
 
     async def _again(self, event: Event) -> Arrival:
         """Of an event that waited."""
-        if (event.depth > DEEPEST and self._is_too_deep()) or not self.spindle.passes(event):
+        if self._is_too_deep(event) or not self.spindle.passes(event):
             return Arrival(source=event.source)
         self.observer.heard(event)
         records = self.spindle.records(event)

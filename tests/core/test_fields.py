@@ -319,7 +319,7 @@ _USUAL_PULL: dict[str, Any] = {
     "target": {"repo": "at://did:plc:bobbobbobbobbobbobbobbob/sh.tangled.repo/core", "branch": "main"},
     "source": {"branch": "feature", "sha": "6e13e68d383190280012b07f7a62f830da739b41"},
 }
-_ANY = st.sampled_from(
+_ANY: st.SearchStrategy[Any] = st.sampled_from(
     [
         None,
         3,

@@ -437,7 +437,7 @@ async def test_a_turn_has_an_end(
 ) -> None:
     """However much has come, others have the event loop in between: after so many small messages, or a few large ones."""
     peer.visits = [visit(["x" * size] * count)]
-    batches = []
+    batches: list[int] = []
     async with aclosing(line_to(peer.port, host, seen, pace=Pace(messages=count, bytes=10_000_000)).messages()) as messages:  # type: ignore[type-var]
         while sum(batches) < count:
             batches.append(len(await anext(messages)))

@@ -10,6 +10,7 @@ import pytest
 
 from router.core.errors import RouterError, StoreError
 from router.core.model import Event, Heard, Passed, Plan, changed
+from router.core.plan import plan
 from router.engine import intake
 from router.engine.store.base import Arrival, Store
 from router.sources.base import Wants, everything
@@ -165,7 +166,7 @@ async def test_rules_may_be_exchanged_between_two_events(engine: Engine) -> None
 
 async def test_a_bug_of_ours_stops_nothing_and_loses_nothing(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     """An event that planning fails on is kept undecided, the next one is built, and the first once the bug is mended."""
-    monkeypatch.setattr(intake, "plan", _fails_once(intake.plan))
+    monkeypatch.setattr(intake, "plan", _fails_once(plan))
     await engine.hear(push(1), push(2))
     assert len(await engine.store.deliveries()) == 1
     assert "bug" in engine.told.faults[0].lower()
