@@ -189,8 +189,12 @@ class Intake:
 
     async def _decide(self, way: _Way, batch: Sequence[Heard]) -> None:
         """On each in its order. Nothing is awaited where nobody has to be asked and the store keeps up."""
-        spindle, name, told, lacks = self.spindle, way.source, self.observer.heard, self.directory.lacks
+        name, spindle = way.source, self.spindle
+        passes, mirrored, run = spindle.passes, spindle.records, spindle.pipeline
+        told, lacks, decide, keeps = self.observer.heard, self.directory.lacks, self._plan, self._keeps
         unmatched: list[Event] = []
+        #: Of what leads to nothing: where the last of it stood, and how many nobody looked at.
+        cursor, unkept = None, 0
         for heard in batch:
             if heard.gap:
                 self._missed(name, heard.gap)
@@ -198,29 +202,32 @@ class Intake:
             if event is None:
                 if heard.passed is not None:
                     self.observer.passed(name, heard.passed)
-                    way.move(heard.cursor, heard.passed.count)
+                    cursor, unkept = heard.cursor, unkept + heard.passed.count
                 else:
                     await way.put(Arrival(source=name, cursor=heard.cursor, bad=heard.bad, frame=heard.frame))
                 continue
-            if self._is_too_deep(event) or not spindle.passes(event):
-                way.move(heard.cursor)
+            if (event.depth and self._is_too_deep(event)) or not passes(event):
+                cursor = heard.cursor
                 continue
             told(event)
-            records = spindle.records(event)
+            records = mirrored(event)
             if lacks(event):
                 # Its knot may take its time to answer: what came before is stored meanwhile.
+                way.move(cursor, unkept)
+                cursor, unkept = None, 0
                 way.store()
                 event, made = await self._completed(event)
             else:
-                made = self._plan(event)
-            pipeline = spindle.pipeline(event, made)
-            if records or pipeline is not None or self._keeps(made):
+                made = decide(event)
+            pipeline = run(event, made)
+            if made.matched or records or pipeline is not None or keeps(made):
                 await way.put(self._arrival(name, event, made, records, pipeline, heard.cursor))
             else:
                 unmatched.append(event)
-                way.move(heard.cursor, 1)
+                cursor = heard.cursor
         if unmatched:
             self.observer.unmatched(unmatched)
+        way.move(cursor, unkept + len(unmatched))
         way.store()
 
     def _missed(self, source: str, gap: str) -> None:

@@ -119,12 +119,12 @@ class LogObserver(Silent):
             self._delivery(bound, delivery, "delivery planned", str(delivery.state), delivery.reason)
 
     def unmatched(self, events: Sequence[Event]) -> None:
-        if self.log.isEnabledFor(logging.DEBUG):
+        if self.log.is_enabled_for(logging.DEBUG):
             for event in events:
                 self.log.debug("event", source=event.source, event_id=event.id, nsid=event.nsid, rules=[])
 
     def passed(self, source: str, passed: Passed) -> None:
-        if self.log.isEnabledFor(logging.DEBUG):
+        if self.log.is_enabled_for(logging.DEBUG):
             for nsid, times in passed.times.items():
                 self.log.debug("events passed over", source=source, nsid=nsid, count=len(times))
 

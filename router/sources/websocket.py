@@ -199,7 +199,7 @@ class Line:
             while True:
                 message = await receive()
                 if message.type is text:
-                    one = Received(message.data)
+                    got.append(one := Received(message.data))
                 elif message.type is aiohttp.WSMsgType.PING:
                     async with asyncio.timeout(PONG_WITHIN):
                         await ws.pong(message.data)
@@ -209,12 +209,12 @@ class Line:
                 elif isinstance(other := self._sorted(ws, message), _Ended):
                     return other
                 else:
-                    one = other
-                got.append(one)
-                inbox.messages -= 1
+                    got.append(one := other)
                 inbox.bytes -= len(one.frame)
-                inbox.news.set()
-                if inbox.messages <= 0 or inbox.bytes <= 0:
+                count = len(got)
+                if count == 1:
+                    inbox.news.set()
+                if count >= inbox.messages or inbox.bytes <= 0:
                     await inbox.room()
         except TimeoutError:
             self.fell_silent = self.patience is not None
@@ -268,7 +268,8 @@ class _Inbox:
     without waiting, and whoever takes it gets all of that at once. No more is read than there is room for."""
 
     def __init__(self, read: Callable[[_Inbox], Coroutine[Any, Any, _Ended]]) -> None:
-        #: What has come; how many messages and bytes more may; and that something has come, or the connection is over.
+        #: What has come; for how many messages there is room in all, and for how many more bytes; and that something has come,
+        #: or the connection is over.
         self.got: list[Received] = []
         self.messages = self.bytes = 0
         self.news = asyncio.Event()
@@ -284,13 +285,13 @@ class _Inbox:
 
     async def room(self) -> None:
         """Wait until there is some."""
-        while self.messages <= 0 or self.bytes <= 0:
+        while len(self.got) >= self.messages or self.bytes <= 0:
             self._emptied.clear()
             await self._emptied.wait()
 
     def make_room(self, messages: int, size: float) -> None:
-        """For so many messages and bytes, those that are there included, and for one in any case."""
-        self.messages = max(1, messages) - len(self.got)
+        """For so many messages and bytes, those that are there included, and for one in any case; until they are taken."""
+        self.messages = max(1, messages)
         self.bytes = max(1, int(size)) - sum([len(one.frame) for one in self.got])
         self._emptied.set()
 
@@ -301,6 +302,7 @@ class _Inbox:
             self.news.clear()
         got = self.got.copy()
         self.got.clear()
+        self.messages = 0
         return got
 
     async def ended(self) -> _Ended:
