@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
-from router.core import envelope, match, rules
+from router.core import glance, match, rules
 from router.core.problems import Problems
 from router.core.view import View
 
@@ -135,13 +135,15 @@ def book(number_of_rules: int) -> Rulebook:
 
 
 def heard(frame: bytes) -> Event:
-    """The event of a frame."""
+    """The event of a frame, as sources make it where it is wanted."""
+    made: Event | None = None
     if frame.startswith(b'{"did"'):
-        made = envelope.jetstream(frame, source="stream", now=NOW)
-    else:
-        made = envelope.knot(frame, source="knot1", host="knot1.example.com", now=NOW)
-    assert made.event is not None
-    return made.event
+        if (commit := glance.jetstream(frame)) is not None:
+            made = glance.event_of_commit(commit, frame, "stream")
+    elif (told := glance.knot(frame)) is not None:
+        made = glance.event_of_knot(told, frame, "knot1", "knot1.example.com")
+    assert made is not None
+    return made
 
 
 def match_all(given: Sequence[bytes], rulebook: Rulebook) -> int:

@@ -104,15 +104,16 @@ class Counting(Plain):
     def __init__(self, all_of_them: int) -> None:
         self.left = all_of_them
         self.done = asyncio.Event()
-        #: How many arrivals were in each commit.
+        #: How many events were in each commit.
         self.batches: list[int] = []
 
     def passes(self, event: Event) -> bool:
         return True
 
     def stored(self, arrivals: Sequence[Arrival]) -> None:
-        self.batches.append(len(arrivals))
-        self.left -= sum(arrival.event is not None for arrival in arrivals)
+        events = sum([arrival.unkept + (arrival.event is not None) for arrival in arrivals])
+        self.batches.append(events)
+        self.left -= events
         if self.left <= 0:
             self.done.set()
 

@@ -10,9 +10,9 @@ from router.core.errors import StoreError
 from router.observe import Silent
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Mapping, Sequence
 
-    from router.core.model import Event, Micros, Plan
+    from router.core.model import Event, Micros, Passed, Plan
     from router.engine.store.base import Store
     from router.host import Clock
 
@@ -62,9 +62,18 @@ class Sources(Silent):
         self.states[source] = replace(known, gaps=known.gaps + 1, last_gap=sentence)
 
     def planned(self, event: Event, plan: Plan, fresh: bool) -> None:  # noqa: FBT001 - the observer's signature
-        known = self.states.get(event.source)
+        self._late(event.source, event.time)
+
+    def unmatched(self, events: Sequence[Event]) -> None:
+        self._late(events[-1].source, events[-1].time)
+
+    def passed(self, source: str, passed: Passed) -> None:
+        self._late(source, max(map(max, passed.times.values())))
+
+    def _late(self, source: str, time: Micros) -> None:
+        known = self.states.get(source)
         if known is not None:
-            self.states[event.source] = replace(known, lag=max(0, self.clock.now() - event.time))
+            self.states[source] = replace(known, lag=max(0, self.clock.now() - time))
 
     def _of(self, name: str) -> SourceState:
         """Knots come and go: one that ended makes room."""

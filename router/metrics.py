@@ -6,12 +6,17 @@ Labels are bounded by what the operator configured: no DID, repo, knot, branch o
 from __future__ import annotations
 
 import platform
+from bisect import bisect_left
 from dataclasses import dataclass
 from functools import cache, partial
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+from prometheus_client.core import HistogramMetricFamily
 from prometheus_client.metrics import MetricWrapperBase
+from prometheus_client.registry import Collector
+from prometheus_client.utils import floatToGoString
 
 from router.core.lexicons import KNOWN
 from router.core.model import State
@@ -19,13 +24,14 @@ from router.http import product
 from router.observe import Silent
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
-    from router.core.model import Delivery, Entry, Event, Outcome, Plan, Tree
+    from router.core.model import Delivery, Entry, Event, Micros, Outcome, Passed, Plan, Tree
     from router.core.problems import Problem
     from router.host import Clock
 
 OTHER = "other"
+LAG = "router_event_lag_seconds"
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 _LAG = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 3600, 86400)
 _COMMIT = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5)
@@ -58,7 +64,7 @@ CATALOGUE = (
     ),
     Metric("router_events_undecided", Gauge, "Events that wait to be planned because something is not known yet."),
     Metric(
-        "router_event_lag_seconds",
+        LAG,
         Histogram,
         "From the time that an event says to when it was heard.",
         ("source_kind",),
@@ -129,7 +135,10 @@ class Metrics(Silent):
         self._made: dict[str, Any] = {}
         self._of: dict[str, _OfKind] = {}
         for one in CATALOGUE:
-            if one.name not in STORED:
+            if one.name == LAG:
+                self.lags = _Histogram(one)
+                self.registry.register(self.lags)
+            elif one.name not in STORED:
                 more: dict[str, Any] = {"buckets": one.buckets} if one.buckets else {}
                 self._made[one.name] = one.kind(one.name, one.about, one.labels, registry=self.registry, **more)
         self._attempts = cache(self["router_delivery_attempts_total"].labels)
@@ -143,18 +152,36 @@ class Metrics(Silent):
         return self._made[name]
 
     def planned(self, event: Event, plan: Plan, fresh: bool) -> None:  # noqa: FBT001
-        of = self._of.get(event.kind)
-        if of is None:
-            of = self._of[event.kind] = _OfKind(self, event.kind)
+        of = self._of_kind(event.kind)
         if not fresh:
             of.known.inc()
             return
-        of.received(event.nsid if event.nsid in KNOWN else OTHER).inc()
-        lag = (self.clock.now() - event.time) / 1e6
-        of.lag.observe(max(lag, 0.0))
-        of.ahead.set(max(-lag, 0.0))
+        of.came(event.nsid, 1)
+        of.late((event.time,), self.clock.now())
         if event.fields.get("refused"):
             self["router_events_refused_total"].labels(event.kind).inc()
+
+    def unmatched(self, events: Sequence[Event]) -> None:
+        times: dict[tuple[str, str], list[Micros]] = {}
+        for event in events:
+            times.setdefault((event.kind, event.nsid), []).append(event.time)
+        for (kind, nsid), heard in times.items():
+            self._came(kind, nsid, heard)
+
+    def passed(self, source: str, passed: Passed) -> None:
+        for nsid, times in passed.times.items():
+            self._came(passed.kind, nsid, times)
+
+    def _came(self, kind: str, nsid: str, times: Sequence[Micros]) -> None:
+        of = self._of_kind(kind)
+        of.came(nsid, len(times))
+        of.late(times, self.clock.now())
+
+    def _of_kind(self, kind: str) -> _OfKind:
+        of = self._of.get(kind)
+        if of is None:
+            of = self._of[kind] = _OfKind(self, kind)
+        return of
 
     def attempted(self, delivery: Delivery[Tree], outcome: Outcome) -> None:
         self._attempts(delivery.provider, str(outcome.state)).inc()
@@ -200,6 +227,56 @@ class _OfKind:
 
     def __init__(self, metrics: Metrics, kind: str) -> None:
         self.known = metrics["router_events_known_total"].labels(kind)
-        self.lag = metrics["router_event_lag_seconds"].labels(kind)
         self.ahead = metrics["router_event_ahead_seconds"].labels(kind)
-        self.received = cache(partial(metrics["router_events_received_total"].labels, kind))
+        self._lags = metrics.lags.of(kind)
+        self._received = cache(partial(metrics["router_events_received_total"].labels, kind))
+
+    def came(self, nsid: str, count: int) -> None:
+        self._received(nsid if nsid in KNOWN else OTHER).inc(count)
+
+    def late(self, times: Sequence[Micros], now: Micros) -> None:
+        """By how much, of events that happened then."""
+        self._lags.add(times, now)
+        self.ahead.set(max(times[-1] - now, 0) / 1e6)
+
+
+class _Lags:
+    """How late events were, of one kind of source, in the buckets of a histogram."""
+
+    def __init__(self, bounds: Sequence[float]) -> None:
+        self._bounds = [round(bound * 1e6) for bound in bounds]
+        self.counts = [0] * (len(bounds) + 1)
+        self.total: Micros = 0
+
+    def add(self, times: Sequence[Micros], now: Micros) -> None:
+        least, most = now - max(times), now - min(times)
+        bucket = bisect_left(self._bounds, least)
+        if least >= 0 and bucket == bisect_left(self._bounds, most):
+            # Nearly always: those of a batch happened about the same time.
+            self.counts[bucket] += len(times)
+            self.total += len(times) * now - sum(times)
+            return
+        for time in times:
+            lag = max(now - time, 0)
+            self.counts[bisect_left(self._bounds, lag)] += 1
+            self.total += lag
+
+
+class _Histogram(Collector):
+    """One of prometheus_client is told each value by itself, which takes longer than passing over the event did."""
+
+    def __init__(self, metric: Metric) -> None:
+        self._metric = metric
+        self._of: dict[str, _Lags] = {}
+
+    def of(self, kind: str) -> _Lags:
+        return self._of.setdefault(kind, _Lags(self._metric.buckets))
+
+    def collect(self) -> Iterator[HistogramMetricFamily]:
+        metric = self._metric
+        family = HistogramMetricFamily(metric.name, metric.about, labels=metric.labels)
+        bounds = [*map(floatToGoString, (*metric.buckets, float("inf")))]
+        for kind, lags in self._of.items():
+            buckets = list(zip(bounds, accumulate(lags.counts), strict=True))
+            family.add_metric([kind], buckets, lags.total / 1e6)
+        yield family

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from router.core.model import Delivery, Entry, Event, Outcome, Plan, Tree
+    from router.core.model import Delivery, Entry, Event, Outcome, Passed, Plan, Tree
     from router.core.problems import Problem
 
 
@@ -30,6 +30,12 @@ class Observer(Protocol):
 
     def planned(self, event: Event, plan: Plan, fresh: bool) -> None:  # noqa: FBT001
         """An event is stored with its plan. `fresh` is false for one that was there already."""
+
+    def unmatched(self, events: Sequence[Event]) -> None:
+        """These led to nothing and are not kept: no rule matched, and none was left undecided. Not told by `planned`."""
+
+    def passed(self, source: str, passed: Passed) -> None:
+        """Events of kinds that nobody asks for were passed over, without being looked at. Told by nothing else."""
 
     def held(self, delivery: Delivery[Tree], reason: str) -> None:
         """A gate of its rule held a delivery back that was just planned: it is not made."""
@@ -83,6 +89,10 @@ class Silent:
 
     def planned(self, event: Event, plan: Plan, fresh: bool) -> None: ...  # noqa: FBT001
 
+    def unmatched(self, events: Sequence[Event]) -> None: ...
+
+    def passed(self, source: str, passed: Passed) -> None: ...
+
     def held(self, delivery: Delivery[Tree], reason: str) -> None: ...
 
     def claimed(self, delivery: Delivery[Tree]) -> None: ...
@@ -113,6 +123,9 @@ def several(*observers: Observer) -> Observer:
     return cast("Observer", _Several(observers))
 
 
+def _nothing(*_args: Any, **_named: Any) -> None: ...
+
+
 class _Several:
     """Has every call that an Observer has, those that it gets later on as well. Who is silent about something is not called:
     some calls are made for every event of a whole network."""
@@ -132,5 +145,6 @@ class _Several:
             for call in calls:
                 call(*args, **named)
 
-        setattr(self, name, tell)
-        return tell
+        told: Callable[..., None] = calls[0] if len(calls) == 1 else tell if calls else _nothing
+        setattr(self, name, told)
+        return told

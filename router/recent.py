@@ -13,7 +13,7 @@ from router.observe import Silent
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from router.core.model import Delivery, Entry, Event, Micros, Outcome, Plan, Tree
+    from router.core.model import Delivery, Entry, Event, Micros, Outcome, Passed, Plan, Tree
     from router.host import Clock
 
 #: Microseconds of a step, and how many are remembered: an hour.
@@ -61,6 +61,20 @@ class Recent(Silent):
         step.events += 1
         step.matched += bool(plan.matched)
         step.lag = max(step.lag or 0.0, (now - event.time) / 1e6)
+
+    def unmatched(self, events: Sequence[Event]) -> None:
+        self._came([event.time for event in events])
+
+    def passed(self, source: str, passed: Passed) -> None:
+        for times in passed.times.values():
+            self._came(times)
+
+    def _came(self, times: Sequence[Micros]) -> None:
+        self.count += 1
+        now = self.clock.now()
+        step = self._step(now)
+        step.events += len(times)
+        step.lag = max(step.lag or 0.0, (now - min(times)) / 1e6)
 
     def attempted(self, delivery: Delivery[Tree], outcome: Outcome) -> None:
         self.count += 1

@@ -35,7 +35,7 @@ from router.core.model import State, Status
 from router.observe import Silent
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from opentelemetry.sdk.trace import TracerProvider
 
@@ -157,6 +157,10 @@ class Tracing(Silent):
         for one in plan.deliveries:
             if one.state in (State.READY, State.DEAD):
                 _keep(self._known, one.id, _Known(trace, root, now))
+
+    def unmatched(self, events: Sequence[Event]) -> None:
+        for event in events:
+            self._heard.pop((event.origin, event.id), None)
 
     def claimed(self, delivery: Delivery[Tree]) -> None:
         now = self.clock.now()

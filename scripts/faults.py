@@ -100,7 +100,7 @@ ROWS: list[tuple[int | str, str, str]] = [
         "T-15",
         "A peer floods us with messages",
         (
-            "Each has a pace (messages and bytes a second): over it, it is not read, and its own buffers fill; every 64 "
+            "Each has a pace (messages and bytes a second): over it, it is not read, and its own buffers fill; every 256 "
             "messages or 256 kB are a turn of the event loop, and each message has a bound of size and of values."
         ),
     ),

@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from router.config import Config, SourceConfig
 from router.core import plan
-from router.core.model import Entry, Outcome, Plan, State, Status, changed
+from router.core.model import Entry, Heard, Outcome, Passed, Plan, State, Status, changed
 from router.engine.pauses import RULE, Pauses
 from router.engine.pulse import Pulse
 from router.engine.store.sqlite import open_store
@@ -22,7 +22,7 @@ from router.scrape import Scrape
 from router.sections import StoreSection
 from router.settings import Closed
 from router.testing import FakeClock
-from tests.engine.way.parts import START, assemble, book, push
+from tests.engine.way.parts import START, Listed, assemble, book, push
 from tests.engine.way.parts import LookingToy as Toy
 
 if TYPE_CHECKING:
@@ -111,6 +111,28 @@ async def test_the_way_of_an_event_is_counted(tmp_path: Path) -> None:
     assert found["router_config_hash"] == float(0xFFFFFFFFFFFF)
     assert found["router_store_bytes"] > 0
     assert found["router_disk_free_bytes"] > 0
+
+
+async def test_what_leads_to_nothing_is_counted(tmp_path: Path) -> None:
+    """Events that match nothing and are not kept, and those that nobody asked for and that were not even decoded."""
+    made = await counted(tmp_path)
+    made.time.forward(7)
+    made.engine.intake.record = "matched"
+    times = [START + 2_000_000, START + 6_500_000, START + 9_000_000]
+    passed = Passed("jetstream", {"sh.tangled.repo.pull": times[:1], "a.b.c": times[1:]})
+    heard = [Heard(event=push(1, "topic"), cursor=1), Heard(event=push(2, "topic"), cursor=2), Heard(cursor=3, passed=passed)]
+    await made.engine.intake.listen(Listed(heard))
+    found = await made.read()
+    await made.engine.store.close()
+    assert found["router_events_received_total nsid=sh.tangled.git.refUpdate source_kind=knot"] == 2
+    assert found["router_events_received_total nsid=sh.tangled.repo.pull source_kind=jetstream"] == 1
+    assert found["router_events_received_total nsid=other source_kind=jetstream"] == 2
+    assert found["router_event_lag_seconds_count source_kind=knot"] == 2
+    assert found["router_event_lag_seconds_sum source_kind=knot"] == 14
+    lag = "router_event_lag_seconds_bucket le={} source_kind=jetstream"
+    assert [found[lag.format(bound)] for bound in ("0.1", "0.5", "2.5", "5.0", "+Inf")] == [1, 2, 2, 3, 3]
+    assert found["router_event_lag_seconds_sum source_kind=jetstream"] == 5.5
+    assert found["router_event_ahead_seconds source_kind=jetstream"] == 2
 
 
 async def test_what_waits_has_an_age(tmp_path: Path) -> None:

@@ -27,6 +27,11 @@ class Bucket:
         self._left -= tokens
         return max(0.0, -self._left / self.rate)
 
+    def free(self, now: Micros) -> float:
+        """How many there are; less than nothing where there is a debt."""
+        self._fill(now)
+        return self._left
+
     def wait(self, now: Micros) -> float:
         """Seconds until there is a whole one, of which nothing is taken."""
         self._fill(now)

@@ -31,7 +31,7 @@ KEPT = 16_384
 IDENTITY, ACCOUNT = "com.atproto.sync.subscribeRepos#identity", "com.atproto.sync.subscribeRepos#account"
 
 RKEY = re.compile(r"[A-Za-z0-9._~:-]{1,512}")
-_REV = re.compile(r"[A-Za-z0-9]{1,64}")
+REV = re.compile(r"[A-Za-z0-9]{1,64}")
 #: What newer servers call a cursor that is older than what they keep.
 _TOO_OLD = {"CursorTooOld", "OutdatedCursor"}
 _OPERATIONS = ("create", "update", "delete")
@@ -139,7 +139,7 @@ def _jetstream_event(sent: Mapping[str, Tree], source: str, time: Micros) -> Eve
 
 def _commit(did: str, commit: Mapping[str, Tree], source: str, time: Micros) -> Event:
     nsid, rkey = frame.nsid(commit, "collection"), frame.matching(commit, "rkey", RKEY, 512)
-    rev = frame.matching(commit, "rev", _REV, 64)
+    rev = frame.matching(commit, "rev", REV, 64)
     operation = commit.get("operation")
     if operation not in _OPERATIONS:
         raise BadFrame(f"`operation` must be create, update or delete, not {show(operation)}.")

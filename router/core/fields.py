@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from router.core.model import Tree
 
 
+_WRITTEN = ("create", "update")
+
+
 class _Envelope(Struct):
     """What came with the record: the knot that it was heard from, or the account that wrote it."""
 
@@ -45,6 +48,10 @@ def named_fields(
         pushed = usual.push(record, host)
         if pushed is not None:
             return pushed
+    elif nsid == PULL and kind == "jetstream" and did and rkey and operation in _WRITTEN and not host:
+        pulled = usual.pull(record, did, operation, rkey)
+        if pulled is not None:
+            return pulled
     fields: Fields = {}
     if operation is not None:
         fields["operation"] = operation

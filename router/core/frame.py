@@ -35,7 +35,8 @@ _DECODE = msgspec.json.Decoder().decode
 _STRUCTURE, _WRITTEN = (b",", b"{", b"["), (",", "{", "[")
 _NESTS = (dict, list)
 _LONGEST_NSID = 317
-_END = 1 << 63
+#: What a cursor can be.
+LARGEST = (1 << 63) - 1
 
 
 def tree(frame: Frame) -> dict[str, Tree]:
@@ -64,6 +65,19 @@ def _quickly(frame: str | bytes) -> dict[str, Tree] | None:
     if len(frame) > MOST and 2 * (opened + frame.count(comma)) >= MOST:  # type: ignore[arg-type]
         _check(parsed)
     return parsed
+
+
+def is_utf8(frame: bytes) -> bool:
+    try:
+        frame.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def is_small(frame: bytes) -> bool:
+    """Whether a frame surely has not too many values, and is not nested too deep."""
+    return len(frame) <= MOST and frame.count(b"{") + frame.count(b"[") <= DEEPEST
 
 
 def _thoroughly(frame: str | bytes) -> dict[str, Tree]:
@@ -124,9 +138,13 @@ def _check_leaf(value: Tree) -> None:
 def nsid(sent: Mapping[str, Tree], key: str) -> str:
     """The nsid at `key`."""
     value = sent.get(key)
-    if isinstance(value, str) and len(value) <= _LONGEST_NSID and _is_nsid(value):
+    if isinstance(value, str) and is_nsid(value):
         return value
     raise _wrong(key, value)
+
+
+def is_nsid(text: str) -> bool:
+    return len(text) <= _LONGEST_NSID and _is_nsid(text)
 
 
 @lru_cache(maxsize=1024)
@@ -147,12 +165,16 @@ def matching(sent: Mapping[str, Tree], key: str, pattern: re.Pattern[str], lette
     """The text at `key`, which follows the grammar. One that allows so many `letters` and digits in any order need not be asked
     where there is nothing else."""
     value = sent.get(key)
-    if isinstance(value, str):
-        if value.isalnum() and value.isascii() and len(value) <= letters:
-            return value
-        if len(value) <= LONGEST and pattern.fullmatch(value) is not None:
-            return value
+    if isinstance(value, str) and follows(value, pattern, letters):
+        return value
     raise _wrong(key, value)
+
+
+def follows(text: str, pattern: re.Pattern[str], letters: int = 0) -> bool:
+    """See `matching`."""
+    if text.isalnum() and text.isascii() and len(text) <= letters:
+        return True
+    return len(text) <= LONGEST and pattern.fullmatch(text) is not None
 
 
 def _wrong(key: str, value: Tree) -> BadFrame:
@@ -177,4 +199,4 @@ def host(value: Tree) -> str:
 
 def whole(value: Tree) -> TypeGuard[int]:
     """A positive whole number that a 64-bit cursor can be."""
-    return type(value) is int and 0 < value < _END
+    return type(value) is int and 0 < value <= LARGEST

@@ -27,6 +27,11 @@ class Lexicon:
     fields: dict[str, Shape]
     triggers: tuple[str, ...] = ()
 
+    @property
+    def named(self) -> frozenset[str]:
+        """The names of the fields that rules may ask for."""
+        return frozenset(self.fields) | ({"workflow"} if "workflows" in self.fields else frozenset())
+
 
 def _record(names: str, **members: Shape) -> Shape:
     return {**values(names), **members, "$type": VALUE}
@@ -46,6 +51,8 @@ WORKFLOW_ITEM: Shape = {name: {"clone": _CLONE, "options": ANYTHING}.get(name, V
 _BLOB: Shape = {**values("$type mimeType size"), "ref": values("$link")}
 _PUSHED = "ref newSha oldSha"
 _ACCOUNT = "operation actor trust"
+#: Named fields that an event of any nsid may have: they say where it is from.
+ALL = frozenset(("nsid", "source", "knot", *_ACCOUNT.split()))
 _REF = "ref branch tag sha old_sha"
 _REPO = "did owner name knot clone_url"
 _BUILT = f"{_REPO} default_branch"

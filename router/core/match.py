@@ -28,7 +28,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST = (datetime(9999, 1, 1, tzinfo=UTC) - _EPOCH) // timedelta(microseconds=1)
 
 
-class Selection(Struct, frozen=True):
+class Selection(Struct, frozen=True, gc=False):
     """The rules that act on an event, in order, and those that could not be decided. `wanted`: some rule is about its kind."""
 
     chosen: tuple[tuple[Ruleset, Rule], ...] = ()

@@ -97,12 +97,23 @@ class Event(Struct, frozen=True, kw_only=True, gc=False):
     depth: int = 0
 
 
-class Heard(Struct, frozen=True, kw_only=True):
+class Passed(Struct, frozen=True):
+    """Events that nobody asks for and that were not decoded: of which kind of source, and when each happened, by nsid."""
+
+    kind: str
+    times: Mapping[str, Sequence[Micros]]
+
+    @property
+    def count(self) -> int:
+        return sum(map(len, self.times.values()))
+
+
+class Heard(Struct, frozen=True, kw_only=True, gc=False):
     """What a source hands on: an event, or a frame that was none, and the cursor that is safe once this is stored.
 
-    Exactly one of `event` and `bad` may be set; neither, where a frame only moves the cursor (an nsid nobody asked for).
-    `frame` is the raw text of a bad frame, cut to 16 kB, for the ring of bad frames. `gap` says that something before it was
-    missed and will never come, and why.
+    Exactly one of `event`, `bad` and `passed` may be set; none of them, where a frame only moves the cursor. `frame` is the raw
+    text of a bad frame, cut to 16 kB, for the ring of bad frames. `gap` says that something before it was missed and will never
+    come, and why.
     """
 
     event: Event | None = None
@@ -110,6 +121,7 @@ class Heard(Struct, frozen=True, kw_only=True):
     bad: str | None = None
     frame: bytes = b""
     gap: str = ""
+    passed: Passed | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from pydantic import BaseModel
 
+    from router.core.match import Selection
     from router.core.model import Event, Tree
     from router.core.rulebook import Rule, Rulebook, Ruleset, Step, Window
     from router.core.truth import Identities, Operator
@@ -39,15 +40,22 @@ Address: TypeAlias = "Callable[[str, Tree, BaseModel | None], str]"
 def plan(event: Event, rulebook: Rulebook, identities: Identities, address: Address | None = None) -> Plan:
     """Everything that the rules ask for. Never raises: what cannot be decided or rendered is in the plan, as such. `address`
     says where what is ready goes."""
-    with work.bounded(work.EVENT):
-        return _plan(event, rulebook, identities, address)
-
-
-def _plan(event: Event, rulebook: Rulebook, identities: Identities, address: Address | None) -> Plan:
     view = View(event, identities)
     selection = match.select(view, rulebook)
-    if not selection.chosen:
+    if selection.chosen:
+        with work.bounded(work.EVENT):
+            return _plan(view, selection, address)
+    if selection.troubles:
         return Plan(troubles=selection.troubles, wanted=selection.wanted)
+    return _WANTED if selection.wanted else _UNWANTED
+
+
+#: What most events come to.
+_WANTED, _UNWANTED = Plan(wanted=True), Plan()
+
+
+def _plan(view: View, selection: Selection, address: Address | None) -> Plan:
+    event = view.event
     deliveries: list[Delivery[Tree]] = []
     troubles = list(selection.troubles)
     for ruleset, rule in selection.chosen:

@@ -146,6 +146,7 @@ class Rulebook:
         self.vars: dict[str, Mapping[str, Tree]] = {ruleset.name: ruleset.vars for ruleset in rulesets}
         self.handles = handles
         self._asked: dict[str, bool] = {}
+        self._heeded: dict[str, bool] = {}
 
     @cached_property
     def index(self) -> Index:
@@ -170,6 +171,16 @@ class Rulebook:
             if len(self._asked) >= self.REMEMBERED:
                 self._asked.clear()
             found = self._asked[nsid] = self.topics.asks_for(nsid)
+        return found
+
+    def heeds(self, nsid: str) -> bool:
+        """Whether some rule may match, or is about, an event of this nsid as knots and Jetstream tell it. It knows which named
+        fields such an event can have: a rule that asks for a trigger or a repo says by that what it is about."""
+        found = self._heeded.get(nsid)
+        if found is None:
+            if len(self._heeded) >= self.REMEMBERED:
+                self._heeded.clear()
+            found = self._heeded[nsid] = self.topics.heed(nsid)
         return found
 
     def candidates(self, nsid: str) -> Iterator[Rule]:

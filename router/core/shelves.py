@@ -8,6 +8,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from typing import TYPE_CHECKING, TypeAlias
 
+from router.core.jsonpath import plain_parts
 from router.core.truth import Known, Unevaluable
 from router.core.view import SINGLE
 from router.core.ways import GRAM
@@ -175,6 +176,23 @@ class SingleShelf(Shelf):
             self._parts(value, view, people, out)
 
 
+class MemberShelf(Shelf):
+    """The shelf of a member of the record (`$.title`), which mostly is a text."""
+
+    __slots__ = ("_member",)
+
+    def __init__(self, field: str, filed: Mapping[Key, Filed], member: str) -> None:
+        super().__init__(field, filed)
+        self._member = member
+
+    def gather(self, view: View, people: People, out: list[int]) -> None:
+        value = view.event.record.get(self._member)
+        if type(value) is str and self.present is None:
+            self._text(value, view, people, out)
+        else:
+            super().gather(view, people, out)
+
+
 class KnotShelf(Shelf):
     """Hosts are compared without case, by what names a host, and with it by other operators."""
 
@@ -292,6 +310,9 @@ def shelf(field: str, filed: Mapping[Key, Filed]) -> Shelf:
     """The shelf of a field."""
     if field in SINGLE:
         return {"repo": RepoShelf, "knot": KnotShelf}.get(field, SingleShelf)(field, filed)
+    parts = plain_parts(field) if field.startswith("$") else None
+    if parts is not None and len(parts) == 1 and isinstance(parts[0], str):
+        return MemberShelf(field, filed, parts[0])
     return Shelf(field, filed)
 
 

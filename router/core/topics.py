@@ -35,6 +35,16 @@ class Topic(NamedTuple):
     present: tuple[str, ...]
 
 
+class _Demand(NamedTuple):
+    """What a rule demands before it is anything to an event: operators of `nsid` and of `trigger`, and named fields without
+    which it is false. `statuses` is whether our own statuses are shown to it."""
+
+    nsids: tuple[Operator, ...]
+    triggers: tuple[Operator, ...]
+    present: frozenset[str]
+    statuses: bool
+
+
 class Topics:
     """The topics of all rules that are not off, with the rulesets that have rules about them."""
 
@@ -45,6 +55,8 @@ class Topics:
         self._nsids: dict[tuple[tuple[Operator, ...], bool], list[int]] = {}
         #: Rulesets by topic, of rules that our own statuses are shown to, and of the others.
         self._topics: dict[tuple[Topic, bool], dict[int, Ruleset]] = {}
+        #: What rules demand, by which it is told that they are not about an nsid: see _Demand.
+        self._demands: set[_Demand] = set()
         self._known: dict[tuple[object, ...], Mapping[tuple[str, ...], dict[int, Ruleset]]] = {}
         for number, (ruleset, rule) in enumerate(rules):
             self._file(number, ruleset, rule)
@@ -56,12 +68,17 @@ class Topics:
         self._nsids.setdefault((nsids, statuses), []).append(number)
         kinds = tuple((test.field, test.operator) for test in tests if test.field in KINDS)
         named = any(test.field in ("nsid", "source") for test in tests)
+        self._demands.add(_demand(tests, statuses=statuses, named=named))
         fields = () if named else tuple(sorted({test.field for test in tests if not test.field.startswith("$")}))
         self._topics.setdefault((Topic(kinds, fields), statuses), {})[id(ruleset)] = ruleset
 
     def asks_for(self, nsid: str) -> bool:
         """Whether some rule asks for this nsid, or for any."""
         return any(_fits(key, nsid) for key in self._nsids)
+
+    def heed(self, nsid: str) -> bool:
+        """Whether some rule may match, or is about, an event of this nsid as knots and Jetstream tell it."""
+        return any(_heeds(demand, nsid) for demand in self._demands)
 
     def of_nsid(self, nsid: str) -> Iterator[int]:
         """The numbers of those rules, in order."""
@@ -113,6 +130,32 @@ def _asked(when: Condition) -> Sequence[Question]:
         return ()
     asked = when.asked
     return asked if asked is not None else [part.question for part in when.parts if isinstance(part, Asks)]
+
+
+def _demand(tests: Sequence[Question], *, statuses: bool, named: bool) -> _Demand:
+    """A rule with an `nsid` or a `source` is about its events even where they lack what else it asks for (see Topic): of such
+    a rule only the fields of KINDS are demanded."""
+    return _Demand(
+        tuple(test.operator for test in tests if test.field == "nsid"),
+        tuple(test.operator for test in tests if test.field == "trigger"),
+        frozenset(
+            test.field
+            for test in tests
+            if not test.field.startswith("$") and (test.field in KINDS or not named) and attempt(test.operator, (), {}) is False
+        ),
+        statuses,
+    )
+
+
+def _heeds(demand: _Demand, nsid: str) -> bool:
+    from router.core.lexicons import ALL, KNOWN  # noqa: PLC0415 - only those who listen need it
+
+    lexicon = KNOWN.get(nsid)
+    told = ALL if lexicon is None else ALL | lexicon.named
+    if not demand.present <= told or not _fits((demand.nsids, demand.statuses), nsid):
+        return False
+    values = [(), *((trigger,) for trigger in lexicon.triggers)] if lexicon is not None else [()]
+    return all(any(attempt(operator, value, {}) is not False for value in values) for operator in demand.triggers)
 
 
 def _fits(key: tuple[tuple[Operator, ...], bool], nsid: str) -> bool:

@@ -1,4 +1,4 @@
-"""Pushes and addresses of repos in the form that nearly all of them have, read in one go.
+"""Pushes, pull requests and addresses of repos in the form that nearly all of them have, read in one go.
 
 A network's events are mostly pushes by today's knots. Looking at their members one by one, as `fields` does, takes four times
 as long as asking one regular expression about all of them. What this reads, `fields` would read the same; whatever is unusual
@@ -28,6 +28,7 @@ _PUSH = re.compile(f"{_DID}\n{_DID}\n{_DID}\n{_SHA}\n{_SHA}\nrefs/heads/(?s:.+)"
 _REFS = len("refs/heads/")
 #: Owner and name, which is a repo's own where it is no TID (see `tid`), in the AT-URI of a repo's record.
 _REPO = re.compile(rf"at://({_DID})/sh\.tangled\.repo/(?![2-7a-j][2-7a-z]{{12}}\Z)(?!\.\.?\Z)([A-Za-z0-9._-]{{1,100}})")
+_COMMIT = re.compile(_SHA)
 _TEXTS = {str}
 
 
@@ -56,6 +57,36 @@ def push(record: Record, host: str) -> Fields | None:
     fields["repo"] = {"knot": host, "did": did, "owner": owner, "clone_url": f"https://{host}/{did}"}
     fields["owner"] = owner
     fields["trust"] = "owner" if actor == owner else "unknown"
+    return fields
+
+
+def pull(record: Record, did: str, operation: str, rkey: str) -> Fields | None:
+    """The named fields of a pull request that an account's record tells of, where it is a usual one and not deleted."""
+    target, source = record.get("target"), record.get("source")
+    if type(target) is not dict or type(source) is not dict:
+        return None
+    repo, into, branch, sha = target.get("repo"), target.get("branch"), source.get("branch"), source.get("sha")
+    if type(repo) is not str or type(into) is not str or type(branch) is not str or not (into and branch):
+        return None
+    found = _REPO.fullmatch(repo)
+    if found is None:
+        return None
+    owner, name = found.groups()
+    fields: Fields = {
+        "operation": operation,
+        "actor": did,
+        "trigger": "pull_request",
+        "branch": branch,
+        "target_branch": into,
+    }
+    if sha is not None:
+        if type(sha) is not str or _COMMIT.fullmatch(sha) is None:
+            return None
+        fields["sha"] = sha
+    fields["pull"] = f"at://{did}/{PULL}/{rkey}"
+    fields["repo"] = {"owner": owner, "name": name}
+    fields["owner"] = owner
+    fields["trust"] = "owner" if did == owner else "unknown"
     return fields
 
 

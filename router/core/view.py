@@ -30,7 +30,7 @@ SINGLE = frozenset(
 _NO_ITEM: Tree = object()
 
 
-class View(Struct, eq=False):
+class View(Struct, eq=False, gc=False):
     """One event during one decision. Values are looked up, and questions answered, once each for all rules.
 
     `item` is what `$` means while the items of an `each` are judged: else it is the record.

@@ -52,6 +52,8 @@ async def _demo(folder: Path, *, once: bool, speed: float, own: Sequence[str]) -
     async with Network(pace=(PACE[0] / speed, PACE[1] / speed)) as network:
         os.environ.update(network.environment)
         settings = config.load(project.write(folder, network.addresses), environ={})
+        # Everything is shown, whatever the rules are about.
+        settings = replace(settings, store=settings.store.model_copy(update={"record": "all"}))
         lines = script.read()
         if own:
             settings = replace(settings, rules=library.on_command_line(own))

@@ -145,11 +145,18 @@ class Directory:
         if did is not None:
             await self.store.remember("handle", {handle: did}, self.host.clock.now())
 
+    def lacks(self, event: Event) -> bool:
+        """Whether the knot that sent it may tell more of its repo than the event does."""
+        if event.kind != "knot":
+            return False
+        repo = event.fields.get("repo")
+        return isinstance(repo, dict) and "did" in repo and not ("name" in repo and "owner" in repo)
+
     async def complete(self, event: Event) -> Event:
         """The event with its repo's owner and name, where the knot that sent it tells them."""
-        repo = event.fields.get("repo")
-        if event.kind != "knot" or not isinstance(repo, dict) or "did" not in repo or ("name" in repo and "owner" in repo):
+        if not self.lacks(event):
             return event
+        repo = event.fields["repo"]
         knot = str(event.fields.get("knot", ""))
         known = await self._named(knot, repo["did"])
         if known is None or repo.get("owner") not in (None, known["owner"]):

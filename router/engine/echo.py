@@ -11,7 +11,7 @@ from router.core.model import Event, Heard
 from router.core.rulebook import OWN_STATUS
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
 
     from router.engine.bell import Bell
     from router.engine.store.base import Store, Told
@@ -31,15 +31,15 @@ class Echo:
         self.store = store
         self.bell = bell
 
-    async def hear(self, cursor: int | None) -> AsyncIterator[Heard]:
+    async def hear(self, cursor: int | None, wants: object = None) -> AsyncIterator[Sequence[Heard]]:
         """Every status after `cursor`, which is the journal's row number."""
         after = cursor or 0
         while True:
             rung = self.bell.count
-            for told in await self.store.journal(after):
-                after = told.number
+            if page := await self.store.journal(after):
+                after = page[-1].number
                 # Only what a rule reports is a status to others; a webhook's own success would set off its rule again.
-                yield Heard(event=_event(told) if told.entry.workflow else None, cursor=after)
+                yield [Heard(event=_event(told) if told.entry.workflow else None, cursor=told.number) for told in page]
             if self.bell.count == rung:
                 await self.bell.wait(rung)
 

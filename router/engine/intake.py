@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 #: Arrivals in one commit, and so those of a source that wait in memory.
 BATCH = 512
+#: Seconds from the beginning of a source's commit to that of its next one.
+REST = 0.01
 #: How many of our own statuses may have led to an event before rules no longer see it: a rule that feeds itself stops here.
 DEEPEST = 4
 #: Seconds until a source that broke (a bug, not a peer's mistake: those are its own affair) is started again.
@@ -44,6 +46,9 @@ class Spindle(Protocol):
 
     def passes(self, event: Event) -> bool:
         """Whether the event is any of our business."""
+
+    def needs(self, nsid: str) -> bool:
+        """Whether events of this nsid may be, whatever rules ask for."""
 
     def records(self, event: Event) -> Sequence[RecordChange]:
         """What is to be mirrored of it."""
@@ -66,6 +71,9 @@ class Plain:
 
     def passes(self, event: Event) -> bool:
         return True
+
+    def needs(self, nsid: str) -> bool:
+        return False
 
     def records(self, event: Event) -> Sequence[RecordChange]:
         return ()
@@ -154,79 +162,150 @@ class Intake:
         if not again:
             raise RouterError(f"{sentence} The log says how.")
 
+    def wants(self, nsid: str) -> bool:
+        """Whether an event of a knot or of Jetstream may lead to anything: else it need not be decoded."""
+        return self.record == "all" or self.rulebook.heeds(nsid) or self.spindle.needs(nsid)
+
     async def _hear_all(self, source: Source) -> None:
-        waiting: list[Arrival] = []
-        commit: asyncio.Task[None] | None = None
         broken: Exception | None = None
         cursor = await self.store.cursor(source.name)
-        async with asyncio.TaskGroup() as group, aclosing(source.hear(cursor)) as heard:  # type: ignore[type-var]
+        async with asyncio.TaskGroup() as group, aclosing(source.hear(cursor, self.wants)) as heard:  # type: ignore[type-var]
+            way = _Way(self, source.name, group)
             try:
-                async for one in heard:
+                async for batch in heard:
                     crash_point("after_heard")
-                    waiting.append(await self._decide(source.name, one))
-                    if commit is None or commit.done():
-                        commit = group.create_task(self._commit(waiting), name=f"commit {source.name}")
-                    if len(waiting) >= BATCH:
-                        await commit
+                    await self._decide(way, batch)
             except asyncio.CancelledError:
                 # What is being stored will be, so it is told as well: a source may be stopped while the router goes on. On a
                 # full disk it is not, and is heard again.
-                while commit is not None and not commit.done() and not self.store.full:
+                while (commit := way.commit) is not None and not commit.done() and not self.store.full:
                     await asyncio.wait([commit], timeout=0.1)
                 raise
             except Exception as error:  # noqa: BLE001 - raised below: what the source said before it broke is stored first
                 broken = error
+                way.store()
         if broken is not None:
             raise broken
 
-    async def _decide(self, source: str, heard: Heard) -> Arrival:
-        if heard.gap:
-            self.observer.gap(source, heard.gap)
-            for look in self.missed:
-                look()
-        if heard.event is None:
-            return Arrival(source=source, cursor=heard.cursor, bad=heard.bad, frame=heard.frame)
-        return await self._arrival(source, heard.event, heard.cursor)
+    async def _decide(self, way: _Way, batch: Sequence[Heard]) -> None:
+        """On each in its order. Nothing is awaited where nobody has to be asked and the store keeps up."""
+        name, spindle = way.source, self.spindle
+        passes, mirrored, run = spindle.passes, spindle.records, spindle.pipeline
+        told, lacks, decide, keeps = self.observer.heard, self.directory.lacks, self._plan, self._keeps
+        unmatched: list[Event] = []
+        #: Of what leads to nothing: where the last of it stood, and how many nobody looked at.
+        cursor, unkept = None, 0
+        for heard in batch:
+            if heard.gap:
+                self._missed(name, heard.gap)
+            event = heard.event
+            if event is None:
+                if heard.passed is not None:
+                    self.observer.passed(name, heard.passed)
+                    cursor, unkept = heard.cursor, unkept + heard.passed.count
+                else:
+                    await way.put(Arrival(source=name, cursor=heard.cursor, bad=heard.bad, frame=heard.frame))
+                continue
+            if (event.depth and self._is_too_deep(event)) or not passes(event):
+                cursor = heard.cursor
+                continue
+            told(event)
+            records = mirrored(event)
+            if lacks(event):
+                # Its knot may take its time to answer: what came before is stored meanwhile.
+                way.move(cursor, unkept)
+                cursor, unkept = None, 0
+                way.store()
+                event, made = await self._completed(event)
+            else:
+                made = decide(event)
+            pipeline = run(event, made)
+            if made.matched or records or pipeline is not None or keeps(made):
+                await way.put(self._arrival(name, event, made, records, pipeline, heard.cursor))
+            else:
+                unmatched.append(event)
+                cursor = heard.cursor
+        if unmatched:
+            self.observer.unmatched(unmatched)
+        way.move(cursor, unkept + len(unmatched))
+        way.store()
 
-    async def _arrival(self, source: str, event: Event, cursor: int | None) -> Arrival:
-        if event.depth > DEEPEST:
-            sentence = f"An event that {event.depth} of our own statuses led to is not looked at: a rule feeds itself."
-            self.observer.fault("loop guard", sentence)
-            return Arrival(source=source, cursor=cursor)
-        if not self.spindle.passes(event):
-            return Arrival(source=source, cursor=cursor)
+    def _missed(self, source: str, gap: str) -> None:
+        self.observer.gap(source, gap)
+        for look in self.missed:
+            look()
+
+    def _is_too_deep(self, event: Event) -> bool:
+        if event.depth <= DEEPEST:
+            return False
+        sentence = f"An event that {event.depth} of our own statuses led to is not looked at: a rule feeds itself."
+        self.observer.fault("loop guard", sentence)
+        return True
+
+    def _keeps(self, made: Plan) -> bool:
+        """Whether the event is recorded."""
+        if made.matched or made.troubles:
+            return True
+        return self.record == "all" or (made.wanted and self.record == "wanted")
+
+    def _arrival(
+        self,
+        source: str,
+        event: Event,
+        made: Plan,
+        records: Sequence[RecordChange],
+        pipeline: Pipeline | None,
+        cursor: int | None,
+    ) -> Arrival:
+        return Arrival(
+            source=source,
+            cursor=cursor,
+            event=event,
+            plan=made,
+            keep=self._keeps(made),
+            records=records,
+            pipeline=pipeline,
+        )
+
+    async def _again(self, event: Event) -> Arrival:
+        """Of an event that waited."""
+        if self._is_too_deep(event) or not self.spindle.passes(event):
+            return Arrival(source=event.source)
         self.observer.heard(event)
         records = self.spindle.records(event)
-        event, made = await self._planned(event)
-        keep = bool(made.matched or made.troubles) or self.record == "all" or (self.record == "wanted" and made.wanted)
-        pipeline = self.spindle.pipeline(event, made)
-        return Arrival(source=source, cursor=cursor, event=event, plan=made, keep=keep, records=records, pipeline=pipeline)
+        event, made = await self._completed(event)
+        # The store is told even that it leads to nothing now: it is undecided there.
+        return self._arrival(event.source, event, made, records, self.spindle.pipeline(event, made), None)
 
-    async def _planned(self, event: Event) -> tuple[Event, Plan]:
-        """The event, with what is known of it, and its plan.
+    async def _completed(self, event: Event) -> tuple[Event, Plan]:
+        """The event, with what its knot knows of it, and its plan."""
+        try:
+            if self.rulebook.asks_for(event.nsid) and not self.spindle.holds(event):
+                event = await self.directory.complete(event)
+        except Exception as error:  # noqa: BLE001 - see _plan
+            return event, self._bug(event, error)
+        return event, self._plan(event)
 
-        A bug of ours, met by one event, must neither stop the source that it came from nor lose it: the event is kept as
-        undecided, and planned again, at the latest by the version that has the bug no more.
-        """
+    def _plan(self, event: Event) -> Plan:
+        """A bug of ours, met by one event, must neither stop the source that it came from nor lose it: the event is kept as
+        undecided, and planned again, at the latest by the version that has the bug no more."""
         try:
             if why := self.spindle.holds(event):
-                return event, Plan(troubles=(Trouble(rule="", sentence=why, undecided=True),), wanted=True)
-            if self.rulebook.asks_for(event.nsid):
-                event = await self.directory.complete(event)
-            return event, plan(event, self.rulebook, self.directory.identities, self.destination)
+                return Plan(troubles=(Trouble(rule="", sentence=why, undecided=True),), wanted=True)
+            return plan(event, self.rulebook, self.directory.identities, self.destination)
         except Exception as error:  # noqa: BLE001 - whatever it is, the next event is not to suffer from it
-            self.observer.fault("intake", f"A bug, met by the event {event.id}, which is kept.", error)
-            sentence = f"a bug in the router: {type(error).__name__}"
-            return event, Plan(troubles=(Trouble(rule="", sentence=sentence, undecided=True),), wanted=True)
+            return self._bug(event, error)
 
-    async def _commit(self, waiting: list[Arrival]) -> None:
-        """Store what waits, and what comes to wait meanwhile."""
-        while waiting:
-            batch = waiting[:BATCH]
-            del waiting[: len(batch)]
-            results = await self.store.accept(batch, self.clock.now())
-            self.spindle.stored(batch)
-            self._tell(batch, results)
+    def _bug(self, event: Event, error: Exception) -> Plan:
+        self.observer.fault("intake", f"A bug, met by the event {event.id}, which is kept.", error)
+        sentence = f"a bug in the router: {type(error).__name__}"
+        return Plan(troubles=(Trouble(rule="", sentence=sentence, undecided=True),), wanted=True)
+
+    async def commit(self, batch: Sequence[Arrival]) -> None:
+        """Store them, and tell of them."""
+        results = await self.store.accept(batch, self.clock.now())
+        self.spindle.stored(batch)
+        self._tell(batch, results)
 
     def _tell(self, batch: Sequence[Arrival], results: Sequence[Accepted]) -> None:
         for arrival, result in zip(batch, results, strict=True):
@@ -245,11 +324,60 @@ class Intake:
 
     async def conclude(self, event: Event) -> None:
         """An event that was held, now with what was missing."""
-        await self._commit([await self._arrival(event.source, event, None)])
+        await self.commit([await self._again(event)])
 
     async def plan_again(self) -> None:
         """Every event that a rule could not be decided for, once more: something that was missing may be known now."""
         after = 0
         while rows := await self.store.undecided(after):
             after = rows[-1].number
-            await self._commit([await self._arrival(row.event.source, row.event, None) for row in rows])
+            await self.commit([await self._again(row.event) for row in rows])
+
+
+class _Way:
+    """What one source said and is not stored yet, in order. Of events that led to nothing there is only their number, and where
+    the last one stood."""
+
+    def __init__(self, intake: Intake, source: str, group: asyncio.TaskGroup) -> None:
+        self.source = source
+        self.commit: asyncio.Task[None] | None = None
+        self._intake = intake
+        self._group = group
+        self._waiting: list[Arrival] = []
+        self._unkept = 0
+        self._cursor: int | None = None
+        #: When the last commit did, on the event loop's clock.
+        self._begun = float("-inf")
+
+    async def put(self, arrival: Arrival) -> None:
+        """Waits where too much waits."""
+        self._waiting.append(arrival)
+        if len(self._waiting) >= BATCH:
+            self.store()
+            if self.commit is not None:
+                await self.commit
+
+    def move(self, cursor: int | None, unkept: int = 0) -> None:
+        """Past so many events that led to nothing."""
+        self._unkept += unkept
+        self._cursor = cursor if cursor is not None else self._cursor
+
+    def store(self) -> None:
+        """What waits, when what is being stored now is."""
+        if self._unkept or self._cursor is not None:
+            self._waiting.append(Arrival(source=self.source, cursor=self._cursor, unkept=self._unkept))
+            self._unkept, self._cursor = 0, None
+        if self._waiting and (self.commit is None or self.commit.done()):
+            self.commit = self._group.create_task(self._commit(), name=f"commit {self.source}")
+
+    async def _commit(self) -> None:
+        """Store what waits, and what comes to wait meanwhile."""
+        time = asyncio.get_running_loop().time
+        while self._waiting:
+            # At once where nothing came lately. A commit costs as much as hearing dozens of events does.
+            if (rest := self._begun + REST - time()) > 0 and len(self._waiting) < BATCH:
+                await asyncio.sleep(rest)
+            self._begun = time()
+            batch = self._waiting[:BATCH]
+            del self._waiting[: len(batch)]
+            await self._intake.commit(batch)

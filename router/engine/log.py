@@ -15,7 +15,7 @@ from router.observe import Silent
 if TYPE_CHECKING:
     from collections.abc import Iterator, MutableMapping, Sequence
 
-    from router.core.model import Delivery, Entry, Event, Outcome, Plan, Tree
+    from router.core.model import Delivery, Entry, Event, Outcome, Passed, Plan, Tree
     from router.core.problems import Problem
 
 
@@ -117,6 +117,16 @@ class LogObserver(Silent):
         bound.log(logging.INFO if plan.matched else logging.DEBUG, "event", rules=list(plan.matched))
         for delivery in plan.deliveries:
             self._delivery(bound, delivery, "delivery planned", str(delivery.state), delivery.reason)
+
+    def unmatched(self, events: Sequence[Event]) -> None:
+        if self.log.is_enabled_for(logging.DEBUG):
+            for event in events:
+                self.log.debug("event", source=event.source, event_id=event.id, nsid=event.nsid, rules=[])
+
+    def passed(self, source: str, passed: Passed) -> None:
+        if self.log.is_enabled_for(logging.DEBUG):
+            for nsid, times in passed.times.items():
+                self.log.debug("events passed over", source=source, nsid=nsid, count=len(times))
 
     def held(self, delivery: Delivery[Tree], reason: str) -> None:
         self._delivery(self.log.bind(event_id=delivery.event_id), delivery, "delivery held", str(State.SKIPPED), reason)

@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 from pydantic import BaseModel
 
@@ -14,6 +14,13 @@ from router.host import Host
 from router.observe import Observer
 
 SettingsT = TypeVar("SettingsT", bound=BaseModel)
+#: Whether anybody asks for events of an nsid. It may be another answer whenever a source has waited for something.
+Wants: TypeAlias = Callable[[str], bool]
+
+
+def everything(_nsid: str) -> bool:
+    """Wants all there is."""
+    return True
 
 
 class Source(Protocol):
@@ -24,12 +31,14 @@ class Source(Protocol):
     #: True where it comes to an end by itself (a file): `run --source` stops when all such sources are drained.
     finite: bool
 
-    def hear(self, cursor: int | None) -> AsyncIterator[Heard]:
-        """Everything after `cursor` (None: never heard before), in order, for ever.
+    def hear(self, cursor: int | None, wants: Wants = everything) -> AsyncIterator[Sequence[Heard]]:
+        """Everything after `cursor` (None: never heard before), in order, for ever: whatever is there at once, together. One at
+        a time is fine where there is not much.
 
         Pulled by one task, and a slow consumer is back-pressure: stop reading the socket. Reconnecting is its own affair and
         starts from the last cursor it yielded. A peer's mistakes are yielded as bad frames, never raised; whatever is raised
-        is a bug or broken configuration and ends this source alone. Closing the iterator releases everything.
+        is a bug or broken configuration and ends this source alone, after what was yielded before. Closing the iterator
+        releases everything. Events of nsids that are not wanted may be told as `passed`, and need not be.
         """
 
 

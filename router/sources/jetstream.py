@@ -12,12 +12,13 @@ from urllib.parse import urlencode, urlsplit
 
 from pydantic import AfterValidator, Field
 
-from router.core import envelope, identity, torn
+from router.core import envelope, glance, identity, torn
 from router.core.frame import NSID
 from router.core.model import Heard, Micros, changed
 from router.settings import Closed, Duration
-from router.sources.base import SourceKind
+from router.sources.base import SourceKind, everything
 from router.sources.pace import Pace
+from router.sources.passing import Passing
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from router.core.checkup import Check
     from router.host import Host
     from router.observe import Observer
+    from router.sources.base import Wants
+    from router.sources.websocket import Line, Received
 
 #: Microseconds to go back after moving to another host: clocks of hosts differ.
 OVERLAP = 60_000_000
@@ -102,36 +105,78 @@ class Jetstream:
         self._live = False
         self._cursor: Micros = 0
         self._earliest: Micros = 0
-        self._rewind = round(settings.rewind * 1e6)
+        self._rewind = self._usual_rewind = round(settings.rewind * 1e6)
         #: The cursor that was found to be too old, so that it is told once.
         self._outdated: Micros | None = None
 
-    async def hear(self, cursor: int | None) -> AsyncIterator[Heard]:
+    async def hear(self, cursor: int | None, wants: Wants = everything) -> AsyncIterator[Sequence[Heard]]:
         """Everything after `cursor`, or from now on. "Now" is kept at once, so that a restart goes on from there."""
-        from router.sources.websocket import Line, understand  # noqa: PLC0415 - aiohttp is for those who listen
+        from router.sources.websocket import Line  # noqa: PLC0415 - aiohttp is for those who listen
 
         settings, now = self.settings, self.host.clock.now()
         self._live = cursor is None
         self._cursor, self._earliest = (now, now) if cursor is None else (cursor, FIRST_TIME)
         if cursor is None:
-            yield Heard(cursor=now)
+            yield [Heard(cursor=now)]
         elif gap := self._gap():
-            yield Heard(cursor=cursor, gap=gap)
+            yield [Heard(cursor=cursor, gap=gap)]
         limit = settings.max_message_size + MARGIN
         line = Line(self.name, self.host, self.observer, self._url, self._place, limit=limit, pace=settings.pace)
-        async with aclosing(line.messages()) as messages:  # type: ignore[type-var]
-            async for message in messages:
-                # Asked before the cursor moves: a connection that was lost for days is one more way to miss something.
-                gap = self._gap() if line.received == 1 else ""
-                heard = understand(message, self._parse)
+        async with aclosing(line.messages()) as batches:  # type: ignore[type-var]
+            async for batch in batches:
+                heard: list[Heard] = []
+                broken = self._understand(batch, line, wants, heard)
+                if heard:
+                    yield heard
+                if broken is not None:
+                    raise broken
+
+    def _understand(self, batch: Sequence[Received], line: Line, wants: Wants, heard: list[Heard]) -> Exception | None:
+        """Put what the messages say into `heard`; what is not wanted comes last, as one. A bug ends it, and is returned: what
+        was said before it is not lost."""
+        from router.sources.websocket import understand  # noqa: PLC0415 - aiohttp is for those who listen
+
+        now = self.host.clock.now()
+        latest, bound = now + envelope.AHEAD, now + self._usual_rewind
+        passing, news = Passing("jetstream", wants), False
+        passes, make, name = passing.passes, glance.event_of_commit, self.name
+        # Asked before the cursor moves: a connection that was lost for days is one more way to miss something.
+        gap = self._gap() if line.received == len(batch) else ""
+        try:
+            # All at once: one thing done many times is quicker than many done in turns.
+            seen = [None if message.bad else glance.jetstream(message.frame) for message in batch]
+            for message, sent in zip(batch, seen, strict=True):
+                if sent is not None and (time := sent.time_us) <= latest:
+                    passed = passes(sent.commit.collection, time)
+                    event = None if passed else make(sent, message.frame, name)
+                    if passed or event is not None:
+                        # See _advance.
+                        if time > self._cursor:
+                            self._cursor = time if time <= bound else max(self._cursor, bound)
+                            news = True
+                        if event is not None:
+                            heard.append(Heard(event=event, cursor=self._cursor, gap=gap))
+                            gap = ""
+                        continue
+                one = understand(message, self._parse)
                 if message.cursor is not None:
                     # Going back would meet the same message again.
                     self._cursor, self._rewind = max(self._cursor, message.cursor), 0
-                elif heard.gap:
-                    self._earliest = self.host.clock.now() - LOOK_BACK
-                elif self._advance(heard):
-                    line.prove()
-                yield changed(heard, cursor=self._cursor, gap=heard.gap or gap)
+                elif one.gap:
+                    self._earliest = now - LOOK_BACK
+                elif one.cursor is not None and self._advance(one.cursor, now):
+                    news = news or one.bad is None
+                heard.append(changed(one, cursor=self._cursor, gap=one.gap or gap))
+                gap = ""
+        except Exception as error:  # noqa: BLE001 - raised by whoever calls
+            return error
+        finally:
+            if passing.times:
+                heard.append(Heard(cursor=self._cursor, gap=gap, passed=passing.made()))
+            if news:
+                self._rewind = self._usual_rewind
+                line.prove()
+        return None
 
     async def check(self) -> Sequence[Check]:
         """One handshake, with what is said from now on."""
@@ -155,14 +200,14 @@ class Jetstream:
         self._outdated = self._cursor
         return f"Servers keep 36 hours, and nothing was heard for {missed / 3.6e9 + 36:.0f}: what came first of it is missed."
 
-    def _advance(self, heard: Heard) -> bool:
-        """Whether this frame was news. A host that sends news needs no more than the usual rewind from now on. However far its
-        clock is ahead, the cursor is never later than our own, less the rewind."""
-        if heard.cursor is None or heard.cursor <= self._cursor:
+    def _advance(self, place: Micros, now: Micros) -> bool:
+        """Whether this was news. A host that sends news needs no more than the usual rewind from now on. However far its clock
+        is ahead, the cursor is never later than our own, less the rewind."""
+        if place <= self._cursor:
             return False
-        self._rewind = round(self.settings.rewind * 1e6)
-        self._cursor = max(self._cursor, min(heard.cursor, self.host.clock.now() + self._rewind))
-        return heard.bad is None
+        self._rewind = self._usual_rewind
+        self._cursor = max(self._cursor, min(place, now + self._rewind))
+        return True
 
     def _url(self, failures: int) -> str:
         settings = self.settings

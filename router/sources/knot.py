@@ -13,13 +13,14 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field
 
-from router.core import envelope, torn
+from router.core import envelope, glance, torn
 from router.core.frame import tree
 from router.core.members import canonical_host
 from router.core.model import Heard, changed
 from router.settings import Closed
-from router.sources.base import SourceKind
+from router.sources.base import SourceKind, everything
 from router.sources.pace import Pace
+from router.sources.passing import Passing
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
     from router.core.checkup import Check
     from router.host import Host
     from router.observe import Observer
-    from router.sources.websocket import Line
+    from router.sources.base import Wants
+    from router.sources.websocket import Line, Received
 
 #: Nanoseconds to go back where an event's place in the stream is only known from its TID.
 OVERLAP = 60 * 10**9
@@ -91,14 +93,14 @@ class Knot:
         #: Behind a message that was too large, where the next dial begins, and what an older knot adds to such a place.
         self._beyond = self._slack = 0
 
-    async def hear(self, cursor: int | None) -> AsyncIterator[Heard]:
+    async def hear(self, cursor: int | None, wants: Wants = everything) -> AsyncIterator[Sequence[Heard]]:
         """Everything after `cursor`. Never without one: today's knots would send every push of their history."""
-        from router.sources.websocket import Line, understand  # noqa: PLC0415 - aiohttp is for those who listen
+        from router.sources.websocket import Line  # noqa: PLC0415 - aiohttp is for those who listen
 
         self._cursor = self._highest = self._first() if cursor is None else cursor
         self._news = cursor is not None and self._now() - cursor < RECENT
         if cursor is None:
-            yield Heard(cursor=self._cursor)
+            yield [Heard(cursor=self._cursor)]
         line = Line(
             self.name,
             self.host,
@@ -108,17 +110,51 @@ class Knot:
             pace=self.settings.pace,
             outside=self.outside,
         )
-        async with aclosing(line.messages()) as messages:  # type: ignore[type-var]
-            async for message in messages:
-                heard = understand(message, self._parse)
+        async with aclosing(line.messages()) as batches:  # type: ignore[type-var]
+            async for batch in batches:
+                heard: list[Heard] = []
+                broken = self._understand(batch, line, wants, heard)
+                if heard:
+                    yield heard
+                if broken is not None:
+                    raise broken
+
+    def _understand(self, batch: Sequence[Received], line: Line, wants: Wants, heard: list[Heard]) -> Exception | None:
+        """Put what the messages say into `heard`; what is not wanted comes last, as one. A bug ends it, and is returned: what
+        was said before it is not lost."""
+        from router.sources.websocket import understand  # noqa: PLC0415 - aiohttp is for those who listen
+
+        now, passing = self._now(), Passing("knot", wants)
+        latest = now + envelope.AHEAD * 1000
+        try:
+            for message in batch:
+                event = None
+                sent = None if message.bad else glance.knot(message.frame)
+                if sent is not None and sent.created <= latest:
+                    if passing.passes(sent.nsid, sent.created // 1000):
+                        self._older = False
+                        self._hear_of(sent.created, line, now)
+                        continue
+                    event = glance.event_of_knot(sent, message.frame, self.name, self.knot)
+                if sent is not None and event is not None:
+                    self._older = False
+                    self._hear_of(sent.created, line, now)
+                    heard.append(Heard(event=event, cursor=self._cursor))
+                    continue
+                one = understand(message, self._parse)
                 if message.cursor is not None:
                     self._pass(message.cursor)
-                if self._advance(heard):
-                    line.prove()
-                    self._news = True
-                self._full_page = self._older and line.received > 0 and line.received % PAGE == 0
-                line.patience = PATIENCE if self._full_page else self._quiet
-                yield changed(heard, cursor=self._cursor)
+                if one.cursor is not None:
+                    self._hear_of(one.cursor, line, now, good=one.bad is None)
+                heard.append(changed(one, cursor=self._cursor))
+        except Exception as error:  # noqa: BLE001 - raised by whoever calls
+            return error
+        finally:
+            if passing.times:
+                heard.append(Heard(cursor=self._cursor, passed=passing.made()))
+            self._full_page = self._older and line.received > 0 and line.received % PAGE == 0
+            line.patience = PATIENCE if self._full_page else self._quiet
+        return None
 
     def _first(self) -> int:
         if isinstance(self.since, int):
@@ -168,17 +204,16 @@ class Knot:
         self._older = envelope.older(sent)
         return envelope.knot_of(sent, source=self.name, host=self.knot, now=self.host.clock.now())
 
-    def _advance(self, heard: Heard) -> bool:
-        """Whether this frame was news. The cursor never passes our own clock, whatever a frame claims: what came until then
-        would not be heard after a drop."""
-        place = heard.cursor
-        if place is None:
-            return False
+    def _hear_of(self, place: int, line: Line, now: int, *, good: bool = True) -> None:
+        """Of something at this place of the stream. The cursor never passes our own clock, whatever a frame claims: what came
+        until then would not be heard after a drop."""
         self._newest = max(self._newest, place)
-        self._cursor = max(self._cursor, min(place, self._now()) - (OVERLAP if self._older else 0))
-        news = place > self._highest
-        self._highest = max(self._highest, place)
-        return news and heard.bad is None
+        self._cursor = max(self._cursor, min(place, now) - (OVERLAP if self._older else 0))
+        if place > self._highest:
+            self._highest = place
+            if good:
+                line.prove()
+                self._news = True
 
 
 kind = SourceKind(settings=Settings, open=Knot)

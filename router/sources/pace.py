@@ -30,6 +30,10 @@ class Meter:
         self._messages = Bucket(pace.messages, pace.messages * BURST)
         self._bytes = Bucket(pace.bytes, pace.bytes * BURST)
 
-    def wait(self, size: int, now: Micros) -> float:
-        """Seconds to read nothing, after a message of this size."""
-        return max(self._messages.take(1, now), self._bytes.take(size, now))
+    def free(self, now: Micros) -> tuple[float, float]:
+        """Messages and bytes that may come now without a wait."""
+        return self._messages.free(now), self._bytes.free(now)
+
+    def wait(self, messages: int, size: int, now: Micros) -> float:
+        """Seconds to read nothing, after so many messages of this size together."""
+        return max(self._messages.take(messages, now), self._bytes.take(size, now))

@@ -21,13 +21,14 @@ from router.core.errors import BadFrame, RouterError
 from router.core.frame import tree
 from router.core.model import Heard
 from router.settings import Closed
-from router.sources.base import SourceKind
+from router.sources.base import SourceKind, everything
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+    from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 
     from router.host import Host
     from router.observe import Observer
+    from router.sources.base import Wants
 
 STDIN = "-"
 #: Bytes of one line; a longer one is a bad frame.
@@ -53,7 +54,7 @@ class Replay:
         self.path = settings.path
         self.observer = observer
 
-    async def hear(self, cursor: int | None) -> AsyncIterator[Heard]:
+    async def hear(self, cursor: int | None, wants: Wants = everything) -> AsyncIterator[Sequence[Heard]]:
         """Every line after the one at `cursor`, then it ends. Raises RouterError where the file cannot be read."""
         done = 0 if cursor is None or self.path == STDIN else cursor
         number = 0
@@ -67,7 +68,7 @@ class Replay:
                     async for line in lines:
                         number += 1
                         if number > done:
-                            yield self._heard(line, None if self.path == STDIN else number)
+                            yield [self._heard(line, None if self.path == STDIN else number)]
                         if number % TURN == 0:
                             await asyncio.sleep(0)
         except OSError as error:

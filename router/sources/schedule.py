@@ -15,14 +15,15 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, mod
 from router.core.fields import named_fields
 from router.core.model import Event, Heard
 from router.settings import Closed, Duration
-from router.sources.base import SourceKind
+from router.sources.base import SourceKind, everything
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
 
     from router.core.model import Micros
     from router.host import Host
     from router.observe import Observer
+    from router.sources.base import Wants
     from router.sources.timetable import Timetable
 
 NSID = "router.schedule.fire"
@@ -117,19 +118,19 @@ class Schedule:
         self.clock = host.clock
         self.observer = observer
 
-    async def hear(self, cursor: int | None) -> AsyncIterator[Heard]:
+    async def hear(self, cursor: int | None, wants: Wants = everything) -> AsyncIterator[Sequence[Heard]]:
         """Every time after `cursor`, when it comes; from now on, at first. Ends after the last of given times."""
         last = self.clock.now() if cursor is None else cursor
         if cursor is None:
             # Kept before anything is due, so that an interval longer than the router's life still comes to its end.
-            yield Heard(cursor=last)
+            yield [Heard(cursor=last)]
         times = self.settings.timetable(last)
         while (due := times.after(_datetime(last))) is not None:
             await self._wait(due)
             now = self.clock.now()
             last = _micros(times.latest(_datetime(last), _datetime(now)) or due)
             missed = now - last > LATE and self.settings.missed == "skip"
-            yield Heard(cursor=last) if missed else Heard(cursor=last, event=self._event(last))
+            yield [Heard(cursor=last) if missed else Heard(cursor=last, event=self._event(last))]
 
     async def _wait(self, due: datetime) -> None:
         self.observer.source(self.name, "up", f"Next at {due.isoformat(timespec='seconds')}.")

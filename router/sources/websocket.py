@@ -10,10 +10,12 @@ import asyncio
 import socket
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from urllib.parse import urlsplit
 
 import aiohttp
+from msgspec import Struct
 
 from router.core import envelope
 from router.core.errors import BadFrame, RouterError
@@ -23,7 +25,7 @@ from router.sources.pace import Meter, Pace
 from router.sources.skim import skim
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 
     from router.core.model import Micros
     from router.host import Host
@@ -42,13 +44,12 @@ FIRST_WAIT, LONGEST_WAIT = 1.0, 60.0
 GIVEN_UP_AFTER, ONCE_AN_HOUR, STUCK = 7 * 86_400_000_000, 3600.0, 5
 #: Microseconds after which a connection that said nothing new counts as a good one all the same.
 PROVEN_AFTER = 60_000_000
-#: Messages, and bytes, between two turns of the event loop, so that a flood from one peer does not starve the others.
-TURN, TURN_BYTES = 64, 1 << 18
+#: Messages, and bytes, that are taken in one turn of the event loop, so that a flood from one peer does not starve the others.
+TURN, TURN_BYTES = 256, 1 << 18
 TRY_AGAIN_LATER = 1013
 
 
-@dataclass(frozen=True, slots=True)
-class Received:
+class Received(Struct, frozen=True, gc=False):
     """One message, or (`bad`) why it is none."""
 
     frame: bytes = b""
@@ -98,7 +99,6 @@ class Line:
         self._failures = 0
         #: When the first of them began; None where the peer is fine.
         self._failing: Micros | None = None
-        self._unturned = 0
         #: Of this connection: whether the listener learned something, and whether it ended in a message that is too large.
         self._proven = self._oversized = False
         #: Connections in a row that ended so, and where the last such message stood that was passed over.
@@ -111,8 +111,8 @@ class Line:
         self._failing = None
         self._proven = True
 
-    async def messages(self) -> AsyncIterator[Received]:
-        """Every message, for ever. Close it: it holds the connection."""
+    async def messages(self) -> AsyncIterator[list[Received]]:
+        """Every message, for ever: in batches of what had arrived, in order. Close it: it holds the connection."""
         while True:
             if (wait := self.host.dials.take(1, self.host.clock.now())) > 0:
                 await self.host.clock.sleep(wait)
@@ -121,7 +121,7 @@ class Line:
             peer = urlsplit(url).netloc
             if self._oversized:
                 self._oversized = False
-                yield (passed := await self._pass_over(url))
+                yield [passed := await self._pass_over(url)]
                 if passed.cursor is not None:
                     continue
             self.observer.source(self.name, "connecting", f"Dialling {peer}.")
@@ -135,16 +135,25 @@ class Line:
             underneath = ws.get_extra_info("socket")
             since = self.host.clock.now()
             self.observer.source(self.name, "up", f"Listening to {peer}.")
+            inbox = _Inbox(partial(self._read, ws))
             try:
-                while isinstance(one := await self._next(ws), Received):
-                    yield one
-                    if (pause := self._turn(len(one.frame))) is not None:
-                        await (self.host.clock.sleep(pause) if pause > 0 else asyncio.sleep(0))
+                while batch := await self._next(inbox):
+                    self.received += len(batch)
+                    yield batch
+                    if (pause := self._pause(batch)) > 0:
+                        await self.host.clock.sleep(pause)
+                ended = await inbox.ended()
+            except TimeoutError:
+                self.fell_silent = True
+                ended = _Ended("it fell silent", at_once=True)
             finally:
-                await _hang_up(ws, underneath)
+                try:
+                    await inbox.close()
+                finally:
+                    await _hang_up(ws, underneath)
             if self.host.clock.now() - since >= PROVEN_AFTER:
                 self.prove()
-            await self._rest(peer, one)
+            await self._rest(peer, ended)
 
     async def _pass_over(self, url: str) -> Received:
         """The message that met us last, as far as it can be known: it comes first again."""
@@ -155,15 +164,19 @@ class Line:
             self._passed, self._too_large = found.place, 0
         return Received(found.head, self._too_much, found.place)
 
-    def _turn(self, size: int) -> float | None:
-        """Seconds to read nothing: 0 so that others have their turn, more where the peer is faster than its pace; None where
-        we may go on."""
-        self._unturned += size
-        wait = self.meter.wait(size, self.host.clock.now())
-        if wait <= 0 and self.received % TURN and self._unturned < TURN_BYTES:
-            return None
-        self._unturned = 0
-        return wait
+    async def _next(self, inbox: _Inbox) -> list[Received]:
+        """The next batch: no more than the peer's pace allows, and one message in any case; empty at the connection's end.
+        Raises TimeoutError where nothing came for longer than `patience`."""
+        messages, size = self.meter.free(self.host.clock.now())
+        inbox.make_room(min(TURN, int(messages)), min(TURN_BYTES, size))
+        if self.patience is None or inbox.news.is_set():
+            return await inbox.take()
+        async with asyncio.timeout(self.patience):
+            return await inbox.take()
+
+    def _pause(self, batch: Sequence[Received]) -> float:
+        """Seconds to read nothing, because the peer is faster than its pace."""
+        return self.meter.wait(len(batch), sum([len(one.frame) for one in batch]), self.host.clock.now())
 
     async def _dial(self, url: str) -> WebSocket:
         async with asyncio.timeout(DIAL_WITHIN):
@@ -178,18 +191,31 @@ class Line:
                 decode_text=False,
             )
 
-    async def _next(self, ws: WebSocket) -> Received | _Ended:
-        """The next message. Pings are answered here: aiohttp's own way waits without end for a peer that never reads."""
-        loop = asyncio.get_running_loop()
-        until = None if self.patience is None else loop.time() + self.patience
+    async def _read(self, ws: WebSocket, inbox: _Inbox) -> _Ended:
+        """Messages into the inbox, until the connection is over. Pings are answered here: aiohttp's own way waits without end
+        for a peer that never reads."""
+        text, receive, got = aiohttp.WSMsgType.TEXT, ws.receive, inbox.got
         try:
             while True:
-                message = await ws.receive(None if until is None else max(0.001, until - loop.time()))
-                if message.type is aiohttp.WSMsgType.PING:
+                message = await receive()
+                if message.type is text:
+                    got.append(one := Received(message.data))
+                elif message.type is aiohttp.WSMsgType.PING:
                     async with asyncio.timeout(PONG_WITHIN):
                         await ws.pong(message.data)
-                elif message.type is not aiohttp.WSMsgType.PONG:
-                    return self._sorted(ws, message)
+                    continue
+                elif message.type is aiohttp.WSMsgType.PONG:
+                    continue
+                elif isinstance(other := self._sorted(ws, message), _Ended):
+                    return other
+                else:
+                    got.append(one := other)
+                inbox.bytes -= len(one.frame)
+                count = len(got)
+                if count == 1:
+                    inbox.news.set()
+                if count >= inbox.messages or inbox.bytes <= 0:
+                    await inbox.room()
         except TimeoutError:
             self.fell_silent = self.patience is not None
             return _Ended("it fell silent", at_once=self.fell_silent)
@@ -197,9 +223,7 @@ class Line:
             return _Ended(_refusal(error))
 
     def _sorted(self, ws: WebSocket, message: Any) -> Received | _Ended:
-        self.received += 1
-        if message.type is aiohttp.WSMsgType.TEXT:
-            return Received(message.data)
+        """What is no text."""
         if message.type is aiohttp.WSMsgType.BINARY:
             return Received(message.data, "The message is binary, where only text is spoken.")
         if message.type is aiohttp.WSMsgType.ERROR and isinstance(message.data, aiohttp.WebSocketError):
@@ -237,6 +261,56 @@ class Line:
             wait = self.host.rng.uniform(0, ceiling)
             self.observer.source(self.name, "down", f"{peer}: {ended.why}; dialled again in {wait:.1f} s.")
         await self.host.clock.sleep(wait)
+
+
+class _Inbox:
+    """What a connection has brought and nobody has taken yet. `read` runs in a task of its own: it gets whatever has arrived
+    without waiting, and whoever takes it gets all of that at once. No more is read than there is room for."""
+
+    def __init__(self, read: Callable[[_Inbox], Coroutine[Any, Any, _Ended]]) -> None:
+        #: What has come; for how many messages there is room in all, and for how many more bytes; and that something has come,
+        #: or the connection is over.
+        self.got: list[Received] = []
+        self.messages = self.bytes = 0
+        self.news = asyncio.Event()
+        self._emptied = asyncio.Event()
+        self._reading = asyncio.create_task(self._until_over(read))
+
+    async def _until_over(self, read: Callable[[_Inbox], Coroutine[Any, Any, _Ended]]) -> _Ended:
+        try:
+            await self.room()
+            return await read(self)
+        finally:
+            self.news.set()
+
+    async def room(self) -> None:
+        """Wait until there is some."""
+        while len(self.got) >= self.messages or self.bytes <= 0:
+            self._emptied.clear()
+            await self._emptied.wait()
+
+    def make_room(self, messages: int, size: float) -> None:
+        """For so many messages and bytes, those that are there included, and for one in any case; until they are taken."""
+        self.messages = max(1, messages)
+        self.bytes = max(1, int(size)) - sum([len(one.frame) for one in self.got])
+        self._emptied.set()
+
+    async def take(self) -> list[Received]:
+        """What has come, at least one message; empty where no more will."""
+        await self.news.wait()
+        if not self._reading.done():
+            self.news.clear()
+        got = self.got.copy()
+        self.got.clear()
+        self.messages = 0
+        return got
+
+    async def ended(self) -> _Ended:
+        return await self._reading
+
+    async def close(self) -> None:
+        self._reading.cancel()
+        await asyncio.wait((self._reading,))
 
 
 def understand(received: Received, parse: Callable[[bytes], Heard]) -> Heard:

@@ -16,6 +16,7 @@ from router.core.match import keeps_silent
 from router.core.wire import PIPELINE
 from router.spindle import compose
 from router.spindle.complete import PULL, PULL_STATUS, REF_UPDATE, is_older, refused
+from router.spindle.roster import MIRRORED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -46,6 +47,8 @@ GRACE: Micros = 10_000_000
 TOLD_AGAIN: Micros = 5_000_000
 #: Pushes to repos that we do not know yet, and microseconds for which they are remembered: a knot may be faster than Jetstream.
 STRANGE, STRANGE_FOR = 512, 300_000_000
+#: What triggers are, and what says whose word counts.
+_NEEDED = frozenset((REF_UPDATE, PIPELINE, PULL, PULL_STATUS, *MIRRORED))
 _WAITS = "It is a trigger, and what it asks for is being fetched."
 
 
@@ -107,6 +110,9 @@ class Triggers:
         self._strange[f"{event.origin} {event.id}"] = self.clock.now(), event
         while len(self._strange) > STRANGE:
             self._strange.popitem(last=False)
+
+    def needs(self, nsid: str) -> bool:
+        return nsid in _NEEDED
 
     def records(self, event: Event) -> Sequence[RecordChange]:
         return self.mirrored.of(event)

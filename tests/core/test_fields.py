@@ -312,3 +312,56 @@ def test_an_address_of_a_repo_says_the_same_either_way(owner: str, path: str, na
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(usual, "owner_and_name", lambda _repo: None)
         assert members.by_name(uri) == quickly
+
+
+_USUAL_PULL: dict[str, Any] = {
+    "title": "Mend it",
+    "target": {"repo": "at://did:plc:bobbobbobbobbobbobbobbob/sh.tangled.repo/core", "branch": "main"},
+    "source": {"branch": "feature", "sha": "6e13e68d383190280012b07f7a62f830da739b41"},
+}
+_ANY: st.SearchStrategy[Any] = st.sampled_from(
+    [
+        None,
+        3,
+        "",
+        "main",
+        "a\nb",
+        {},
+        [],
+        "did:plc:corecorecorecorecorecore",
+        "at://did:plc:bobbobbobbobbobbobbobbob/sh.tangled.repo/core",
+        "at://did:web:a.example/sh.tangled.repo/core",
+        "at://did:plc:bobbobbobbobbobbobbobbob/sh.tangled.repo/3mvhu2bfpc222",
+        "6e13e68d383190280012b07f7a62f830da739b41",
+        "6E13E68D383190280012B07F7A62F830DA739B41",
+        "6e13e6",
+        "0" * 40,
+    ]
+)
+_PART = _ANY | st.fixed_dictionaries({}, optional={"repo": _ANY, "branch": _ANY, "sha": _ANY})
+_PULLS = st.fixed_dictionaries({}, optional={"target": _PART, "source": _PART}) | st.builds(
+    lambda target, source: {"target": _USUAL_PULL["target"] | target, "source": _USUAL_PULL["source"] | source},
+    st.fixed_dictionaries({}, optional={"repo": _ANY, "branch": _ANY}),
+    st.fixed_dictionaries({}, optional={"branch": _ANY, "sha": _ANY}),
+)
+
+
+@given(
+    _PULLS,
+    st.sampled_from(["create", "update", "delete"]),
+    st.sampled_from(["did:plc:bobbobbobbobbobbobbobbob", "did:web:a.example"]),
+)
+def test_a_pull_that_is_read_in_one_go_is_what_its_members_say(changed: dict[str, Any], operation: str, did: str) -> None:
+    record = {**_USUAL_PULL, **changed}
+    told: dict[str, Any] = {"did": did, "operation": operation, "rkey": "3mvhu2bfpc222"}
+    quickly = named_fields("sh.tangled.repo.pull", "jetstream", record, **told)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(usual, "pull", lambda *_given: None)
+        slowly = named_fields("sh.tangled.repo.pull", "jetstream", record, **told)
+    assert json.dumps(quickly) == json.dumps(slowly)
+
+
+@pytest.mark.parametrize("source", [_USUAL_PULL["source"], {"branch": "feature"}])
+def test_a_usual_pull_is_read_in_one_go(source: dict[str, str]) -> None:
+    """Those of 2025 name a commit; today's do not."""
+    assert usual.pull({**_USUAL_PULL, "source": source}, "did:plc:bobbobbobbobbobbobbobbob", "create", "3mv") is not None

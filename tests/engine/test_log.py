@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 import structlog
 
-from router.core.model import Delivery, Entry, Event, Outcome, Plan, Receipt, State, Status, Trouble, changed
+from router.core.model import Delivery, Entry, Event, Outcome, Passed, Plan, Receipt, State, Status, Trouble, changed
 from router.engine import log
 from router.engine.log import LogObserver, configure
 
@@ -175,3 +175,16 @@ def test_what_is_remembered_is_bounded(out: io.StringIO, monkeypatch: pytest.Mon
     observer.reported(Entry(delivery="d" * 32, workflow="ci", status=Status.SUCCESS, at=1))
     assert lines(out)[-1]["delivery"] == "d" * 32
     assert "rule" not in lines(out)[-1]
+
+
+@pytest.mark.parametrize(("level", "told"), [("debug", 3), ("info", 0)])
+def test_what_leads_to_nothing_is_for_who_looks_closely(out: io.StringIO, level: str, told: int) -> None:
+    """Events that matched nothing one by one, and how many were not even decoded; else not a word."""
+    configure("json", level, out)
+    LogObserver().unmatched([event("1"), event("2")])
+    LogObserver().passed("stream", Passed("jetstream", {"a.b.c": [1, 2, 3]}))
+    assert [(line["event"], line.get("event_id"), line.get("count")) for line in lines(out)] == [
+        ("event", "1", None),
+        ("event", "2", None),
+        ("events passed over", None, 3),
+    ][:told]

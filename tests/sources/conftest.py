@@ -17,6 +17,7 @@ from aiohttp import web
 from router.host import Host
 from router.http import open_session
 from router.observe import Silent
+from tests.sources.each import one_by_one
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -204,7 +205,7 @@ def take() -> Callable[[Source, int | None, int], Awaitable[list[Heard]]]:
     """The first so many things that a source hears; then it is closed."""
 
     async def first(source: Source, cursor: int | None, count: int) -> list[Heard]:
-        async with aclosing(source.hear(cursor)) as heard:  # type: ignore[type-var]
+        async with aclosing(one_by_one(source.hear(cursor))) as heard:
             return [await anext(heard) for _ in range(count)]
 
     return first

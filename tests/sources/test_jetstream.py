@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from pydantic import ValidationError
 
+from router.core import frame as frame_module
+from router.core import glance
 from router.sources import jetstream
+from tests.sources.each import one_by_one
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from router.core.model import Heard
+    from router.core.model import Event, Heard
     from router.host import Host
     from router.sources.base import Source
     from tests.sources.conftest import FakeClock, Peer, Remembering, Visit
@@ -201,7 +204,7 @@ async def test_an_outage_of_days_is_a_gap_too(
     """Not only a router that was down misses something: so does one whose network was."""
     peer.visits = [visit([frame(NOW)], close=1001), visit([frame(NOW + 40 * HOUR)])]
     source = open_jetstream(host, seen, peer)
-    async with aclosing(source.hear(NOW - 1)) as heard:  # type: ignore[type-var]
+    async with aclosing(one_by_one(source.hear(NOW - 1))) as heard:
         assert not (await anext(heard)).gap
         clock.time += 40 * HOUR
         assert (await anext(heard)).gap.startswith("Servers keep 36 hours, and nothing was heard for 40")
@@ -244,3 +247,124 @@ async def test_a_message_over_the_limit_is_passed_over(
     assert heard[0].bad == f"The message is larger than {5000 + jetstream.MARGIN} bytes."
     assert heard[1].event is not None
     assert peer.cursors()[2] == str(NOW)
+
+
+async def first_batches(source: Source, cursor: int, wants: Callable[[str], bool], count: int) -> list[Heard]:
+    """What is heard until the cursor is there."""
+    got: list[Heard] = []
+    async with aclosing(source.hear(cursor, wants)) as batches:  # type: ignore[type-var]
+        while not got or (got[-1].cursor or 0) < count:
+            got += await anext(batches)
+    return got
+
+
+def counting(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """The frames, or records, that are decoded from now on."""
+    decoded: list[bytes] = []
+    record, tree = glance._RECORD, frame_module.tree
+
+    def counted(decode: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        def decoding(given: Any) -> Any:
+            decoded.append(bytes(given))
+            return decode(given)
+
+        return decoding
+
+    monkeypatch.setattr(glance, "_RECORD", counted(record))
+    monkeypatch.setattr(frame_module, "tree", counted(tree))
+    return decoded
+
+
+@pytest.mark.parametrize("unwanted", [10, 1000])
+async def test_what_nobody_asks_for_is_not_decoded(
+    host: Host, seen: Remembering, peer: Peer, visit: type[Visit], monkeypatch: pytest.MonkeyPatch, unwanted: int
+) -> None:
+    """However many frames of other kinds there are, as many records are decoded as are wanted; the others move the cursor, and
+    are counted with their times."""
+    decoded = counting(monkeypatch)
+    others = [frame(NOW + 2 * number, "jetstream_pull_create") for number in range(unwanted)]
+    wanted = [frame(NOW + 2 * number + 1) for number in range(5)]
+    sent = sorted([*others, *wanted], key=lambda one: int(one["time_us"]))
+    end = max(one["time_us"] for one in sent)
+    peer.visits = [visit(sent)]
+    heard = await first_batches(open_jetstream(host, seen, peer), NOW - 1, "sh.tangled.repo".__eq__, end)
+    assert [one.event.time for one in heard if one.event is not None] == [one["time_us"] for one in wanted]
+    assert len(decoded) == 5
+    passed = [one.passed for one in heard if one.passed is not None]
+    assert {one.kind for one in passed} == {"jetstream"}
+    assert sum(one.count for one in passed) == unwanted
+    times = [time for one in passed for time in one.times["sh.tangled.repo.pull"]]
+    assert times == [one["time_us"] for one in others]
+    assert [one.cursor for one in heard] == sorted(one.cursor or 0 for one in heard)
+
+
+async def test_identities_and_accounts_are_always_heard(
+    host: Host, seen: Remembering, peer: Peer, visit: type[Visit], take: Take
+) -> None:
+    """Whatever rules ask for: who somebody is is no matter of theirs alone."""
+    peer.visits = [visit([frame(NOW + 1, "jetstream_identity"), frame(NOW + 2, "jetstream_account")])]
+    heard = await first_batches(open_jetstream(host, seen, peer), NOW, lambda _nsid: False, NOW + 2)
+    assert [one.event is not None for one in heard] == [True, True]
+
+
+@pytest.mark.fault("T-12")
+async def test_bad_frames_are_found_among_what_nobody_asks_for(
+    host: Host, seen: Remembering, peer: Peer, visit: type[Visit]
+) -> None:
+    """A frame that is none is counted, whatever kind it says it is of, and the cursor goes on behind it."""
+    bad = {**frame(NOW + 2), "did": "nobody"}
+    peer.visits = [visit([frame(NOW + 1), bad, "{", frame(NOW + 3)])]
+    heard = await first_batches(open_jetstream(host, seen, peer), NOW, lambda _nsid: False, NOW + 3)
+    assert [one.bad for one in heard if one.bad] == ['`did` cannot be "nobody".', "The frame is not JSON."]
+    assert sum(one.passed.count for one in heard if one.passed is not None) == 2
+
+
+async def test_what_is_wanted_may_change_between_two_batches(
+    host: Host, seen: Remembering, peer: Peer, visit: type[Visit]
+) -> None:
+    """Rules are exchanged while a source listens: what comes afterwards is decided by the new ones."""
+    peer.visits = [visit([frame(NOW + 1)], close=1001), visit([frame(NOW + 2)])]
+    wanted: set[str] = set()
+    async with aclosing(open_jetstream(host, seen, peer).hear(NOW, wanted.__contains__)) as batches:  # type: ignore[type-var]
+        (first,) = await anext(batches)
+        wanted.add("sh.tangled.repo")
+        (second,) = await anext(batches)
+    assert (first.passed is not None, second.event is not None) == (True, True)
+
+
+async def test_a_bug_met_by_one_frame_loses_none_before_it(
+    host: Host, seen: Remembering, peer: Peer, visit: type[Visit], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What came with it and before it is handed on first; then the source ends, as its contract says."""
+    read = glance.event_of_commit
+
+    def broken(sent: glance.Commit, given: bytes, source: str) -> Event | None:
+        if sent.time_us == NOW + 3:
+            raise ZeroDivisionError
+        return read(sent, given, source)
+
+    monkeypatch.setattr(glance, "event_of_commit", broken)
+    peer.visits = [visit([frame(NOW + number) for number in range(1, 6)])]
+    got: list[Heard] = []
+    with pytest.raises(ZeroDivisionError):
+        await _all(open_jetstream(host, seen, peer), got)
+    assert [one.cursor for one in got] == [NOW + 1, NOW + 2]
+
+
+async def _all(source: Source, got: list[Heard]) -> None:
+    async with aclosing(source.hear(NOW)) as batches:  # type: ignore[type-var]
+        async for batch in batches:
+            got += batch
+
+
+@pytest.mark.fault("T-20")
+async def test_a_gap_before_what_nobody_asks_for_is_told(
+    host: Host, seen: Remembering, peer: Peer, visit: type[Visit], clock: FakeClock
+) -> None:
+    peer.visits = [visit([frame(NOW)], close=1001), visit([frame(NOW + 40 * HOUR)])]
+    async with aclosing(open_jetstream(host, seen, peer).hear(NOW - 1, lambda _nsid: False)) as batches:  # type: ignore[type-var]
+        assert [one.gap for one in await anext(batches)] == [""]
+        clock.time += 40 * HOUR
+        (late,) = await anext(batches)
+    assert late.gap.startswith("Servers keep 36 hours")
+    assert late.passed is not None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import aclosing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -318,3 +319,16 @@ async def test_a_large_message_from_the_future_skips_nothing(
     heard = await take(open_knot(peer, host, seen), 10, 2)
     assert heard[0].bad is not None
     assert peer.cursors() == ["10"] * 3
+
+
+async def test_what_nobody_asks_for_moves_the_cursor(host: Host, seen: Remembering, peer: Peer, visit: type[Visit]) -> None:
+    """Events of other nsids are not decoded; they prove that the knot is well, and are not asked for again."""
+    now = NOW * 1000
+    peer.visits = [visit([push(now - 2), push(now - 1)], close=1001), visit([push(now)])]
+    got: list[Heard] = []
+    async with aclosing(open_knot(peer, host, seen).hear(1, lambda _nsid: False)) as batches:  # type: ignore[type-var]
+        while not got or got[-1].cursor != now:
+            got += await anext(batches)
+    assert peer.cursors() == ["1", str(now - 1)]
+    assert {one.passed.kind for one in got if one.passed is not None} == {"knot"}
+    assert sum(one.passed.count for one in got if one.passed is not None) == 3

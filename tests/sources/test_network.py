@@ -12,6 +12,7 @@ import pytest
 from router.demo.jetstream import Jetstream
 from router.demo.knot import Knot
 from router.sources import jetstream, knot
+from tests.sources.each import one_by_one
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -51,7 +52,7 @@ async def test_a_backlog_is_heard_whole(host: Host, seen: Remembering, monkeypat
     async with Knot("knot", older=older, drain_cap=1) as server:
         sent = {server.emit(PUSH)["rkey"] for _ in range(300)}
         source = knot.kind.open("k", knot.Settings(host=server.url, since="beginning"), host, seen)
-        async with aclosing(source.hear(None)) as heard:  # type: ignore[type-var]
+        async with aclosing(one_by_one(source.hear(None))) as heard:
             assert await events(heard, 300) == sent
             last = server.emit(PUSH)["rkey"]
             assert await events(heard, 1) == {last}
@@ -63,7 +64,7 @@ async def test_a_knot_that_goes_away_is_heard_again(host: Host, seen: Rememberin
     async with Knot("knot", older=older) as server:
         first = server.emit(PUSH)["rkey"]
         source = knot.kind.open("k", knot.Settings(host=server.url, since="beginning"), host, seen)
-        async with aclosing(source.hear(None)) as heard:  # type: ignore[type-var]
+        async with aclosing(one_by_one(source.hear(None))) as heard:
             assert await events(heard, 1) == {first}
             await server.down()
             server.emit_raw(b"\x00")
@@ -78,7 +79,7 @@ async def test_a_jetstream_that_goes_away_is_replaced(host: Host, seen: Remember
     async with Jetstream("a") as first, Jetstream("b") as second:
         settings: dict[str, Any] = {"hosts": [first.url, second.url], "failover_after": 2}
         source = jetstream.kind.open("j", jetstream.Settings(**settings), host, seen)
-        async with aclosing(source.hear(None)) as heard:  # type: ignore[type-var]
+        async with aclosing(one_by_one(source.hear(None))) as heard:
             assert (await anext(heard)).event is None
             listening = asyncio.create_task(events(heard, 1))
             await seen.until("up")

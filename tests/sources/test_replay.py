@@ -12,6 +12,7 @@ import pytest
 
 from router.core.errors import RouterError
 from router.sources import replay
+from tests.sources.each import one_by_one
 
 if TYPE_CHECKING:
     from router.core.model import Heard
@@ -36,7 +37,7 @@ def open_replay(host: Host, seen: Remembering, path: Path | str) -> Source:
 
 
 async def hear(source: Source, cursor: int | None = None) -> list[Heard]:
-    return [one async for one in source.hear(cursor)]
+    return [one async for one in one_by_one(source.hear(cursor))]
 
 
 async def test_every_form_is_read(host: Host, seen: Remembering, tmp_path: Path) -> None:
@@ -114,7 +115,7 @@ async def test_standard_input_is_read_as_it_comes(host: Host, seen: Remembering,
             return reading
 
     monkeypatch.setattr("sys.stdin", Stdin())
-    heard = open_replay(host, seen, "-").hear(7).__aiter__()
+    heard = one_by_one(open_replay(host, seen, "-").hear(7))
     pending: asyncio.Future[Any] = asyncio.ensure_future(anext(heard))
     for _ in range(5):
         await asyncio.sleep(0)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from router.sources import schedule, timetable
+from tests.sources.each import one_by_one
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -122,9 +123,9 @@ async def test_given_times_end(host: Host, seen: Remembering, clock: FakeClock) 
     """Each comes once, in order, whatever their offsets; after the last the source ends."""
     clock.time = micros("2026-12-24T00:00:00Z")
     source = open_schedule(host, seen, at=["2026-12-24T18:00:00+01:00", "2026-12-24T16:00:00Z", "2025-12-24T16:00:00Z"])
-    heard = [one async for one in source.hear(None)]
+    heard = [one async for one in one_by_one(source.hear(None))]
     assert fired(heard) == ["2026-12-24T16:00:00Z", "2026-12-24T17:00:00Z"]
-    assert [one async for one in source.hear(heard[-1].cursor)] == []
+    assert [one async for one in one_by_one(source.hear(heard[-1].cursor))] == []
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from router.host import Host
 from router.sources import skim, websocket
 from router.sources.pace import Pace
 from router.sources.websocket import LIMIT, Line, Received
+from tests.sources.each import one_by_one
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -37,7 +38,7 @@ def line_to(port: int, host: Host, seen: Remembering, limit: int = LIMIT, pace: 
 async def receive(line: Line, count: int, *, proven: bool = False) -> list[Received]:
     """The first so many messages; `proven` says that each was news."""
     got = []
-    async with aclosing(line.messages()) as messages:  # type: ignore[type-var]
+    async with aclosing(one_by_one(line.messages())) as messages:
         async for message in messages:
             got.append(message)
             if proven:
@@ -82,7 +83,7 @@ async def test_a_minute_is_proof_too(
 ) -> None:
     """A quiet knot that stays connected for a minute is a good one."""
     peer.visits = [visit(refuse=503), visit(refuse=503), visit(["old"], close=1001), visit(["news"])]
-    async with aclosing(line_to(peer.port, host, seen).messages()) as messages:  # type: ignore[type-var]
+    async with aclosing(one_by_one(line_to(peer.port, host, seen).messages())) as messages:
         await anext(messages)
         clock.time += round(minutes * 60_000_000)
         await anext(messages)
@@ -275,7 +276,7 @@ async def test_pings_do_not_break_the_silence(host: Host, seen: Remembering, raw
                 await asyncio.sleep(0.01)
 
     line = line_to(await raw_peer(script), host, seen)
-    async with aclosing(line.messages()) as messages:  # type: ignore[type-var]
+    async with aclosing(one_by_one(line.messages())) as messages:
         await anext(messages)
         line.patience = 0.1
         await anext(messages)
@@ -433,14 +434,54 @@ async def test_a_peer_over_its_pace_is_left_unread(host: Host, seen: Remembering
 
 
 @pytest.mark.fault("T-15")
-async def test_turns_go_by_bytes_too(host: Host, seen: Remembering, peer: Peer, visit: type[Visit]) -> None:
-    """A few large messages leave the event loop to others as often as many small ones."""
-    line = line_to(peer.port, host, seen)
-    turns = 0
-    for _ in range(20):
-        line.received += 1
-        turns += line._turn(200_000) == 0
-    assert turns == 10
+@pytest.mark.parametrize(("size", "count", "most"), [(10, 400, websocket.TURN), (200_000, 20, 2)])
+async def test_a_turn_has_an_end(
+    host: Host, seen: Remembering, peer: Peer, visit: type[Visit], size: int, count: int, most: int
+) -> None:
+    """However much has come, others have the event loop in between: after so many small messages, or a few large ones."""
+    peer.visits = [visit(["x" * size] * count)]
+    batches: list[int] = []
+    async with aclosing(line_to(peer.port, host, seen, pace=Pace(messages=count, bytes=10_000_000)).messages()) as messages:  # type: ignore[type-var]
+        while sum(batches) < count:
+            batches.append(len(await anext(messages)))
+    assert max(batches) <= most
+    assert len(batches) < count or most < 3
+
+
+async def test_what_has_arrived_is_handed_on_at_once(host: Host, seen: Remembering, raw_peer: RawPeer) -> None:
+    """Nothing waits for a batch to be full: what is there comes, and then what comes while somebody waits."""
+    more = asyncio.Event()
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(text_frame(b"one") + text_frame(b"two"))
+        await more.wait()
+        writer.write(text_frame(b"three"))
+        await reader.read()
+
+    async with aclosing(line_to(await raw_peer(script), host, seen).messages()) as messages:  # type: ignore[type-var]
+        assert await anext(messages) == [Received(b"one"), Received(b"two")]
+        more.set()
+        assert await anext(messages) == [Received(b"three")]
+
+
+async def test_no_more_is_read_than_was_asked_for(host: Host, seen: Remembering, raw_peer: RawPeer) -> None:
+    """A listener that is busy leaves the rest to the socket's buffers, however much its peer has sent."""
+    inbox = websocket._Inbox(_endless)
+    inbox.make_room(3, 1000)
+    assert len(await inbox.take()) == 3
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert not inbox.news.is_set()
+    inbox.make_room(2, 1000)
+    assert len(await inbox.take()) == 2
+    await inbox.close()
+
+
+async def _endless(inbox: Any) -> Any:
+    while True:
+        inbox.got.append(Received(b"x"))
+        inbox.news.set()
+        await inbox.room()
 
 
 @pytest.mark.fault("T-10")
@@ -457,7 +498,7 @@ async def test_after_a_week_it_is_tried_once_an_hour(
 
     monkeypatch.setattr(clock, "sleep", days)
     line = line_to(peer.port, host, seen)
-    async with aclosing(line.messages()) as messages:  # type: ignore[type-var]
+    async with aclosing(one_by_one(line.messages())) as messages:
         assert (await anext(messages)).frame == b"news"
         assert [state for state in seen.states() if state in ("down", "quarantined")] == ["down", "down", "quarantined"]
         assert 1800 <= clock.slept[-1] <= 5400

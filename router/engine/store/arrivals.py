@@ -335,7 +335,7 @@ def _remember_source(db: sqlite3.Connection, name: str, heard: Iterable[tuple[Ar
         # A cursor that no column holds is a peer's nonsense: it must neither stop the source nor send it into the future.
         if arrival.cursor is not None and -LARGEST <= arrival.cursor <= LARGEST:
             cursor = arrival.cursor if cursor is None else max(cursor, arrival.cursor)
-        events += arrival.event is not None and accepted.fresh
+        events += arrival.unkept + (arrival.event is not None and accepted.fresh)
         if arrival.bad is not None:
             bad.append(arrival)
     source = text(name)

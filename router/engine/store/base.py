@@ -37,7 +37,8 @@ class Arrival(Struct, frozen=True, kw_only=True, gc=False):
     """One thing heard, with what was decided of it. `keep` asks to record an event that led to nothing.
 
     `records` are mirrored with it, and `pipeline` is the run that it makes, with the workflows that nobody runs; its others are
-    those of the plan's deliveries.
+    those of the plan's deliveries. `unkept` counts events that led to nothing and are not kept: an arrival without an event may
+    stand for any number of them.
     """
 
     source: str
@@ -49,6 +50,7 @@ class Arrival(Struct, frozen=True, kw_only=True, gc=False):
     frame: bytes = b""
     records: Sequence[RecordChange] = ()
     pipeline: Pipeline | None = None
+    unkept: int = 0
 
 
 class Accepted(Struct, frozen=True, kw_only=True, gc=False):

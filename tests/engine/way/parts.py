@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict
 
 from router.core import rules
 from router.core.fields import named_fields
-from router.core.model import Event, Heard, Receipt
+from router.core.model import Event, Heard, Plan, Receipt
 from router.core.problems import Problems
 from router.engine.bell import Bell
 from router.engine.directory import Directory
@@ -22,14 +22,16 @@ from router.engine.intake import Intake
 from router.host import Host
 from router.observe import Silent
 from router.provider import Plugin
+from router.sources.base import everything
 from router.testing import FakeClock
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
-    from router.core.model import Delivery, Entry, Outcome, Plan, Report, Tree
+    from router.core.model import Delivery, Entry, Outcome, Passed, Report, Tree
     from router.core.rulebook import Rulebook
     from router.engine.store.base import Store
+    from router.sources.base import Wants
 
 START = 1_795_435_200_000_000
 ALICE = "did:plc:aliceaaaaaaaaaaaaaaaaaaa"
@@ -42,6 +44,7 @@ class Told(Silent):
 
     def __init__(self) -> None:
         self.plans: list[tuple[Event, Plan, bool]] = []
+        self.passed_over: list[Passed] = []
         self.outcomes: list[Outcome] = []
         self.entries: list[Entry] = []
         self.faults: list[str] = []
@@ -65,6 +68,14 @@ class Told(Silent):
 
     def planned(self, event: Event, plan: Plan, fresh: bool) -> None:  # noqa: FBT001 - the observer's signature
         self.plans.append((event, plan, fresh))
+        self.news.set()
+
+    def unmatched(self, events: Sequence[Event]) -> None:
+        self.plans += [(event, Plan(), True) for event in events]
+        self.news.set()
+
+    def passed(self, source: str, passed: Passed) -> None:
+        self.passed_over.append(passed)
         self.news.set()
 
     def attempted(self, delivery: Delivery[Tree], outcome: Outcome) -> None:
@@ -140,10 +151,10 @@ class Listed:
         self.name = name
         self.asked: list[int | None] = []
 
-    async def hear(self, cursor: int | None) -> AsyncIterator[Heard]:
+    async def hear(self, cursor: int | None, wants: Wants = everything) -> AsyncIterator[Sequence[Heard]]:
         self.asked.append(cursor)
         for one in self.heard:
-            yield one
+            yield [one]
 
 
 def book(text: str) -> Rulebook:

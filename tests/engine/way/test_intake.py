@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Sequence
-from typing import Any, TypeAlias
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import pytest
 
 from router.core.errors import RouterError, StoreError
-from router.core.model import Event, Heard, changed
+from router.core.model import Event, Heard, Passed, Plan, changed
+from router.core.plan import plan
 from router.engine import intake
 from router.engine.store.base import Accepted, Arrival, Store
+from router.sources.base import Wants, everything
 from router.testing import FakeClock
-from tests.engine.way.parts import RULES, SHA, Engine, Listed, LookingToy, Told, assemble, book, push
+from tests.engine.way.parts import RULES, SHA, START, Engine, Listed, LookingToy, Told, assemble, book, push
 
 
 @pytest.mark.parity(22)
@@ -105,12 +108,12 @@ async def test_a_source_that_breaks_starts_again_and_loses_nothing(engine: Engin
     """A bug in a source is told; after a pause it is asked again from the stored cursor, and what it said before is kept."""
 
     class Breaks(Listed):
-        async def hear(self, cursor: int | None):  # type: ignore[no-untyped-def]
+        async def hear(self, cursor: int | None, wants: Wants = everything):  # type: ignore[no-untyped-def]
             self.asked.append(cursor)
             if len(self.asked) == 1:
-                yield Heard(event=push(1), cursor=1)
+                yield [Heard(event=push(1), cursor=1)]
                 raise ZeroDivisionError
-            yield Heard(event=push(2), cursor=2)
+            yield [Heard(event=push(2), cursor=2)]
 
     source = Breaks([])
     await engine.intake.listen(source)
@@ -178,7 +181,7 @@ async def test_rules_may_be_exchanged_between_two_events(engine: Engine) -> None
 
 async def test_a_bug_of_ours_stops_nothing_and_loses_nothing(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     """An event that planning fails on is kept undecided, the next one is built, and the first once the bug is mended."""
-    monkeypatch.setattr(engine.directory, "complete", _fails_once(engine.directory.complete))
+    monkeypatch.setattr(intake, "plan", _fails_once(plan))
     await engine.hear(push(1), push(2))
     assert len(await engine.store.deliveries()) == 1
     assert "bug" in engine.told.faults[0].lower()
@@ -186,16 +189,13 @@ async def test_a_bug_of_ours_stops_nothing_and_loses_nothing(engine: Engine, mon
     assert len(await engine.store.deliveries()) == 2
 
 
-Complete: TypeAlias = Callable[[Event], Coroutine[Any, Any, Event]]
-
-
-def _fails_once(complete: Complete) -> Complete:
+def _fails_once(plan: Callable[..., Plan]) -> Callable[..., Plan]:
     failures = [ZeroDivisionError()]
 
-    async def failing(event: Event) -> Event:
+    def failing(*given: Any) -> Plan:
         if failures:
             raise failures.pop()
-        return await complete(event)
+        return plan(*given)
 
     return failing
 
@@ -227,10 +227,112 @@ async def test_a_source_that_is_not_to_start_again_ends_the_run(engine: Engine, 
     """A file that cannot be read, in a run that waits for its end: what was heard is stored, and the reason is told."""
 
     class Breaks(Listed):
-        async def hear(self, cursor: int | None):  # type: ignore[no-untyped-def]
-            yield Heard(event=push(), cursor=1)
+        async def hear(self, cursor: int | None, wants: Wants = everything):  # type: ignore[no-untyped-def]
+            yield [Heard(event=push(), cursor=1)]
             raise error
 
     with pytest.raises(RouterError, match=said):
         await engine.intake.listen(Breaks([]), again=False)
     assert (engine.time.slept, await engine.states()) == ([], ["ready"])
+
+
+def passing(number: int, cursor: int) -> Heard:
+    return Heard(cursor=cursor, passed=Passed("jetstream", {"a.b.c": [START + one for one in range(number)]}))
+
+
+async def test_what_nobody_asks_for_is_counted_and_moves_the_cursor(engine: Engine) -> None:
+    """It takes no row, and one arrival stands for all of it."""
+    await engine.intake.listen(Listed([passing(3, 3), Heard(event=push(), cursor=4), passing(2, 6)]))
+    assert await engine.store.cursor("listed") == 6
+    assert [one.count for one in engine.told.passed_over] == [3, 2]
+    (source,) = [one for one in await engine.store.sources() if one.name == "listed"]
+    assert source.events == 6
+    assert len(await engine.store.events()) == 1
+
+
+async def test_events_that_lead_to_nothing_are_one_arrival(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many there are in a batch: the store is told their number, and where the last one stood."""
+    engine.intake.record = "matched"
+    stored: list[Arrival] = []
+    accept = engine.store.accept
+
+    async def watched(arrivals: Any, now: int) -> Any:
+        stored.extend(arrivals)
+        return await accept(arrivals, now)
+
+    monkeypatch.setattr(engine.store, "accept", watched)
+    batch = [Heard(event=push(number, "topic"), cursor=number) for number in range(1, 301)]
+
+    class Batched(Listed):
+        async def hear(self, cursor: int | None, wants: Wants = everything):  # type: ignore[no-untyped-def]
+            yield batch[:150]
+            yield [*batch[150:], Heard(event=push(301), cursor=301)]
+
+    await engine.intake.listen(Batched([]))
+    assert sum(one.unkept for one in stored) == 300
+    assert len(stored) == 3
+    assert len(engine.told.plans) == 301
+    assert await engine.store.cursor("listed") == 301
+
+
+@pytest.mark.parametrize(
+    ("record", "asked"),
+    [("matched", ["sh.tangled.git.refUpdate"]), ("all", ["sh.tangled.git.refUpdate", "sh.tangled.feed.star"])],
+)
+async def test_sources_are_told_what_is_wanted(engine: Engine, record: str, asked: list[str]) -> None:
+    """What rules ask for, as they are now; all of it, where all is recorded."""
+    nsids = ["sh.tangled.git.refUpdate", "sh.tangled.feed.star"]
+    engine.intake.record = record
+    assert [nsid for nsid in nsids if engine.intake.wants(nsid)] == asked
+    engine.intake.rulebook = book(RULES.replace("trigger: push, branch: main", "nsid: sh.tangled.feed.star"))
+    assert engine.intake.wants("sh.tangled.feed.star")
+
+
+async def test_an_event_before_one_that_breaks_the_way_in_is_stored(engine: Engine) -> None:
+    """A bug of ours in the middle of a batch: what was decided before it is stored, and what follows is heard again."""
+
+    class Broken(intake.Plain):
+        def passes(self, event: Event) -> bool:
+            if event.id.endswith("/2"):
+                raise ZeroDivisionError
+            return True
+
+    class Batched(Listed):
+        async def hear(self, cursor: int | None, wants: Wants = everything):  # type: ignore[no-untyped-def]
+            self.asked.append(cursor)
+            yield [Heard(event=push(number), cursor=number) for number in (1, 2, 3)][(cursor or 0) :]
+
+    engine.intake.spindle = Broken()
+    source = Batched([])
+    with pytest.raises(RouterError, match="broke"):
+        await engine.intake.listen(source, again=False)
+    assert await engine.store.cursor("listed") == 1
+    assert len(await engine.store.deliveries()) == 1
+    engine.intake.spindle = intake.Plain()
+    await engine.intake.listen(source)
+    assert source.asked == [None, 1]
+    assert len(await engine.store.deliveries()) == 3
+
+
+async def test_what_waits_for_a_knot_keeps_nothing_before_it_waiting(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A knot that is slow to tell whose repo it is: what the source said before that is stored meanwhile."""
+    answered = asyncio.Event()
+
+    async def slow(event: Event) -> Event:
+        await answered.wait()
+        return event
+
+    monkeypatch.setattr(engine.directory, "complete", slow)
+
+    class Batched(Listed):
+        async def hear(self, cursor: int | None, wants: Wants = everything):  # type: ignore[no-untyped-def]
+            yield [Heard(event=push(1), cursor=1), Heard(event=push(2, named=False), cursor=2)]
+
+    listening = asyncio.create_task(engine.intake.listen(Batched([])))
+    while not engine.told.plans:
+        engine.told.news.clear()
+        await engine.told.news.wait()
+    assert await engine.store.cursor("listed") == 1
+    answered.set()
+    await listening
+    assert await engine.store.cursor("listed") == 2

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING
 from router.core.model import Heard
 from router.engine.pauses import RULE, SOURCE, Pauses
 from router.engine.store.sqlite import open_store
+from router.sources.base import everything
 from router.testing import FakeClock
 from tests.engine.way.parts import START, push
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
     from pathlib import Path
 
+    from router.sources.base import Wants
     from tests.engine.way.parts import Engine
 
 
@@ -29,7 +31,7 @@ class Endless:
         self.let = asyncio.Event()
         self.closed = 0
 
-    async def hear(self, cursor: int | None) -> AsyncIterator[Heard]:
+    async def hear(self, cursor: int | None, wants: Wants = everything) -> AsyncIterator[Sequence[Heard]]:
         self.begun.append(cursor)
         number = cursor or 0
         try:
@@ -37,7 +39,7 @@ class Endless:
                 await self.let.wait()
                 self.let.clear()
                 number += 1
-                yield Heard(event=push(number), cursor=number)
+                yield [Heard(event=push(number), cursor=number)]
         finally:
             self.closed += 1
 
