@@ -28,6 +28,8 @@ Kind = Literal["map", "list", "text", "int", "float", "bool", "null", "ambiguous
 
 MAX_DEPTH = 64
 MAX_ALIASES = 200
+#: Different texts of which it is remembered that they have been read: what is said over and over is among the last few.
+MAX_TEXTS = 4096
 
 _NULL = frozenset(("", "~", "null", "Null", "NULL"))
 _BOOL = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
@@ -175,9 +177,25 @@ def read(text: str, file: str, problems: Problems, *, aliases: int = MAX_ALIASES
     return builder.root
 
 
-def events(text: str) -> Iterator[yaml.Event]:
+def events(text: str | Stream) -> Iterator[yaml.Event]:
     """The parser's events, each fetched by one call: `yaml.parse` asks first whether there is another."""
     return iter(LOADER(text).get_event, None)
+
+
+class Stream:
+    """A text to be read bit by bit: of a text as such the parser makes a copy, which it keeps to its end."""
+
+    __slots__ = ("at", "text")
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.at = 0
+
+    def read(self, size: int) -> str:
+        """So many characters, fewer only at the end."""
+        start = self.at
+        self.at += size
+        return self.text[start : self.at]
 
 
 def tree(node: Node, problems: Problems) -> Tree:
@@ -277,6 +295,8 @@ class Builder:
         line, column = start.line, start.column
         width = (end.column - column or 1) if end.line == line else 1
         # Rules say the same over and over: each text is kept once.
+        if len(self.texts) >= MAX_TEXTS:
+            self.texts.clear()
         raw = self.texts.setdefault(event.value, event.value)
         kind: Kind
         kind, value = _resolve(raw) if event.implicit[0] else ("text", raw)

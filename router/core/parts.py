@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import yaml
 
-from router.core.document import Builder, Source, events
+from router.core.document import Builder, Source, Stream, events
 from router.core.problems import Problems
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ class _Items:
         """After each event that the builder has taken."""
         try:
             if self.events is None:
-                self.events = events(self.text)
+                self.events = events(Stream(self.text))
             for event in self.events:
                 if not self.builder.take(event) or self.problems.found:
                     raise Unusual
@@ -103,7 +103,7 @@ def _whole(text: str, file: str, key: str) -> Node:
     problems = Problems()
     builder = _Head(Source(file, text), problems, key)
     try:
-        for event in events(text):
+        for event in events(Stream(text)):
             if getattr(event, "anchor", None) or not builder.take(event):
                 raise Unusual
     except (yaml.YAMLError, UnicodeEncodeError):

@@ -6,6 +6,7 @@ Nothing is parsed after this. A file with errors yields no rules: half a ruleset
 from __future__ import annotations
 
 import re
+from array import array
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
@@ -100,6 +101,25 @@ def _handles(rulesets: Sequence[Ruleset]) -> Iterator[str]:
                     yield from identity.handles(question.operator)
 
 
+class _Names:
+    """The names of a file's rules, and in which lines they are: as numbers in a row, which nobody asks for as a rule."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, None] = {}
+        self._lines = array("I")
+
+    def line(self, name: str) -> int | None:
+        """The line of the last rule of this name."""
+        return self._lines[list(self._known).index(name)] if name in self._known else None
+
+    def add(self, name: str, line: int) -> None:
+        if name in self._known:
+            self._lines[list(self._known).index(name)] = line
+        else:
+            self._known[name] = None
+            self._lines.append(line)
+
+
 class _Reader:
     """Reads one file."""
 
@@ -177,7 +197,7 @@ class _Reader:
         elif node.kind != "list":
             document.wrong_type(node, self.problems, "`rules`", "a list")
         else:
-            names: dict[str, int] = {}
+            names = _Names()
             sound = not self.problems.errors
             for item in items:
                 before = len(self.problems.found)
@@ -189,7 +209,7 @@ class _Reader:
                         yield rule
                 self.step()
 
-    def _rule(self, node: Node, names: dict[str, int]) -> Iterator[Rule]:
+    def _rule(self, node: Node, names: _Names) -> Iterator[Rule]:
         name = self._name(node, names)
         if name is None:
             return
@@ -229,7 +249,7 @@ class _Reader:
         self.scope.used.update(mentions.used(read.templates, self.vars))
         yield rule
 
-    def _name(self, node: Node, names: dict[str, int]) -> str | None:
+    def _name(self, node: Node, names: _Names) -> str | None:
         found = node.get("name")
         if found is None:
             self.problems.error("R005", node.place, "A rule needs a `name`.", "Give it a short one: `name: build-main`.")
@@ -240,10 +260,10 @@ class _Reader:
         if NAME.fullmatch(name) is None:
             hint = "Use letters, digits, dots, hyphens and underscores, at most 100 of them."
             self.problems.error("R024", found.place, f"`{name}` cannot be a rule's name.", hint)
-        elif name in names:
-            hint = f"Name one of them differently; the first is in line {names[name]}."
+        elif (first := names.line(name)) is not None:
+            hint = f"Name one of them differently; the first is in line {first}."
             self.problems.error("R030", found.place, f"Two rules are named `{name}`.", hint)
-        names[name] = found.line
+        names.add(name, found.line)
         return name
 
     def _id(self, node: Node | None, name: str) -> str:

@@ -5,6 +5,7 @@ Many rules are about the same: what is asked here is asked once for all of those
 
 from __future__ import annotations
 
+from array import array
 from heapq import merge
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -42,7 +43,7 @@ class Topics:
         rules = [(ruleset, rule) for ruleset in rulesets for rule in ruleset.rules if rule.mode is not Mode.OFF]
         self.rules = [rule for _, rule in rules]
         #: By their nsid's operators, and whether they ask for our own statuses.
-        self._nsids: dict[tuple[tuple[Operator, ...], bool], list[int]] = {}
+        self._nsids: dict[tuple[tuple[Operator, ...], bool], array[int]] = {}
         #: Rulesets by topic, of rules that our own statuses are shown to, and of the others.
         self._topics: dict[tuple[Topic, bool], dict[int, Ruleset]] = {}
         self._known: dict[tuple[object, ...], Mapping[tuple[str, ...], dict[int, Ruleset]]] = {}
@@ -53,7 +54,7 @@ class Topics:
         tests = _asked(rule.when)
         statuses = asks_for_statuses(rule)
         nsids = tuple(test.operator for test in tests if test.field == "nsid")
-        self._nsids.setdefault((nsids, statuses), []).append(number)
+        self._nsids.setdefault((nsids, statuses), array("I")).append(number)
         kinds = tuple((test.field, test.operator) for test in tests if test.field in KINDS)
         named = any(test.field in ("nsid", "source") for test in tests)
         fields = () if named else tuple(sorted({test.field for test in tests if not test.field.startswith("$")}))
