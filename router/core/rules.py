@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import re
 from array import array
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from router.core import document, grammar, identity, jsonpath, keys, mentions, parts, steps, trust
+from router.core import asked, document, grammar, identity, jsonpath, keys, mentions, parts, spots, steps, trust
 from router.core.conditions import AllOf, Condition
 from router.core.problems import Level, Problems, nearest
-from router.core.rulebook import Rule, Rulebook, Ruleset, Strategy, Unmatched
+from router.core.rulebook import Rule, Rulebook, Ruleset, Strategy, Terms, Unmatched
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from router.core.document import Node
     from router.core.model import Tree
     from router.core.templates import Renderer
+    from router.core.view import View
 
 FILE_KEYS = ("strategy", "unmatched", "defaults", "vars", "rules")
 DEFAULTABLE = (
@@ -96,9 +98,8 @@ def _check_ids(ruleset: Ruleset, seen: dict[str, Rule], problems: Problems) -> N
 def _handles(rulesets: Sequence[Ruleset]) -> Iterator[str]:
     for ruleset in rulesets:
         for rule in ruleset.rules:
-            for condition in (rule.when, rule.where):
-                for question in condition.questions() if condition else ():
-                    yield from identity.handles(question.operator)
+            for question in (*rule.asked.questions(), *(rule.where.questions() if rule.where is not None else ())):
+                yield from identity.handles(question.operator)
 
 
 class _Names:
@@ -140,7 +141,7 @@ class _Reader:
         self.when_of_defaults: Node | None = None
         self.default_when: list[tuple[str, Condition]] = []
         self.shared = shared
-        self.alike: steps.Alike = {}
+        self.alike = steps.Alike()
         self.scope = grammar.Scope(problems)
 
     def ruleset(self) -> Ruleset | None:
@@ -215,18 +216,17 @@ class _Reader:
             return
         given = self.defaults | {key: child for key, child in node.items() if key not in ("name", "when")}
         each, item_name = self._each(given)
-        known = steps.Known(names=(item_name,) if each else (), vars=self.vars, used=self.scope.used, alike=self.alike)
+        known = steps.Names(names=(item_name,) if each else (), vars=self.vars, used=self.scope.used, alike=self.alike)
         read = steps.StepReader(self.providers, self.problems, known)
         mode, canary = keys.mode(given.get("mode"), self.problems)
         gates = keys.Gates(given, self.problems, read.renderer)
-        rule = Rule(
-            id=self._id(given.get("id"), name),
-            name=name,
+        given_id = self._id(given.get("id"))
+        description = keys.text(given.get("description"), self.problems, "`description`")
+        asks, places = asked.taken(self._when(node), self.alike.asked)
+        steps_of, step_places = read.steps(given.get("do"), node)
+        terms = Terms(
             ruleset=self.text.name,
-            place=node.spot,
-            description=keys.text(given.get("description"), self.problems, "`description`"),
-            when=self._when(node),
-            steps=tuple(read.steps(given.get("do"), node)),
+            source=node.source,
             mode=mode,
             canary=canary,
             report=self._report(given.get("report"), read),
@@ -242,6 +242,15 @@ class _Reader:
             timeout=keys.duration(given.get("timeout"), self.problems, "`timeout`"),
             active=keys.active(given.get("active"), self.problems),
             allow_untrusted=keys.flag(given.get("allow_untrusted"), self.problems, "`allow_untrusted`"),
+        )
+        rule = Rule(
+            name=name,
+            asked=asks,
+            places=spots.pack([(node.spot, 0), *places, *((place, 0) for place in step_places)], node.source),
+            terms=self.alike.terms.setdefault(terms, terms),
+            steps=steps_of,
+            description=description,
+            given_id=given_id,
         )
         conditions = [when for when in (node.get("when"), self.when_of_defaults) if when is not None]
         passages = mentions.Passages(read.templates, conditions, given.get("each"), given.get("where"))
@@ -266,9 +275,9 @@ class _Reader:
         names.add(name, found.line)
         return name
 
-    def _id(self, node: Node | None, name: str) -> str:
+    def _id(self, node: Node | None) -> str:
         if node is None:
-            return f"{self.text.name}/{name}"
+            return ""
         given = document.text(node, self.problems, "a rule's id") or ""
         if ID.fullmatch(given) is None:
             hint = "Use letters, digits, dots, hyphens, underscores and slashes."
@@ -299,14 +308,13 @@ class _Reader:
             hint = "Use lower-case letters, digits and underscores, and no name that templates have already."
             self.problems.error("R024", given["as"].place, f"`{item}` cannot be an item's name.", hint)
         if path == "workflows":
-            return (lambda view: list(view.event.fields.get("workflows", ()))), item
+            return _workflows, item
         try:
-            find = jsonpath.finder(path)
+            return _found(path), item
         except jsonpath.PathError as error:
             hint = nearest(path, ("workflows",)) or "Write `workflows`, or a path like `$.rounds`."
             self.problems.error("R022", node.place, str(error), hint)
             return None, item
-        return (lambda view: _spread(find(view.root))), item
 
     def _where(self, given: dict[str, Node], *, each: bool) -> Condition | None:
         node = given.get("where")
@@ -322,6 +330,17 @@ class _Reader:
             self.problems.error("R005", node.place, "`report` needs a `workflow`.", "Name it: {workflow: ci}.")
             return None
         return read.renderer(workflow, "`report.workflow`")
+
+
+def _workflows(view: View) -> list[Tree]:
+    return list(view.event.fields.get("workflows", ()))
+
+
+@lru_cache(maxsize=1024)
+def _found(path: str) -> Callable[[View], list[Tree]]:
+    """What a path finds in a record. Raises PathError."""
+    find = jsonpath.finder(path)
+    return lambda view: _spread(find(view.root))
 
 
 def _spread(found: list[Tree]) -> list[Tree]:

@@ -9,7 +9,8 @@ from array import array
 from heapq import merge
 from typing import TYPE_CHECKING, NamedTuple
 
-from router.core.conditions import AllOf, Asks
+from router.core.asked import All
+from router.core.conditions import Question
 from router.core.rulebook import OWN_STATUS, Mode, asks_for_statuses
 from router.core.truth import attempt
 from router.core.view import SINGLE
@@ -17,7 +18,7 @@ from router.core.view import SINGLE
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from router.core.conditions import Condition, Question
+    from router.core.asked import Asked
     from router.core.rulebook import Rule, Ruleset
     from router.core.truth import Operator
     from router.core.view import View
@@ -51,7 +52,7 @@ class Topics:
             self._file(number, ruleset, rule)
 
     def _file(self, number: int, ruleset: Ruleset, rule: Rule) -> None:
-        tests = _asked(rule.when)
+        tests = _asked(rule.asked)
         statuses = asks_for_statuses(rule)
         nsids = tuple(test.operator for test in tests if test.field == "nsid")
         self._nsids.setdefault((nsids, statuses), array("I")).append(number)
@@ -108,12 +109,9 @@ class Topics:
         return dict(sorted(made.items(), key=lambda one: len(one[0])))
 
 
-def _asked(when: Condition) -> Sequence[Question]:
+def _asked(asked: Asked) -> Sequence[Question]:
     """What a rule asks beside what stands under `any`, `all` and `not`."""
-    if not isinstance(when, AllOf):
-        return ()
-    asked = when.asked
-    return asked if asked is not None else [part.question for part in when.parts if isinstance(part, Asks)]
+    return [part for part in asked if isinstance(part, Question)] if isinstance(asked, All) else ()
 
 
 def _fits(key: tuple[tuple[Operator, ...], bool], nsid: str) -> bool:
