@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import sys
-from importlib.metadata import PackageNotFoundError, version
 from types import SimpleNamespace
 from typing import Any
 
-import aiohttp
-
 from router.core.errors import RouterError
 from router.egress import Egress, EgressRefused, NotPublic
+from router.installed import version
+from router.light import trusting_later, without
+
+with trusting_later(), without("frozenlist._frozenlist"):
+    # Its lists of signals are no faster for what is compiled, which needs the library of C++ and is a megabyte with it.
+    import aiohttp
 
 #: Seconds. A request that needs longer says so itself; a stuck peer must not hold a lane for ever.
 TIMEOUT = aiohttp.ClientTimeout(total=60, sock_connect=10, sock_read=30)
@@ -22,10 +25,8 @@ class RedirectRefused(RouterError):
 
 def product() -> str:
     """Our name in User-Agent headers."""
-    try:
-        return f"tangled-router/{version('tangled-router')}"
-    except PackageNotFoundError:
-        return "tangled-router"
+    found = version("tangled-router")
+    return f"tangled-router/{found}" if found is not None else "tangled-router"
 
 
 def open_session(connector: aiohttp.BaseConnector | None = None) -> aiohttp.ClientSession:

@@ -366,7 +366,7 @@ def test_links_are_watched_where_they_are_and_where_they_lead(tmp_path: Path) ->
 
 
 def test_a_file_is_known_by_what_the_system_says_of_it(tmp_path: Path) -> None:
-    """Written over, renamed over, or behind a link that leads elsewhere: each is another stamp. The store and the like have none."""
+    """Written over, renamed over, or behind a link that leads elsewhere: each is another stamp. The store has none."""
     one, other = tmp_path / "one.yaml", tmp_path / "other"
     one.write_text("rules: []")
     (tmp_path / "router.db").write_text("")

@@ -82,6 +82,7 @@ async def _until_stopped(made: Loaded, **more: Any) -> int:
     from router import app  # noqa: PLC0415 - verbs import what they use
     from router.engine import heap, log  # noqa: PLC0415 - as above
 
+    heap.lean()
     heap.built()
     log.configure(made.config.log.format, made.config.log.level)
     stop = asyncio.Event()

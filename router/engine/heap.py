@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 import gc
 import sys
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,6 +20,8 @@ TURN = 0.001
 #: Objects that are dropped between two turns of the event loop.
 DROPPED = 50
 _NEVER = 1_000_000_000
+#: glibc's numbers of what `mallopt` sets: heaps, and bytes from which on memory is asked of the system by itself.
+_ARENAS, _MAPPED = -8, -3
 
 
 @contextmanager
@@ -36,9 +38,27 @@ def building() -> Iterator[None]:
         gc.set_threshold(young, middle, old)
 
 
+def lean() -> None:
+    """Have the C library share one heap among our few threads, and give back what is large and free. Before any thread starts."""
+    with suppress(OSError, AttributeError):
+        ours = _library()
+        ours.mallopt(_ARENAS, 1)
+        ours.mallopt(_MAPPED, 1 << 17)
+
+
 def built() -> None:
-    """What there is now is not searched any more. It is still freed when nobody refers to it, cycles excepted."""
+    """What there is now is not searched any more. It is still freed when nobody refers to it, cycles excepted. What was needed to
+    build it goes back to the system, as far as the C library has it."""
     gc.freeze()
+    with suppress(OSError, AttributeError):
+        _library().malloc_trim(0)
+
+
+def _library() -> Any:
+    """The C library: glibc has what is called here, and others lack it."""
+    import ctypes  # noqa: PLC0415 - only a running router needs it
+
+    return ctypes.CDLL(None)
 
 
 async def drop(objects: list[object]) -> None:

@@ -14,7 +14,6 @@ from aiohttp import web
 from pydantic import TypeAdapter, ValidationError
 
 from router.core.errors import RouterError, StoreError
-from router.web import openapi
 from router.web.approvals import operator
 from router.web.desk import Ask
 from router.web.guard import guard, refused, revealed
@@ -87,6 +86,8 @@ def application(desk: Desk, *guards: Any, page: Page | None = None) -> web.Appli
         app.router.add_route(one.method, path, _answering(desk, one))
 
     async def described(_request: web.Request) -> web.Response:
+        from router.web import openapi  # noqa: PLC0415 - it defines a hundred types, and few ask for them
+
         return web.json_response(openapi.document())
 
     app.router.add_get("/openapi.json", described)

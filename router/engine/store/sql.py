@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from functools import cache
-from importlib import resources
+from pathlib import Path
 
 
 @cache
 def text(name: str) -> str:
     """The statement in queries/`name`.sql."""
-    return resources.files("router.engine.store").joinpath("queries", f"{name}.sql").read_text(encoding="utf-8")
+    return (Path(__file__).parent / "queries" / f"{name}.sql").read_text(encoding="utf-8")
