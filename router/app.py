@@ -50,7 +50,7 @@ from router.sections import PLC
 from router.systemd import Systemd, stuck
 from router.terms import destinations_of, policy_of, trip_of
 from router.watch import Watch
-from router.web import admin
+from router.web import opening
 from router.web.desk import Desk
 
 if TYPE_CHECKING:
@@ -324,8 +324,10 @@ class Router:
             reload=self.reload,
             destinations=self.destinations,
         )
-        yield admin.serve(desk, self.config.store_path)
+        yield opening.serve(desk, self.config.store_path)
         if self.config.admin.listen:
+            from router.web import admin  # noqa: PLC0415 - see `opening`
+
             yield admin.serve_address(desk, self.config.admin, self._serving)
 
     def _serving(self, address: str) -> None:

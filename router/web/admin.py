@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
@@ -19,11 +18,10 @@ from router.web.desk import Ask
 from router.web.guard import guard, refused, revealed
 from router.web.operations import OPERATIONS
 from router.web.page.serving import Page
-from router.web.unix import listening, socket_path
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Awaitable, Callable
-    from pathlib import Path
 
     from router.sections import AdminSection
     from router.web.desk import Desk
@@ -35,24 +33,15 @@ LARGEST, WITHIN = 4_000_000, 10.0
 _TOLD = 6
 
 
-async def serve(desk: Desk, store_path: Path) -> None:
-    """Serve the socket until cancelled. Holding the store's lock is what makes it ours: an old one is a dead router's.
-
-    Where there can be no socket, that is told, and the router goes on without.
-    """
-    path = socket_path(store_path)
+async def answer(desk: Desk, opened: socket.socket) -> None:
+    """Answer who connects to the Unix socket, until cancelled."""
     runner = web.AppRunner(application(desk, page=Page(desk, None)), access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     try:
-        await web.SockSite(runner, listening(path)).start()
+        await web.SockSite(runner, opened).start()
         await asyncio.Event().wait()
-    except OSError as error:
-        sentence = f"Nobody can change deliveries while the router runs: {path}: {error.strerror or error}."
-        desk.observer.fault("admin", sentence)
     finally:
         await runner.cleanup()
-        with suppress(OSError):
-            path.unlink()
 
 
 async def serve_address(desk: Desk, section: AdminSection, told: Callable[[str], object]) -> None:

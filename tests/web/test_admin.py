@@ -15,7 +15,7 @@ from router.core import rules
 from router.core.model import State
 from router.core.problems import Problems
 from router.observe import Silent
-from router.web import admin, unix
+from router.web import opening, unix
 from router.web.shapes import MOST, NAMED
 from tests.web.parts import desk
 
@@ -94,7 +94,7 @@ class Served:
 async def serving(store: Path) -> AsyncIterator[Served]:
     made = Served(store)
     given = desk(cast("Store", made.outbox), BOOK, bell=made.bell, clock=Stopped())
-    serve = admin.serve(given, store)
+    serve = opening.serve(given, store)
     async with asyncio.TaskGroup() as group:
         task = group.create_task(serve)
         while not (made.path.exists() and await _answers(made)):
@@ -200,5 +200,5 @@ async def test_a_socket_that_cannot_be_made_is_told_and_ends_nothing(tmp_path: P
         def fault(self, what: str, sentence: str, error: BaseException | None = None) -> None:
             told.append(sentence)
 
-    await admin.serve(desk(cast("Store", Outbox()), observer=Observer()), store)
+    await opening.serve(desk(cast("Store", Outbox()), observer=Observer()), store)
     assert told[0].startswith(f"Nobody can change deliveries while the router runs: {unix.socket_path(store)}: ")
