@@ -8,21 +8,20 @@ from __future__ import annotations
 import platform
 from dataclasses import dataclass
 from functools import cache, partial
-from typing import TYPE_CHECKING, Any, TypeVar
-
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
-from prometheus_client.metrics import MetricWrapperBase
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from router.core.lexicons import KNOWN
 from router.core.model import State
+from router.counters import Counter, Gauge, Histogram
 from router.http import product
 from router.observe import Silent
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from router.core.model import Delivery, Entry, Event, Outcome, Plan, Tree
     from router.core.problems import Problem
+    from router.counters import Told
     from router.host import Clock
 
 OTHER = "other"
@@ -30,7 +29,7 @@ _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300
 _LAG = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 3600, 86400)
 _COMMIT = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5)
 
-MetricT = TypeVar("MetricT", bound=MetricWrapperBase)
+Kind: TypeAlias = "type[Counter | Gauge | Histogram]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +37,7 @@ class Metric:
     """One family, as the reference page shows it."""
 
     name: str
-    kind: type[MetricWrapperBase]
+    kind: Kind
     about: str
     labels: tuple[str, ...] = ()
     buckets: tuple[float, ...] = ()
@@ -120,24 +119,26 @@ STORED = frozenset(("router_bad_frames_total", "router_rule_matches_total", "rou
 
 
 class Metrics(Silent):
-    """An observer that counts. One registry for each, so that two routers in one process do not add up."""
+    """An observer that counts."""
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
-        self.registry = CollectorRegistry()
-        ProcessCollector(registry=self.registry)
         self._made: dict[str, Any] = {}
         self._of: dict[str, _OfKind] = {}
         for one in CATALOGUE:
             if one.name not in STORED:
-                more: dict[str, Any] = {"buckets": one.buckets} if one.buckets else {}
-                self._made[one.name] = one.kind(one.name, one.about, one.labels, registry=self.registry, **more)
+                self._made[one.name] = one.kind(one.name, one.about, one.labels, one.buckets)
         self["router_build_info"].labels(product().rpartition("/")[2], platform.python_version()).set(1)
         self["router_config_last_reload_successful"].set(1)
         self["router_config_last_reload_success_timestamp_seconds"].set(clock.now() / 1e6)
 
     def __getitem__(self, name: str) -> Any:
         return self._made[name]
+
+    def told(self) -> Iterator[Told]:
+        """Everything that was counted, as it is now."""
+        for one in self._made.values():
+            yield one.told()
 
     def planned(self, event: Event, plan: Plan, fresh: bool) -> None:  # noqa: FBT001
         of = self._of.get(event.kind)

@@ -52,8 +52,9 @@ def main(args: Sequence[str] | None = None) -> int:
 
 
 def _no_plugins() -> None:
-    """pydantic would look through everything that is installed, and what it found would see our settings. What looks is not even
-    imported: it weighs more than a megabyte."""
+    """pydantic would look through everything that is installed, and what it found would see our settings.
+
+    What looks is not even imported: it weighs more than a megabyte."""
     if os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__") == "__all__":
         looks: Any = type(sys)("pydantic.plugin._loader")
         looks.get_plugins = tuple

@@ -39,7 +39,7 @@ def building() -> Iterator[None]:
 
 
 def lean() -> None:
-    """Have the C library share one heap among our few threads, and give back what is large and free. Before any thread starts."""
+    """Have the C library share one heap among our few threads, and give back what is large. Before any thread starts."""
     with suppress(OSError, AttributeError):
         ours = _library()
         ours.mallopt(_ARENAS, 1)
@@ -47,9 +47,13 @@ def lean() -> None:
 
 
 def built() -> None:
-    """What there is now is not searched any more. It is still freed when nobody refers to it, cycles excepted. What was needed to
-    build it goes back to the system, as far as the C library has it."""
+    """What there is now is not searched any more. It is still freed when nobody refers to it, cycles excepted."""
     gc.freeze()
+    trim()
+
+
+def trim() -> None:
+    """What was needed to build goes back to the system, as far as the C library has it."""
     with suppress(OSError, AttributeError):
         _library().malloc_trim(0)
 
