@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import yaml
 
+from router.core.kept import Kept
 from router.core.problems import Place, Problems, nearest
 
 if TYPE_CHECKING:
@@ -61,17 +62,17 @@ _NO_KEYS: dict[str, Any] = {}
 class Source:
     """A text that nodes were read from. It knows what stands where, also when the nodes are gone: then it is read again."""
 
-    __slots__ = ("_paths", "file", "text")
+    __slots__ = ("_paths", "file", "kept")
 
     def __init__(self, file: str, text: str) -> None:
         self.file = file
-        self.text = text
+        self.kept = Kept(text)
         self._paths: dict[tuple[int, int, int], str] | None = None
 
     def path_of(self, place: Place) -> str:
         if self._paths is None:
             self._paths = {}
-            root = read(self.text, self.file, Problems())
+            root = read(self.kept.text, self.file, Problems())
             todo = [root] if root is not None else []
             while todo:
                 node = todo.pop()

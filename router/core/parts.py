@@ -39,7 +39,8 @@ def split(text: str, file: str, key: str) -> tuple[Node, Iterator[Node]]:
     """
     start = re.search(rf"^{re.escape(key)}[ \t]*:", text, re.MULTILINE)
     if start is None or _OUTSIDE.search(text, start.end()) is not None:
-        return _whole(text, file, key), _Items(text, file, key).items()
+        found = _Items(text, file, key)
+        return _whole(text, found.builder.source, key), found.items()
     found = _Items(text, file, key)
     return found.head(), found.items()
 
@@ -98,10 +99,10 @@ class _Items:
             raise Unusual from None
 
 
-def _whole(text: str, file: str, key: str) -> Node:
+def _whole(text: str, source: Source, key: str) -> Node:
     """The document without the items, read to its end. Raises Unusual."""
     problems = Problems()
-    builder = _Head(Source(file, text), problems, key)
+    builder = _Head(source, problems, key)
     try:
         for event in events(Stream(text)):
             if getattr(event, "anchor", None) or not builder.take(event):

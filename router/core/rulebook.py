@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from router.core.conditions import Condition
     from router.core.document import Source
     from router.core.index import Index
+    from router.core.kept import Kept
     from router.core.spots import Packed
     from router.core.templates import Renderer
     from router.core.topics import Topics
@@ -235,15 +236,20 @@ class Unmatched(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ruleset:
-    """One file. `text` is what it says: two rulesets of one name and one text decide alike."""
+    """One file. `kept` is what it says: two rulesets of one name and one text decide alike."""
 
     name: str
     file: str
-    text: str
+    kept: Kept
     strategy: Strategy
     vars: Mapping[str, Tree]
     rules: tuple[Rule, ...]
     unmatched: Unmatched = Unmatched.REPORT
+
+    @property
+    def text(self) -> str:
+        """What the file says."""
+        return self.kept.text
 
 
 class Rulebook:

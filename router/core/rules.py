@@ -168,7 +168,7 @@ class _Reader:
         ruleset = Ruleset(
             name=self.text.name,
             file=self.text.file,
-            text=self.text.text,
+            kept=root.source.kept,
             strategy=keys.word(root.get("strategy"), Strategy, Strategy.ALL, self.problems, "`strategy`"),
             unmatched=keys.word(root.get("unmatched"), Unmatched, Unmatched.REPORT, self.problems, "`unmatched`"),
             vars=self.vars,
