@@ -15,8 +15,7 @@ from router.core.kept import LONG, Kept
 from router.core.operators import Equals
 from router.core.problems import Place, Problems
 from router.core.view import View
-from tests.core.conftest import WHO, pushed
-from tests.core.test_parts import PROVIDERS
+from tests.core.conftest import PROVIDERS, WHO, pushed
 
 if TYPE_CHECKING:
     from router.core.rulebook import Rule
@@ -85,7 +84,7 @@ def test_rules_know_where_their_parts_are_written() -> None:
     """Also those of defaults that stand behind the rules, and of an alias."""
     one, other = load(RULES)
     assert [str(test.place) for test in one.when.tests()] == [
-        *("team.yaml:15:18", "team.yaml:4:16", "team.yaml:5:13", "team.yaml:7:20", "team.yaml:8:22", "team.yaml:8:39"),
+        *("team.yaml:15:18", "team.yaml:4:16", "team.yaml:5:13", "team.yaml:7:20", "team.yaml:8:23", "team.yaml:8:39"),
         "team.yaml:9:20",
     ]
     assert [str(test.place) for test in other.when.tests()] == [
