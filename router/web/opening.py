@@ -31,14 +31,25 @@ async def serve(desk: Desk, store_path: Path) -> None:
         with listening(path) as opened:
             opened.listen(_WAITING)
             await _asked(opened)
-            admin: Any = await aside(lambda: import_module("router.web.admin"), "admin")
-            await admin.answer(desk, opened)
+            admin = await _answering(desk)
+            if admin is not None:
+                await admin.answer(desk, opened)
     except OSError as error:
         sentence = f"Nobody can change deliveries while the router runs: {path}: {error.strerror or error}."
         desk.observer.fault("admin", sentence)
     finally:
         with suppress(OSError):
             path.unlink()
+
+
+async def _answering(desk: Desk) -> Any:
+    """What answers; None, and told, where it is there no more: the files of a program may be exchanged while it runs."""
+    try:
+        return await aside(lambda: import_module("router.web.admin"), "admin")
+    except Exception as error:  # noqa: BLE001 - whatever it is, deliveries go on
+        sentence = f"What answers on the socket cannot be loaded ({type(error).__name__}: {error}): restart the router."
+        desk.observer.fault("admin", sentence)
+        return None
 
 
 async def _asked(opened: socket.socket) -> None:
