@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 import subprocess
 import sys
+from importlib import import_module
 
 import pytest
 
@@ -70,5 +71,5 @@ def test_what_is_there_already_is_found() -> None:
 
         assert json.dumps([]) == "[]"
         with pytest.raises(ImportError):
-            import surely_not_there  # noqa: PLC0415, F401
+            import_module("surely_not_there")
     assert "surely_not_there" not in sys.modules
