@@ -88,10 +88,10 @@ def test_rules_know_where_their_parts_are_written() -> None:
         "team.yaml:9:20",
     ]
     assert [str(test.place) for test in other.when.tests()] == [
-        *("team.yaml:15:18", "team.yaml:12:20", "team.yaml:5:13", "team.yaml:12:54"),
+        *("team.yaml:15:18", "team.yaml:12:20", "team.yaml:5:13", "team.yaml:12:52"),
     ]
     assert str(other.place) == "team.yaml:11:5"
-    assert [str(place) for place in other.step_places] == ["team.yaml:13:11", "team.yaml:13:35"]
+    assert [str(place) for place in other.step_places] == ["team.yaml:13:11", "team.yaml:13:34"]
 
 
 def test_a_rule_may_ask_for_something_else() -> None:
