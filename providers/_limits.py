@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import resource
-import shutil
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
@@ -42,13 +41,20 @@ class Limits(Closed):
                 yield name, number, wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
 
 
+def _which(program: str, *, path: str) -> str | None:
+    """As `shutil.which`, which is imported when the first command is run: it brings three compressions with it."""
+    import shutil  # noqa: PLC0415 - see above
+
+    return shutil.which(program, path=path)
+
+
 def limited(command: Sequence[str], limits: Limits, env: Mapping[str, str]) -> list[str]:
     """The command behind util-linux's `prlimit`, which sets the limits and becomes it, so that nothing of it runs without them.
     Unchanged where there is no such program: see `apply`. Raises OSError where there is no such command."""
-    program = shutil.which("prlimit", path="/usr/bin:/bin")
+    program = _which("prlimit", path="/usr/bin:/bin")
     if program is None:
         return list(command)
-    if shutil.which(command[0], path=env.get("PATH", "")) is None:
+    if _which(command[0], path=env.get("PATH", "")) is None:
         return list(command)  # to fail as it would without limits
     return [program, *(f"--{name}={value}" for name, _, value in limits.each()), "--", *command]
 
@@ -56,7 +62,7 @@ def limited(command: Sequence[str], limits: Limits, env: Mapping[str, str]) -> l
 def apply(process: int, limits: Limits) -> None:
     """The same to a process that runs already, where the system can: without `prlimit`, what it started before has none."""
     change = getattr(resource, "prlimit", None)
-    if change is None or shutil.which("prlimit", path="/usr/bin:/bin") is not None:
+    if change is None or _which("prlimit", path="/usr/bin:/bin") is not None:
         return
     for _, number, value in limits.each():
         try:

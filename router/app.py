@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from router import limits, otlp
 from router.draining import drained
 from router.egress import Egress
+from router.engine import heap
 from router.engine.approvals import Approvals
 from router.engine.audit import Audit
 from router.engine.bell import Bell
@@ -50,7 +51,7 @@ from router.sections import PLC
 from router.systemd import Systemd, stuck
 from router.terms import destinations_of, policy_of, trip_of
 from router.watch import Watch
-from router.web import admin
+from router.web import opening
 from router.web.desk import Desk
 
 if TYPE_CHECKING:
@@ -73,6 +74,8 @@ PLAN_AGAIN = 600.0
 PATIENCE = 20.0
 #: Seconds for which a start waits for the handles that rules name.
 RESOLVE_WITHIN = 10.0
+#: Seconds after which a start is over.
+SETTLED = 3.0
 
 
 async def run(
@@ -288,6 +291,7 @@ class Router:
 
     def _background(self) -> Iterator[Coroutine[Any, Any, None]]:
         yield self._plan_again()
+        yield self._settled()
         if isinstance(self.host.scribe, StoreScribe):
             yield self.host.scribe.run(self.store)
         yield self.pulse.run()
@@ -324,8 +328,10 @@ class Router:
             reload=self.reload,
             destinations=self.destinations,
         )
-        yield admin.serve(desk, self.config.store_path)
+        yield opening.serve(desk, self.config.store_path)
         if self.config.admin.listen:
+            from router.web import admin  # noqa: PLC0415 - see `opening`
+
             yield admin.serve_address(desk, self.config.admin, self._serving)
 
     def _serving(self, address: str) -> None:
@@ -383,6 +389,11 @@ class Router:
             else:
                 follow = Follow(guest, guest.provider, self.store, self.bell, self.observer, self.host, poll)
                 self.following[guest.name] = follow, self._tell(follow.run(), f"follow {guest.name}")
+
+    async def _settled(self) -> None:
+        """What only a start needs is given back."""
+        await self.host.clock.sleep(SETTLED)
+        heap.trim()
 
     async def _plan_again(self) -> None:
         """At the start too: the crash may have come between learning something and using it."""

@@ -5,13 +5,16 @@ from __future__ import annotations
 import sys
 import warnings
 from http.cookies import SimpleCookie
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
-
-import aiohttp
 
 from router.core.errors import RouterError
 from router.egress import Egress, EgressRefused, NotPublic
+from router.installed import version
+from router.light import trusting_later, without
+
+with trusting_later(), without("frozenlist._frozenlist"):
+    # Its lists of signals are no faster for what is compiled, which needs the library of C++ and is a megabyte with it.
+    import aiohttp
 
 if TYPE_CHECKING:
     from yarl import URL
@@ -27,10 +30,8 @@ class RedirectRefused(RouterError):
 
 def product() -> str:
     """Our name in User-Agent headers."""
-    try:
-        return f"tangled-router/{version('tangled-router')}"
-    except PackageNotFoundError:
-        return "tangled-router"
+    found = version("tangled-router")
+    return f"tangled-router/{found}" if found is not None else "tangled-router"
 
 
 class _NoCookies(aiohttp.DummyCookieJar):

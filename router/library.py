@@ -94,9 +94,7 @@ def _test_root(entry: Entry, problems: Problems) -> Path | None:
 
 def bundled_folder() -> Path:
     """The rulesets that ship with the router: in the wheel `router/bundled`, in a checkout `rules`."""
-    from importlib.resources import files  # noqa: PLC0415 - it imports archives and temporary files
-
-    inside = Path(str(files("router"))) / "bundled"
+    inside = Path(__file__).parent / "bundled"
     return inside if inside.is_dir() else inside.parent.parent / "rules"
 
 

@@ -9,17 +9,11 @@ import platform
 from bisect import bisect_left
 from dataclasses import dataclass
 from functools import cache, partial
-from itertools import accumulate
-from typing import TYPE_CHECKING, Any, TypeVar
-
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
-from prometheus_client.core import HistogramMetricFamily
-from prometheus_client.metrics import MetricWrapperBase
-from prometheus_client.registry import Collector
-from prometheus_client.utils import floatToGoString
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from router.core.lexicons import KNOWN
 from router.core.model import State
+from router.counters import Counter, Gauge, Histogram
 from router.http import product
 from router.observe import Silent
 
@@ -28,6 +22,7 @@ if TYPE_CHECKING:
 
     from router.core.model import Delivery, Entry, Event, Micros, Outcome, Passed, Plan, Tree
     from router.core.problems import Problem
+    from router.counters import Spread, Told
     from router.host import Clock
 
 OTHER = "other"
@@ -36,7 +31,7 @@ _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300
 _LAG = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 3600, 86400)
 _COMMIT = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5)
 
-MetricT = TypeVar("MetricT", bound=MetricWrapperBase)
+Kind: TypeAlias = "type[Counter | Gauge | Histogram]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +39,7 @@ class Metric:
     """One family, as the reference page shows it."""
 
     name: str
-    kind: type[MetricWrapperBase]
+    kind: Kind
     about: str
     labels: tuple[str, ...] = ()
     buckets: tuple[float, ...] = ()
@@ -126,30 +121,26 @@ STORED = frozenset(("router_bad_frames_total", "router_rule_matches_total", "rou
 
 
 class Metrics(Silent):
-    """An observer that counts. One registry for each, so that two routers in one process do not add up."""
+    """An observer that counts."""
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
-        self.registry = CollectorRegistry()
-        ProcessCollector(registry=self.registry)
         self._made: dict[str, Any] = {}
         self._of: dict[str, _OfKind] = {}
         for one in CATALOGUE:
-            if one.name == LAG:
-                self.lags = _Histogram(one)
-                self.registry.register(self.lags)
-            elif one.name not in STORED:
-                more: dict[str, Any] = {"buckets": one.buckets} if one.buckets else {}
-                self._made[one.name] = one.kind(one.name, one.about, one.labels, registry=self.registry, **more)
-        self._attempts = cache(self["router_delivery_attempts_total"].labels)
-        self._durations = cache(self["router_delivery_duration_seconds"].labels)
-        self._statuses = cache(self["router_statuses_total"].labels)
+            if one.name not in STORED:
+                self._made[one.name] = one.kind(one.name, one.about, one.labels, one.buckets)
         self["router_build_info"].labels(product().rpartition("/")[2], platform.python_version()).set(1)
         self["router_config_last_reload_successful"].set(1)
         self["router_config_last_reload_success_timestamp_seconds"].set(clock.now() / 1e6)
 
     def __getitem__(self, name: str) -> Any:
         return self._made[name]
+
+    def told(self) -> Iterator[Told]:
+        """Everything that was counted, as it is now."""
+        for one in self._made.values():
+            yield one.told()
 
     def planned(self, event: Event, plan: Plan, fresh: bool) -> None:  # noqa: FBT001
         of = self._of_kind(event.kind)
@@ -184,12 +175,12 @@ class Metrics(Silent):
         return of
 
     def attempted(self, delivery: Delivery[Tree], outcome: Outcome) -> None:
-        self._attempts(delivery.provider, str(outcome.state)).inc()
+        self["router_delivery_attempts_total"].labels(delivery.provider, str(outcome.state)).inc()
         if outcome.state is State.VERIFY and outcome.counts:
             self["router_ambiguous_total"].labels(delivery.provider).inc()
 
     def took(self, delivery: Delivery[Tree], seconds: float) -> None:
-        self._durations(delivery.provider).observe(seconds)
+        self["router_delivery_duration_seconds"].labels(delivery.provider).observe(seconds)
 
     def disk(self, state: str, sentence: str) -> None:
         self["router_disk_full"].set(state == "full")
@@ -198,7 +189,7 @@ class Metrics(Silent):
         self["router_db_commit_seconds"].observe(seconds)
 
     def reported(self, entry: Entry) -> None:
-        self._statuses(str(entry.status)).inc()
+        self["router_statuses_total"].labels(str(entry.status)).inc()
 
     def doubled(self, delivery: str) -> None:
         self["router_duplicates_cancelled_total"].inc()
@@ -228,7 +219,7 @@ class _OfKind:
     def __init__(self, metrics: Metrics, kind: str) -> None:
         self.known = metrics["router_events_known_total"].labels(kind)
         self.ahead = metrics["router_event_ahead_seconds"].labels(kind)
-        self._lags = metrics.lags.of(kind)
+        self._lags = _Lags(metrics[LAG].labels(kind))
         self._received = cache(partial(metrics["router_events_received_total"].labels, kind))
 
     def came(self, nsid: str, count: int) -> None:
@@ -241,42 +232,22 @@ class _OfKind:
 
 
 class _Lags:
-    """How late events were, of one kind of source, in the buckets of a histogram."""
+    """How late events were, of one kind of source: by the batch, since one by one takes longer than passing them over."""
 
-    def __init__(self, bounds: Sequence[float]) -> None:
-        self._bounds = [round(bound * 1e6) for bound in bounds]
-        self.counts = [0] * (len(bounds) + 1)
-        self.total: Micros = 0
+    def __init__(self, series: Spread) -> None:
+        self._series = series
+        self._bounds = [round(bound * 1e6) for bound in series.buckets]
 
     def add(self, times: Sequence[Micros], now: Micros) -> None:
+        series = self._series
         least, most = now - max(times), now - min(times)
         bucket = bisect_left(self._bounds, least)
         if least >= 0 and bucket == bisect_left(self._bounds, most):
             # Nearly always: those of a batch happened about the same time.
-            self.counts[bucket] += len(times)
-            self.total += len(times) * now - sum(times)
+            series.counts[bucket] += len(times)
+            series.sum += (len(times) * now - sum(times)) / 1e6
             return
         for time in times:
             lag = max(now - time, 0)
-            self.counts[bisect_left(self._bounds, lag)] += 1
-            self.total += lag
-
-
-class _Histogram(Collector):
-    """One of prometheus_client is told each value by itself, which takes longer than passing over the event did."""
-
-    def __init__(self, metric: Metric) -> None:
-        self._metric = metric
-        self._of: dict[str, _Lags] = {}
-
-    def of(self, kind: str) -> _Lags:
-        return self._of.setdefault(kind, _Lags(self._metric.buckets))
-
-    def collect(self) -> Iterator[HistogramMetricFamily]:
-        metric = self._metric
-        family = HistogramMetricFamily(metric.name, metric.about, labels=metric.labels)
-        bounds = [*map(floatToGoString, (*metric.buckets, float("inf")))]
-        for kind, lags in self._of.items():
-            buckets = list(zip(bounds, accumulate(lags.counts), strict=True))
-            family.add_metric([kind], buckets, lags.total / 1e6)
-        yield family
+            series.counts[bisect_left(self._bounds, lag)] += 1
+            series.sum += lag / 1e6

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import cache
-from importlib.metadata import entry_points
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -17,10 +16,9 @@ from msgspec import MsgspecError
 from router.core import sketch
 from router.core.errors import RouterError
 from router.core.sketch import Sketched
+from router.installed import Entry, entries
 
 if TYPE_CHECKING:
-    from importlib.metadata import EntryPoint
-
     from pydantic import BaseModel
 
     from router.core.sketch import Sketch
@@ -36,24 +34,19 @@ class PluginError(RouterError):
 
 
 @cache
-def installed(group: str) -> Mapping[str, EntryPoint]:
+def installed(group: str) -> Mapping[str, Entry]:
     """The entry points of a group by name, sorted. Raises PluginError where two distributions use one name.
 
     Which of the two would win depends on the order of sys.path, and a rule must mean the same thing everywhere.
     """
-    found: dict[str, EntryPoint] = {}
-    for entry in entry_points(group=group):
+    found: dict[str, Entry] = {}
+    for entry in entries(group):
         other = found.get(entry.name)
         if other is not None and other.value != entry.value:
-            both = f"{distribution(other)} and {distribution(entry)}"
+            both = f"{other.distribution} and {entry.distribution}"
             raise PluginError(f"Two installed distributions register `{entry.name}` in {group}: {both}. Uninstall one of them.")
         found[entry.name] = entry
     return dict(sorted(found.items()))
-
-
-def distribution(entry: EntryPoint) -> str:
-    """Who brought it, for a person: `tangled-router 0.1.0`."""
-    return f"{entry.dist.name} {entry.dist.version}" if entry.dist is not None else "an unknown distribution"
 
 
 def provider(name: str) -> AnyPlugin:
@@ -71,19 +64,19 @@ def _load(group: str, name: str, needed: tuple[str, ...]) -> Any:
     try:
         found = _imported(entry)
     except Exception as error:
-        raise PluginError(f"`{name}` of {distribution(entry)} cannot be loaded: {type(error).__name__}: {error}.") from error
+        raise PluginError(f"`{name}` of {entry.distribution} cannot be loaded: {type(error).__name__}: {error}.") from error
     if not all(hasattr(found, attribute) for attribute in needed):
-        raise PluginError(f"`{name}` of {distribution(entry)} is not a plug-in: {entry.value} lacks {', '.join(needed)}.")
+        raise PluginError(f"`{name}` of {entry.distribution} is not a plug-in: {entry.value} lacks {', '.join(needed)}.")
     return found
 
 
 @cache
-def _imported(entry: EntryPoint) -> Any:
+def _imported(entry: Entry) -> Any:
     return entry.load()
 
 
 @cache
-def _options(name: str, entry: EntryPoint) -> type[BaseModel]:
+def _options(name: str, entry: Entry) -> type[BaseModel]:
     """The model of a provider's options or, where there is a sketch of it beside the provider's module, what stands for it."""
 
     def load() -> type[BaseModel]:

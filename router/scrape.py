@@ -6,9 +6,7 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from prometheus_client import generate_latest
-from prometheus_client.core import CounterMetricFamily
-
+from router import counters
 from router.core.errors import StoreError
 from router.core.model import State
 from router.engine.pauses import RULE, SOURCE
@@ -17,8 +15,6 @@ from router.metrics import CATALOGUE
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
-
-    from prometheus_client.metrics_core import Metric
 
     from router.config import Config
     from router.core.model import Micros
@@ -65,7 +61,6 @@ class Scrape:
         self._rows: Mapping[str, SourceRow] = {}
         self._hits: Mapping[str, Hits] = {}
         self._skipped = 0
-        metrics.registry.register(self)
 
     async def text(self) -> bytes:
         """Where the store does not answer, all that is known without it."""
@@ -74,22 +69,17 @@ class Scrape:
             with suppress(StoreError):
                 await self._ask(now)
         self._set()
-        return generate_latest(self.metrics.registry)
+        return counters.text((*counters.process(), *self.metrics.told(), *self._stored()))
 
-    def collect(self) -> Iterator[Metric]:
+    def _stored(self) -> Iterator[counters.Told]:
         """Counters that the store keeps: they go on where they were after a restart."""
-        bad = CounterMetricFamily("router_bad_frames_total", _ABOUT["router_bad_frames_total"], labels=["source"])
-        for source in self.config().sources:
-            row = self._rows.get(source.name)
-            bad.add_metric([source.name], row.bad_frames if row is not None else 0)
-        yield bad
-        matches = CounterMetricFamily("router_rule_matches_total", _ABOUT["router_rule_matches_total"], labels=["rule"])
-        for rule in self.rulebook().rules:
-            hits = self._hits.get(rule.id)
-            matches.add_metric([rule.id], hits.count if hits is not None else 0)
-        yield matches
+        rows, hits = self._rows, self._hits
+        bad = {one.name: rows[one.name].bad_frames if one.name in rows else 0 for one in self.config().sources}
+        yield _counter("router_bad_frames_total", "source", bad)
+        matches = {rule.id: hits[rule.id].count if rule.id in hits else 0 for rule in self.rulebook().rules}
+        yield _counter("router_rule_matches_total", "rule", matches)
         name = "router_deliveries_held_total"
-        yield CounterMetricFamily(name, _ABOUT[name], value=self._skipped)
+        yield counters.Told(name, "counter", _ABOUT[name], [("", {}, self._skipped)])
 
     async def _ask(self, now: Micros) -> None:
         self._rows = {row.name: row for row in await self.store.sources()}
@@ -125,6 +115,10 @@ class Scrape:
         self.metrics["router_loop_lag_max_seconds"].set(self.pulse.longest)
         for name, value in _disk(self.config().store_path).items():
             self.metrics[name].set(value)
+
+
+def _counter(name: str, label: str, values: Mapping[str, float]) -> counters.Told:
+    return counters.Told(name, "counter", _ABOUT[name], [("", {label: one}, value) for one, value in values.items()])
 
 
 def _disk(store: Path) -> dict[str, Any]:

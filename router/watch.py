@@ -1,30 +1,36 @@
 """Sees that router.yaml or a rule file is another, however it became so: edited, renamed over, or by a swapped symlink.
 
-Folders are watched, and not files: an editor writes a new file and renames it, and Kubernetes swaps a link beside it. What is
-seen only says when to look; the files' contents say whether anything is different.
+Folders are looked at, and not only files: an editor writes a new file and renames it, and Kubernetes swaps a link beside it.
+Asking the system for the times of a few files each second costs less than what would tell of changes, and sees them on
+every file system. What is seen only says when to look; the files' contents say whether anything is different.
 """
 
 from __future__ import annotations
 
-from contextlib import aclosing
+import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from router import config, library
 from router.engine.aside import aside
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from router.library import Entry
     from router.loaded import Loaded
     from router.observe import Observer
     from router.reload import Reload
 
-#: Milliseconds: how long files may go on changing before they are read, and how long nothing may change until they are.
-DEBOUNCE, STEP = 1600, 100
-#: Milliseconds until what is watched is looked at for the first time, if nothing changes.
-LOOK = 5000
+    #: What the system says of each file that matters.
+    Stamps: TypeAlias = dict[str, tuple[int, int, int]]
+
+#: Seconds between two looks, and between two while files are changing.
+EVERY, SETTLE = 1.0, 0.1
+#: Looks at files that go on changing, after which they are read all the same.
+PATIENCE = 16
+#: Looks after a change until contents are compared once more: some file systems count time in whole seconds.
+ONCE_MORE = 3
 #: Seconds until watching is tried again where it cannot be done.
 AGAIN = 60.0
 
@@ -37,53 +43,76 @@ class Watch:
         self.observer = observer
 
     async def run(self) -> None:
-        """For ever. Where files cannot be watched, that is told, and tried again."""
+        """For ever. Where files cannot be looked at, that is told, and tried again."""
         while True:
             if not self._wanted():
                 await self.reload.changed.wait()
                 self.reload.changed.clear()
                 continue
             try:
-                await self._watch(await self._folders())
+                await self._watch()
             except (OSError, RuntimeError) as error:
                 sentence = f"Files cannot be watched ({error}): changes are read on SIGHUP or `router reload` only."
                 self.observer.fault("reload", sentence, None)
                 await self.reload.clock.sleep(AGAIN)
 
-    async def _watch(self, watched: Sequence[Path]) -> None:
-        """Until other folders are to be watched."""
-        first = True
-        async with aclosing(_changes(watched)) as changes:  # type: ignore[type-var]
-            async for changed in changes:
-                # What changed between the last watch and this one was seen by neither.
-                if changed or first:
-                    await self.reload.look()
-                    if not self._wanted() or await self._folders() != watched:
-                        return
-                first = False
+    async def _watch(self) -> None:
+        """As long as it is wanted."""
+        seen = await self._stamps()
+        # What changed since the files were read was seen by nobody.
+        await self.reload.look()
+        again = 0
+        while self._wanted():
+            await self.reload.clock.sleep(EVERY)
+            now = await self._stamps()
+            again = ONCE_MORE if now != seen else max(again - 1, 0)
+            if now != seen:
+                seen = await self._settled(now)
+            elif again != 1:
+                continue
+            await self.reload.look()
+
+    async def _settled(self, seen: Stamps) -> Stamps:
+        for _ in range(PATIENCE):
+            await self.reload.clock.sleep(SETTLE)
+            before, seen = seen, await self._stamps()
+            if seen == before:
+                break
+        return seen
 
     def _wanted(self) -> bool:
         return self.reload.running.config.reload.watch
 
-    async def _folders(self) -> Sequence[Path]:
-        return await aside(lambda: folders(self.reload.running), "look")
+    async def _stamps(self) -> Stamps:
+        return await aside(lambda: stamps(folders(self.reload.running)), "look")
 
 
-async def _changes(watched: Iterable[Path]) -> AsyncIterator[bool]:
-    """Whether anything did, each time that something did or nothing has for some seconds."""
-    from watchfiles import awatch  # noqa: PLC0415 - only a router that watches pays for it
+def stamps(watched: Sequence[Path]) -> Stamps:
+    """When each file was written, its size and which it is: of what matters in these folders. What cannot be looked at is left
+    out."""
+    found: Stamps = {}
+    for folder in watched:
+        try:
+            with os.scandir(folder) as entries:
+                for entry in entries:
+                    if _matters(entry.name) and (stamp := _stamp(entry)) is not None:
+                        found[entry.path] = stamp
+        except OSError:
+            continue
+    return found
 
-    wanted = awatch(
-        *watched, watch_filter=_matters, debounce=DEBOUNCE, step=STEP, recursive=False, rust_timeout=LOOK, yield_on_timeout=True
-    )
-    async with aclosing(wanted) as seen:
-        async for changes in seen:
-            yield bool(changes)
+
+def _stamp(entry: os.DirEntry[str]) -> tuple[int, int, int] | None:
+    """Of what a link leads to."""
+    try:
+        status = entry.stat()
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size, status.st_ino
 
 
-def _matters(_change: object, path: str) -> bool:
+def _matters(name: str) -> bool:
     """Files that we read, folders and links: not the store, which may lie in the same folder and changes all the time."""
-    name = Path(path).name
     return name.endswith(library.ENDINGS) or name.startswith("..") or "." not in name
 
 

@@ -47,7 +47,7 @@ def page() -> str:
     kinds = "".join(
         f"### sources.NAME.{name}\n\n{tables.table(plugins.source_kind(name).settings)}\n\n"
         for name, entry in plugins.installed(plugins.SOURCES).items()
-        if entry.dist is not None and entry.dist.name == "tangled-router"
+        if entry.distribution.name == "tangled-router"
     )
     sections = "".join(text for name, model in SECTIONS.items() for text in _section(name, model, "##"))
     return f"{_ABOUT}{_SOURCES}{kinds}{_RULES}{_PROVIDERS}{sections}".rstrip("\n") + "\n"

@@ -107,7 +107,7 @@ def _providers() -> str:
         f"## {name}\n\nA step's options:\n\n{tables.table(plugin.options)}\n\n"
         f"Settings in router.yaml:\n\n{tables.table(plugin.settings)}\n"
         for name, entry in plugins.installed(plugins.PROVIDERS).items()
-        if entry.dist is not None and entry.dist.name == _OURS
+        if entry.distribution.name == _OURS
         for plugin in (plugins.provider(name),)
     ]
     return (

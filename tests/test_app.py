@@ -19,7 +19,7 @@ from router.demo.server import Server
 from router.engine.store.sqlite import open_store
 from router.host import Host, SystemClock
 from router.http import open_session
-from router.web import admin
+from router.web import opening
 from tests.engine.way.parts import Listed, Toy, push
 from tests.engine.way.parts import Told as Observed
 
@@ -151,7 +151,7 @@ async def test_when_a_part_fails_no_delivery_goes_on(tmp_path: Path, told: Told,
             await asyncio.sleep(0)
         raise Failure
 
-    monkeypatch.setattr(admin, "serve", fails)
+    monkeypatch.setattr(opening, "serve", fails)
     async with parts(tmp_path, told) as router:
         router.guests["log"] = replace(router.guests["log"], provider=toy)
         heard = {"listed": Listed([Heard(event=push(), cursor=1)])}

@@ -27,6 +27,7 @@ MAY_IMPORT = {
         "router.engine",
         "router.sources.base",
         "router.host",
+        "router.light",
         "router.observe",
         "router.provider",
     ),

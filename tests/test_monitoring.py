@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 import yaml
-from prometheus_client import Counter, Histogram
 
+from router.counters import Counter, Histogram
 from router.metrics import CATALOGUE
 
 ROOT = Path(__file__).parent.parent

@@ -52,7 +52,7 @@ def test_a_wheel_beside_ours_adds_a_provider(install: Callable[..., None]) -> No
     install("pager-for-router", "pager", "pager_one")
     assert "pager" in plugins.OptionModels()
     assert list(plugins.OptionModels()["pager"].model_fields) == ["text"]
-    assert plugins.distribution(plugins.installed(plugins.PROVIDERS)["pager"]) == "pager-for-router 1.0"
+    assert str(plugins.installed(plugins.PROVIDERS)["pager"].distribution) == "pager-for-router 1.0"
 
 
 def test_our_own_are_found_in_the_same_way() -> None:

@@ -366,7 +366,8 @@ def put(file: Path, text: str) -> None:
 
 async def test_a_file_that_changes_is_read(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also one in a folder that is new; and what is written again with the same text is no change."""
-    monkeypatch.setattr(watch, "LOOK", 50)
+    monkeypatch.setattr(watch, "EVERY", 0.02)
+    monkeypatch.setattr(watch, "SETTLE", 0.01)
     watched(running.folder)
     async with watching(running):
         await running.told.until(lambda: running.told.reloads)  # the setting itself
@@ -393,3 +394,52 @@ def test_links_are_watched_where_they_are_and_where_they_lead(tmp_path: Path) ->
         (mounted / name).symlink_to(real / name)
     found = watch.folders(loaded.read(mounted / "router.yaml"))
     assert set(found) == {mounted, real, real / "rules"}
+
+
+def test_a_file_is_known_by_what_the_system_says_of_it(tmp_path: Path) -> None:
+    """Written over, renamed over, or behind a link that leads elsewhere: each is another stamp. The store has none."""
+    one, other = tmp_path / "one.yaml", tmp_path / "other"
+    one.write_text("rules: []")
+    (tmp_path / "router.db").write_text("")
+    other.mkdir()
+    (other / "two.yaml").write_text("rules: []")
+    (tmp_path / "gone.yaml").symlink_to(tmp_path / "nowhere")
+    seen = [watch.stamps([tmp_path, tmp_path / "missing"])]
+    assert set(seen[0]) == {str(one), str(other)}
+    one.write_text("rules: [ ]")
+    seen.append(watch.stamps([tmp_path]))
+    one.unlink()
+    one.symlink_to(other / "two.yaml")
+    seen.append(watch.stamps([tmp_path]))
+    assert len({stamps[str(one)] for stamps in seen}) == 3
+
+
+async def test_what_cannot_be_looked_at_is_told(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And the router goes on, and tries again."""
+
+    def broken(_: object) -> list[Path]:
+        raise PermissionError("Permission denied")
+
+    monkeypatch.setattr(watch, "folders", broken)
+    async with watching(running):
+        await running.told.until(lambda: running.told.faults)
+    assert "Files cannot be watched (Permission denied)" in running.told.faults[0]
+
+
+async def test_what_the_system_does_not_tell_is_found_by_a_second_look(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file that is written twice within what a file system counts as one moment bears one stamp."""
+    stamped = iter([{"a": 1}, {"a": 2}])
+    monkeypatch.setattr(watch, "EVERY", 0.01)
+    monkeypatch.setattr(watch, "SETTLE", 0.01)
+    monkeypatch.setattr(watch, "stamps", lambda _: next(stamped, {"a": 2}))
+    looks: list[int] = []
+
+    async def look() -> None:
+        looks.append(1)
+        running.told.news.set()
+
+    monkeypatch.setattr(running.reload, "look", look)
+    async with watching(running):
+        await running.told.until(lambda: len(looks) == 3)

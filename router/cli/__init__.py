@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,8 +20,7 @@ FINE, FINDINGS, USAGE, RUNTIME, CORRUPT, DISK, INTERRUPTED = 0, 1, 2, 3, 65, 74,
 
 def main(args: Sequence[str] | None = None) -> int:
     """Run one verb and return its exit code. An operator's mistake is a sentence on stderr, never a traceback."""
-    # pydantic would look through everything that is installed, and what it found would see our settings.
-    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+    _no_plugins()
     given = list(sys.argv[1:] if args is None else args)
     if _wants_rich_help(given):
         from rich_click.patch import patch  # noqa: PLC0415 - rich costs more than most verbs, and only help is drawn with it
@@ -50,6 +49,16 @@ def main(args: Sequence[str] | None = None) -> int:
         click.echo(f"router: {error.filename or 'the system'}: {error.strerror or error}.", err=True)
         return RUNTIME
     return code if isinstance(code, int) else FINE
+
+
+def _no_plugins() -> None:
+    """pydantic would look through everything that is installed, and what it found would see our settings.
+
+    What looks is not even imported: it weighs more than a megabyte."""
+    if os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__") == "__all__":
+        looks: Any = type(sys)("pydantic.plugin._loader")
+        looks.get_plugins = tuple
+        sys.modules.setdefault(looks.__name__, looks)
 
 
 def _tell(error: RouterError) -> int:

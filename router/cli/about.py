@@ -19,8 +19,7 @@ if TYPE_CHECKING:
 def providers(output: str) -> int:
     """List the installed providers: what brought them, and the options that a rule's step may set."""
     found = [
-        (name, plugins.distribution(entry), plugins.provider(name))
-        for name, entry in plugins.installed("router.providers").items()
+        (name, str(entry.distribution), plugins.provider(name)) for name, entry in plugins.installed("router.providers").items()
     ]
     if output == "json":
         trees = [

@@ -34,7 +34,9 @@ def run(config_file: Path | None, source: str | None) -> int:
     With --source, the router ends by itself once every event of the file is heard and every delivery settled.
     """
     from router import loaded  # noqa: PLC0415 - verbs import what they use
+    from router.engine import heap  # noqa: PLC0415 - as above
 
+    heap.lean()
     made = loaded.read(config_file, listening=source is None)
     return asyncio.run(_run(made) if source is None else _drain(made, source))
 

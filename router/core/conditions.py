@@ -7,12 +7,10 @@ asked of a field is a Question: equal ones of many rules are one object, and ans
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from array import array
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
 
-from router.core.document import Source
 from router.core.operators import Equals, Leaf
 from router.core.problems import Place
 from router.core.truth import Answer, Operator, Unevaluable, settled
@@ -25,8 +23,6 @@ if TYPE_CHECKING:
     from router.core.model import Tree
     from router.core.view import View
 
-#: The largest column and width of a place that is kept as a number.
-_MOST = (1 << 14) - 1
 #: What a look at a field costs, roughly; the rest is a JSONPath.
 _COSTS = {"nsid": 0, "source": 1, "trigger": 1, "operation": 1, "status": 1, "trust": 1, "branch": 2, "tag": 2, "ref": 2}
 
@@ -58,20 +54,23 @@ class Verdict(Struct, frozen=True):
             yield from child.leaves()
 
 
-class Question:
-    """One field and what is asked of its values. Compared by identity: `grammar` sees to it that equals are one."""
+class Question(Struct, eq=False, gc=False):
+    """One field and what is asked of its values. Compared by identity: `grammar` sees to it that equals are one.
 
-    __slots__ = ("field", "leaf", "operator")
+    Of one value, which most fields have, a leaf asks no more than itself.
+    """
 
-    def __init__(self, field: str, operator: Operator) -> None:
-        self.field = field
-        self.operator = operator
-        #: Of one value, which most fields have, a leaf asks no more than itself.
-        self.leaf = isinstance(operator, Leaf)
+    field: str
+    operator: Operator
+    leaf: bool
 
     @property
     def cost(self) -> int:
         return _COSTS.get(self.field, 5 if self.field.startswith("$") else 3)
+
+    def questions(self) -> Iterator[Question]:
+        """Itself: see `asked`."""
+        yield self
 
     def decide(self, view: View) -> Answer:
         """The answer for an event, which is remembered as long as the view is."""
@@ -92,14 +91,10 @@ class Question:
             return doubt.with_traceback(None)
 
 
-class _IsText(Question):
+class _IsText(Question, eq=False, gc=False):
     """The commonest question: whether a named field is exactly this text."""
 
-    __slots__ = ("text",)
-
-    def __init__(self, field: str, operator: Equals) -> None:
-        super().__init__(field, operator)
-        self.text: str = operator.value
+    text: str
 
     def decide(self, view: View) -> Answer:
         # Asking again takes less than remembering does.
@@ -118,32 +113,16 @@ class _IsText(Question):
 def question(field: str, operator: Operator) -> Question:
     """The question, in the form that is answered fastest."""
     if isinstance(operator, Equals) and type(operator.value) is str and field in SINGLE:
-        return _IsText(field, operator)
-    return Question(field, operator)
+        return _IsText(field, operator, leaf=True, text=operator.value)
+    return Question(field, operator, isinstance(operator, Leaf))
 
 
 class Condition(ABC):
-    """The base of the four kinds. `cost` orders evaluation; `place` is where it is written.
+    """The base of the four kinds. `cost` orders evaluation; `place` is where it is written."""
 
-    There are several for each of a hundred thousand rules, so that a place takes a number instead of an object.
-    """
-
-    __slots__ = ("_of", "_place", "cost")
+    __slots__ = ("cost", "place")
     cost: int
-
-    @property
-    def place(self) -> Place:
-        at, of = self._place, self._of
-        if isinstance(at, Place):
-            return at
-        return Place(of.file, at >> 28, at >> 14 & _MOST, at & _MOST, of)
-
-    @place.setter
-    def place(self, place: Place) -> None:
-        of = place.of
-        fits = isinstance(of, Source) and place.column <= _MOST and place.width <= _MOST
-        self._of: Any = of if fits else None
-        self._place: Any = place.line << 28 | place.column << 14 | place.width if fits else place
+    place: Place
 
     @abstractmethod
     def decide(self, view: View) -> Answer:
@@ -187,18 +166,6 @@ class Asks(Condition):
         made._init(question, place)  # noqa: SLF001 - its own
         return made
 
-    @classmethod
-    def at(cls, question: Question, spot: int, source: Source) -> Asks:
-        """One whose place was kept as a number."""
-        made = cls.__new__(cls)
-        made.question, made.cost = question, question.cost
-        made._of, made._place = source, spot  # noqa: SLF001 - its own
-        return made
-
-    def spot(self, source: object) -> int | None:
-        """Its place as a number, if it is one of this source."""
-        return self._place if self._of is source and type(self._place) is int else None
-
     def _init(self, question: Question, place: Place) -> None:
         self.question = question
         self.place = place
@@ -229,36 +196,23 @@ class Asks(Condition):
 
 
 class _Several(Condition):
-    """What "all" and "any" have in common. `parts` are as written; they are asked beginning with the cheapest.
+    """What "all" and "any" have in common. `parts` are as written; they are asked beginning with the cheapest."""
 
-    Where all of them are questions, as in most rules, those are kept, and of their places the numbers.
-    """
-
-    __slots__ = ("_ordered", "_parts", "_spots")
+    __slots__ = ("_ordered", "parts")
 
     def __init__(self, parts: Sequence[Condition], place: Place) -> None:
-        #: Made when it is first needed: most of a hundred thousand rules are never looked at.
-        self._ordered: tuple[Condition | Question, ...] | None = None
+        self.parts = tuple(parts)
         self.place = place
         self.cost = sum(part.cost for part in parts)
-        self._spots = _packed(parts, self._of)
-        packed = self._spots is not None
-        self._parts: tuple[Any, ...] = tuple(part.question for part in parts) if packed else tuple(parts)  # type: ignore[attr-defined]
-
-    @property
-    def parts(self) -> tuple[Condition, ...]:
-        if self._spots is None:
-            return self._parts
-        return tuple(
-            Asks.at(question, spot, self._of) for question, spot in zip(self._parts, array("Q", self._spots), strict=True)
-        )
+        #: Made when it is first needed.
+        self._ordered: tuple[Condition, ...] | None = None
 
     def _settle(self, view: View, wanted: bool) -> Answer:  # noqa: FBT001 - once for each rule that is looked at
         """Kleene's "any" (`wanted` true) or "all": as `truth.settle`, whose answer it must be, without a generator."""
         doubt: Unevaluable | None = None
         ordered = self._ordered
         if ordered is None:
-            ordered = self._ordered = tuple(sorted(self._parts, key=lambda part: part.cost))
+            ordered = self._ordered = tuple(sorted(self.parts, key=lambda part: part.cost))
         for part in ordered:
             answer = part.decide(view)
             if answer is wanted:
@@ -272,34 +226,9 @@ class _Several(Condition):
         children = tuple(part.answer(view) for part in self.parts)
         return Verdict(str(self), held, children=children, place=self.place, error=error)
 
-    @property
-    def asked(self) -> tuple[Question, ...] | None:
-        """The questions, where the parts are nothing else."""
-        return self._parts if self._spots is not None else None
-
     def tests(self) -> Iterator[Asks]:
         for part in self.parts:
             yield from part.tests()
-
-    def questions(self) -> Iterator[Question]:
-        if self._spots is not None:
-            yield from self._parts
-            return
-        for part in self._parts:
-            yield from part.questions()
-
-
-def _packed(parts: Sequence[Condition], source: object) -> bytes | None:
-    """The places of questions in one source, in order; None where there is something else among them."""
-    if source is None or not parts:
-        return None
-    spots = array("Q")
-    for part in parts:
-        spot = part.spot(source) if type(part) is Asks else None
-        if spot is None:
-            return None
-        spots.append(spot)
-    return spots.tobytes()
 
 
 class AllOf(_Several):

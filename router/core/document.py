@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import yaml
 
+from router.core.kept import Kept
 from router.core.problems import Place, Problems, nearest
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ Kind = Literal["map", "list", "text", "int", "float", "bool", "null", "ambiguous
 
 MAX_DEPTH = 64
 MAX_ALIASES = 200
+#: Different texts of which it is remembered that they have been read: what is said over and over is among the last few.
+MAX_TEXTS = 4096
 
 _NULL = frozenset(("", "~", "null", "Null", "NULL"))
 _BOOL = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
@@ -59,17 +62,17 @@ _NO_KEYS: dict[str, Any] = {}
 class Source:
     """A text that nodes were read from. It knows what stands where, also when the nodes are gone: then it is read again."""
 
-    __slots__ = ("_paths", "file", "text")
+    __slots__ = ("_paths", "file", "kept")
 
     def __init__(self, file: str, text: str) -> None:
         self.file = file
-        self.text = text
+        self.kept = Kept(text)
         self._paths: dict[tuple[int, int, int], str] | None = None
 
     def path_of(self, place: Place) -> str:
         if self._paths is None:
             self._paths = {}
-            root = read(self.text, self.file, Problems())
+            root = read(self.kept.text, self.file, Problems())
             todo = [root] if root is not None else []
             while todo:
                 node = todo.pop()
@@ -175,9 +178,25 @@ def read(text: str, file: str, problems: Problems, *, aliases: int = MAX_ALIASES
     return builder.root
 
 
-def events(text: str) -> Iterator[yaml.Event]:
+def events(text: str | Stream) -> Iterator[yaml.Event]:
     """The parser's events, each fetched by one call: `yaml.parse` asks first whether there is another."""
     return iter(LOADER(text).get_event, None)
+
+
+class Stream:
+    """A text to be read bit by bit: of a text as such the parser makes a copy, which it keeps to its end."""
+
+    __slots__ = ("at", "text")
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.at = 0
+
+    def read(self, size: int) -> str:
+        """So many characters, fewer only at the end."""
+        start = self.at
+        self.at += size
+        return self.text[start : self.at]
 
 
 def tree(node: Node, problems: Problems) -> Tree:
@@ -277,6 +296,8 @@ class Builder:
         line, column = start.line, start.column
         width = (end.column - column or 1) if end.line == line else 1
         # Rules say the same over and over: each text is kept once.
+        if len(self.texts) >= MAX_TEXTS:
+            self.texts.clear()
         raw = self.texts.setdefault(event.value, event.value)
         kind: Kind
         kind, value = _resolve(raw) if event.implicit[0] else ("text", raw)

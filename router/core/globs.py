@@ -35,11 +35,26 @@ def is_simple(glob: str, separator: str = "/") -> bool:
     return is_plain(glob) or _simple(glob, separator) is not None
 
 
-@lru_cache(maxsize=65536)
 def compiled(glob: str, separator: str = "/") -> Callable[[str], bool]:
     """A predicate on texts. With an empty `separator`, `*` crosses everything. Raises GlobError."""
-    if is_plain(glob):
-        return glob.__eq__
+    # Most are plain, and of those nothing is kept: a hundred thousand rules name as many repos.
+    return glob.__eq__ if is_plain(glob) else predicate(glob, separator)
+
+
+def check(glob: str, separator: str = "/") -> None:
+    """Raises GlobError where it is none. Nothing is kept of one that needs no regular expression."""
+    if not is_simple(glob, separator):
+        compiled(glob, separator)
+
+
+def matches(glob: str, separator: str, text: str) -> bool:
+    """Whether a glob that was checked matches the text."""
+    return glob == text if is_plain(glob) else predicate(glob, separator)(text)
+
+
+@lru_cache(maxsize=65536)
+def predicate(glob: str, separator: str = "/") -> Callable[[str], bool]:
+    """As `compiled`, of one that is likely not plain: it is remembered."""
     simple = _simple(glob, separator)
     if simple is not None:
         return simple

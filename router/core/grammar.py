@@ -74,8 +74,8 @@ OPERATORS = (
 )
 
 
-#: Questions by field and operator: see `Scope.asks`.
-Shared = dict[tuple[str, object], Question]
+#: Questions by field and what is asked of it: see `Scope.asks`.
+Shared = dict[str, dict[object, Question]]
 
 
 class Scope(Struct, frozen=True):
@@ -88,10 +88,11 @@ class Scope(Struct, frozen=True):
 
     def asks(self, name: str, operator: Operator, place: Place) -> Asks:
         """The condition; its question is one with that of every rule that asks the same."""
-        same = name, _same(operator)
-        shared = self.shared.get(same)
+        known = self.shared.setdefault(name, {})
+        same = _same(operator)
+        shared = known.get(same)
         if shared is None:
-            shared = self.shared[same] = question(name, operator)
+            shared = known[same] = question(name, operator)
         return Asks.of(shared, place)
 
 
@@ -99,7 +100,9 @@ def _same(operator: Operator) -> object:
     """A key that equal operators share. To Python true, 1 and 1.0 are equal; to rules they are not."""
     if isinstance(operator, Equals):
         value = operator.value
-        return (type(value), value) if value is None or isinstance(value, (str, int, float)) else id(operator)
+        if type(value) is str:
+            return value
+        return (type(value), value) if value is None or isinstance(value, (int, float)) else id(operator)
     if isinstance(operator, Not):
         return Not, _same(operator.operator)
     if isinstance(operator, Every):
@@ -219,7 +222,7 @@ def _literal(name: str, node: Node, scope: Scope) -> Operator | None:
 def _glob(name: str, glob: str, node: Node, scope: Scope) -> Leaf | None:
     separator = _GLOBS.get(name, "/")
     try:
-        globs.compiled(glob, separator)
+        globs.check(glob, separator)
     except globs.GlobError as error:
         scope.problems.error("R020", node.place, str(error), "Escape a character that is meant as such with a backslash.")
         return None

@@ -38,7 +38,7 @@ class IdentityError(ValueError):
         self.hint = hint
 
 
-class Who(Struct, frozen=True):
+class Who(Struct, frozen=True, gc=False):
     """An account: a DID (a glob may be used), or a handle that is resolved when it is compared."""
 
     handle: str = ""
@@ -59,7 +59,7 @@ class Who(Struct, frozen=True):
     def matches(self, did: str, identities: Identities) -> bool:
         """Whether this is `did`. Raises Unevaluable while the handle is not known."""
         if self.did:
-            return globs.compiled(self.did, "")(did)
+            return globs.matches(self.did, "", did)
         if self.handle not in identities:
             raise Unevaluable(f"the handle {self.handle} is not resolved yet", undecided=True)
         return identities[self.handle] == did
@@ -68,7 +68,7 @@ class Who(Struct, frozen=True):
         return self.did or f"@{self.handle}"
 
 
-class Account(Struct, frozen=True):
+class Account(Struct, frozen=True, gc=False):
     """`owner` and `actor`."""
 
     who: Who
@@ -87,7 +87,7 @@ class Account(Struct, frozen=True):
         return str(self.who)
 
 
-class Repo(Struct, frozen=True):
+class Repo(Struct, frozen=True, gc=False):
     """`repo`: a repo's own DID, or an owner and a glob over its repos' names."""
 
     did: str = ""
@@ -114,9 +114,9 @@ class Repo(Struct, frozen=True):
 
     def _is(self, repo: Mapping[str, Tree], identities: Identities) -> bool:
         if self.owner is None:
-            return globs.compiled(self.did, "")(repo.get("did") or "")
+            return globs.matches(self.did, "", repo.get("did") or "")
         owner, name = repo.get("owner"), repo.get("name")
-        if name is not None and not globs.compiled(self.name, "/")(name):
+        if name is not None and not globs.matches(self.name, "/", name):
             return False
         if owner is not None and not self.owner.matches(owner, identities):
             return False
@@ -128,7 +128,7 @@ class Repo(Struct, frozen=True):
         return self.did or f"{self.owner}/{self.name}"
 
 
-class Knot(Struct, frozen=True):
+class Knot(Struct, frozen=True, gc=False):
     """`knot`: a host name, compared without case."""
 
     host: str
@@ -141,7 +141,7 @@ class Knot(Struct, frozen=True):
         return cls(host)
 
     def holds(self, values: Sequence[Tree], identities: Identities) -> bool:
-        return any(isinstance(value, str) and globs.compiled(self.host, "")(value.lower()) for value in values)
+        return any(isinstance(value, str) and globs.matches(self.host, "", value.lower()) for value in values)
 
     def __str__(self) -> str:
         return self.host
@@ -152,7 +152,7 @@ Identity = Account | Repo | Knot
 
 def _check_glob(text: str) -> None:
     try:
-        globs.compiled(text, "")
+        globs.check(text, "")
     except globs.GlobError as error:
         raise IdentityError(str(error), "Mend the glob.") from None
 

@@ -82,7 +82,7 @@ class _Ways:
 
     def __iter__(self) -> Iterator[tuple[int, list[Way]]]:
         for number, rule in enumerate(self.rules):
-            yield number, ways(rule.when)
+            yield number, ways(rule.asked)
 
 
 def _counted(rules: Iterable[tuple[int, list[Way]]]) -> Counter[Key]:

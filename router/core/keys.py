@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, TypeVar
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from router.core import document, durations
 from router.core.model import Busy, Retry
@@ -14,6 +13,7 @@ from router.core.rulebook import Active, Key, Mode, Window
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from enum import StrEnum
+    from zoneinfo import ZoneInfo
 
     from router.core.document import Node
     from router.core.problems import Problems
@@ -154,6 +154,8 @@ def _minutes(node: Node, problems: Problems) -> int | None:
 
 
 def _zone(node: Node | None, problems: Problems) -> ZoneInfo | None:
+    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError  # noqa: PLC0415 - few rules have hours
+
     name = text(node, problems, "`timezone`") or "UTC"
     try:
         return ZoneInfo(name)

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from router.core.conditions import AllOf, Asks
+from router.core.asked import demands
 from router.core.lexicons import KNOWN
 from router.core.operators import AnyOf, Equals, OneOf
 from router.core.rulebook import OWN_STATUS
 from router.core.truth import attempt
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
-    from router.core.conditions import Condition
+    from router.core.asked import Asked
     from router.core.truth import Operator
 
 _TELLING = ("nsid", "source", "status", "trigger")
@@ -36,18 +36,9 @@ class Kinds(Struct, frozen=True):
     triggered: tuple[str, ...]
 
 
-def kinds(when: Condition) -> Kinds:
-    """What the conditions of a rule leave."""
-    return _kinds(tuple((test.field, test.operator) for test in _demands(when) if test.field in _TELLING))
-
-
-def _demands(condition: Condition) -> Iterator[Asks]:
-    """The tests that must all hold."""
-    if isinstance(condition, Asks):
-        yield condition
-    elif isinstance(condition, AllOf):
-        for part in condition.parts:
-            yield from _demands(part)
+def kinds(asked: Asked) -> Kinds:
+    """What a rule leaves that asks this."""
+    return _kinds(tuple((one.field, one.operator) for one in demands(asked) if one.field in _TELLING))
 
 
 @lru_cache(maxsize=4096)

@@ -79,7 +79,7 @@ def _decided(view: View, index: Index, near: Sequence[int]) -> tuple[list[tuple[
         rule, ruleset = index.rules[number], index.rulesets[number]
         if ruleset is ended or (own and not asks_for_statuses(rule)) or (rule.active and not is_active(rule, event.time)):
             continue
-        answer = rule.when.decide(view)
+        answer = rule.asked.decide(view)
         if answer is False:
             continue
         ends = True
@@ -103,7 +103,7 @@ def refusal(event: Event) -> str:
 
 def names_trust(rule: Rule) -> bool:
     """Whether a rule thinks of who set the event off. Any other is not shown what a stranger asks for until it is approved."""
-    return rule.allow_untrusted or any(test.field == "trust" for test in rule.when.tests())
+    return rule.allow_untrusted or any(question.field == "trust" for question in rule.asked.questions())
 
 
 def keeps_silent(event: Event, rulebook: Rulebook, identities: Identities) -> bool:

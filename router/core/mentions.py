@@ -86,7 +86,7 @@ class _Check:
         self.passages = passages
         self.variables = variables
         self.problems = problems
-        self.events = kinds(rule.when)
+        self.events = kinds(rule.asked)
         self.records = [KNOWN[nsid].record for nsid in self.events.named]
 
     def run(self) -> None:

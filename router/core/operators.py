@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from router.core.model import Tree
 
 
-class Leaf(Struct, frozen=True):
+class Leaf(Struct, frozen=True, gc=False):
     """An operator on single values: holds if it does for any."""
 
     def check(self, value: Tree) -> bool:
@@ -73,7 +73,7 @@ class Glob(Leaf, frozen=True):
     separator: str = "/"
 
     def check(self, value: Tree) -> bool:
-        return isinstance(value, str) and globs.compiled(self.glob, self.separator)(value)
+        return isinstance(value, str) and globs.predicate(self.glob, self.separator)(value)
 
     def __str__(self) -> str:
         return show(self.glob)
@@ -186,7 +186,7 @@ class When(Leaf, frozen=True):
         return " and ".join(f"{word} {bound.isoformat()}" for word, bound in bounds if bound)
 
 
-class Exists(Struct, frozen=True):
+class Exists(Struct, frozen=True, gc=False):
     wanted: bool
 
     def holds(self, values: Sequence[Tree], identities: Identities) -> bool:
@@ -196,7 +196,7 @@ class Exists(Struct, frozen=True):
         return "exists" if self.wanted else "absent"
 
 
-class Not(Struct, frozen=True):
+class Not(Struct, frozen=True, gc=False):
     """Plain negation: holds where the field is absent, too."""
 
     operator: Operator
@@ -208,7 +208,7 @@ class Not(Struct, frozen=True):
         return f"not {self.operator}"
 
 
-class AnyOf(Struct, frozen=True):
+class AnyOf(Struct, frozen=True, gc=False):
     operators: tuple[Operator, ...]
 
     def holds(self, values: Sequence[Tree], identities: Identities) -> bool:
@@ -218,7 +218,7 @@ class AnyOf(Struct, frozen=True):
         return "[" + ", ".join(map(str, self.operators)) + "]"
 
 
-class Both(Struct, frozen=True):
+class Both(Struct, frozen=True, gc=False):
     """Every operator (`paths: {any: …, none: …}`)."""
 
     operators: tuple[Operator, ...]
@@ -230,7 +230,7 @@ class Both(Struct, frozen=True):
         return " and ".join(map(str, self.operators))
 
 
-class Every(Struct, frozen=True):
+class Every(Struct, frozen=True, gc=False):
     """All values, and at least one (`paths: {every: …}`)."""
 
     operator: Operator

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import yaml
 
-from router.core.document import Builder, Source, events
+from router.core.document import Builder, Source, Stream, events
 from router.core.problems import Problems
 
 if TYPE_CHECKING:
@@ -39,7 +39,8 @@ def split(text: str, file: str, key: str) -> tuple[Node, Iterator[Node]]:
     """
     start = re.search(rf"^{re.escape(key)}[ \t]*:", text, re.MULTILINE)
     if start is None or _OUTSIDE.search(text, start.end()) is not None:
-        return _whole(text, file, key), _Items(text, file, key).items()
+        found = _Items(text, file, key)
+        return _whole(text, found.builder.source, key), found.items()
     found = _Items(text, file, key)
     return found.head(), found.items()
 
@@ -89,7 +90,7 @@ class _Items:
         """After each event that the builder has taken."""
         try:
             if self.events is None:
-                self.events = events(self.text)
+                self.events = events(Stream(self.text))
             for event in self.events:
                 if not self.builder.take(event) or self.problems.found:
                     raise Unusual
@@ -98,12 +99,12 @@ class _Items:
             raise Unusual from None
 
 
-def _whole(text: str, file: str, key: str) -> Node:
+def _whole(text: str, source: Source, key: str) -> Node:
     """The document without the items, read to its end. Raises Unusual."""
     problems = Problems()
-    builder = _Head(Source(file, text), problems, key)
+    builder = _Head(source, problems, key)
     try:
-        for event in events(text):
+        for event in events(Stream(text)):
             if getattr(event, "anchor", None) or not builder.take(event):
                 raise Unusual
     except (yaml.YAMLError, UnicodeEncodeError):

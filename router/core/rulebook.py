@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from msgspec import Struct, field
+from msgspec.structs import replace
+
+from router.core import asked, spots
 from router.core.model import Busy, Retry, Tree
 from router.core.problems import Place
 
@@ -16,8 +20,12 @@ if TYPE_CHECKING:
 
     from pydantic import BaseModel
 
+    from router.core.asked import Asked
     from router.core.conditions import Condition
+    from router.core.document import Source
     from router.core.index import Index
+    from router.core.kept import Kept
+    from router.core.spots import Packed
     from router.core.templates import Renderer
     from router.core.topics import Topics
     from router.core.truth import Operator
@@ -40,16 +48,17 @@ class Mode(StrEnum):
     CANARY = "canary"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
-    """One `provider: options` of a rule. `name` is its id, or its position, and part of its deliveries' ids."""
+class Step(Struct, frozen=True, kw_only=True, gc=False):
+    """One `provider: options` of a rule. `name` is its id, or its position, and part of its deliveries' ids.
+
+    Rules with the same steps share them; a rule knows where its own are written.
+    """
 
     name: str
     provider: str
     options: Tree
     render: Renderer
     model: type[BaseModel] | None
-    place: Place
     timeout: float | None = None
     retry: Retry | None = None
     idempotent: bool = False
@@ -85,17 +94,11 @@ class Active:
     zone: ZoneInfo
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rule:
-    """One rule. `id` is what deliveries are deduplicated by; `when` is everything that must hold."""
+class Terms(Struct, frozen=True, kw_only=True, gc=False):
+    """What most rules of a file have in common: whatever is not who they are, what they ask and what they do."""
 
-    id: str
-    name: str
     ruleset: str
-    place: Place
-    when: Condition
-    steps: tuple[Step, ...] = ()
-    description: str = ""
+    source: Source | None = None
     mode: Mode = Mode.LIVE
     canary: float = 0.0
     report: Renderer | None = None
@@ -113,6 +116,117 @@ class Rule:
     allow_untrusted: bool = False
 
 
+class Rule(Struct, frozen=True, kw_only=True, gc=False):
+    """One rule, as little as it can be: there may be a hundred thousand.
+
+    `asked` is everything that must hold, `given_id` empty where the id is made of the names. `places` are those of the rule, of
+    the parts of its `when`, and of its steps.
+    """
+
+    name: str
+    asked: Asked
+    places: Packed
+    terms: Terms
+    steps: tuple[Step, ...] = ()
+    description: str = ""
+    given_id: str = ""
+
+    @property
+    def id(self) -> str:
+        """What deliveries are deduplicated by."""
+        return self.given_id or f"{self.terms.ruleset}/{self.name}"
+
+    @property
+    def place(self) -> Place:
+        """Where it begins."""
+        return spots.first(self.places, self.terms.source)
+
+    @property
+    def when(self) -> Condition:
+        """What it asks, as it is written: made anew, for whoever looks into it. `asked` decides the same."""
+        return asked.bound(self.asked, iter(spots.unpack(self.places, self.terms.source)[1:]))
+
+    @property
+    def step_places(self) -> list[Place]:
+        """Where its steps are written."""
+        return spots.last(self.places, len(self.steps), self.terms.source)
+
+    def asking(self, when: Condition) -> Rule:
+        """The same with other conditions."""
+        own, *_ = spots.unpack(self.places, self.terms.source)
+        mine, places = asked.taken(when, {})
+        kept = [own, *places, *((place, 0) for place in self.step_places)]
+        return replace(self, asked=mine, places=spots.pack(kept, self.terms.source))
+
+    def on(self, **terms: Any) -> Rule:
+        """The same on other terms."""
+        return replace(self, terms=replace(self.terms, **terms))
+
+    @property
+    def ruleset(self) -> str:
+        return self.terms.ruleset
+
+    @property
+    def mode(self) -> Mode:
+        return self.terms.mode
+
+    @property
+    def canary(self) -> float:
+        return self.terms.canary
+
+    @property
+    def report(self) -> Renderer | None:
+        return self.terms.report
+
+    @property
+    def each(self) -> Callable[[Any], list[Tree]] | None:
+        return self.terms.each
+
+    @property
+    def item_name(self) -> str:
+        return self.terms.item_name
+
+    @property
+    def where(self) -> Condition | None:
+        return self.terms.where
+
+    @property
+    def group(self) -> Key | None:
+        return self.terms.group
+
+    @property
+    def busy(self) -> Busy:
+        return self.terms.busy
+
+    @property
+    def dedupe(self) -> Window | None:
+        return self.terms.dedupe
+
+    @property
+    def throttle(self) -> Window | None:
+        return self.terms.throttle
+
+    @property
+    def debounce(self) -> Window | None:
+        return self.terms.debounce
+
+    @property
+    def retry(self) -> Retry | None:
+        return self.terms.retry
+
+    @property
+    def timeout(self) -> float | None:
+        return self.terms.timeout
+
+    @property
+    def active(self) -> Active | None:
+        return self.terms.active
+
+    @property
+    def allow_untrusted(self) -> bool:
+        return self.terms.allow_untrusted
+
+
 class Unmatched(StrEnum):
     """Whether a push that no rule of a ruleset acts on says so in Tangled."""
 
@@ -122,15 +236,20 @@ class Unmatched(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ruleset:
-    """One file. `text` is what it says: two rulesets of one name and one text decide alike."""
+    """One file. `kept` is what it says: two rulesets of one name and one text decide alike."""
 
     name: str
     file: str
-    text: str
+    kept: Kept
     strategy: Strategy
     vars: Mapping[str, Tree]
     rules: tuple[Rule, ...]
     unmatched: Unmatched = Unmatched.REPORT
+
+    @property
+    def text(self) -> str:
+        """What the file says."""
+        return self.kept.text
 
 
 class Rulebook:
@@ -141,12 +260,17 @@ class Rulebook:
 
     def __init__(self, rulesets: tuple[Ruleset, ...], handles: frozenset[str] = frozenset()) -> None:
         self.rulesets = rulesets
-        self.rules: tuple[Rule, ...] = tuple(rule for ruleset in rulesets for rule in ruleset.rules)
-        self.by_id: dict[str, Rule] = {rule.id: rule for rule in self.rules}
+        self.rules: tuple[Rule, ...] = (
+            rulesets[0].rules if len(rulesets) == 1 else tuple(rule for ruleset in rulesets for rule in ruleset.rules)
+        )
         self.vars: dict[str, Mapping[str, Tree]] = {ruleset.name: ruleset.vars for ruleset in rulesets}
         self.handles = handles
         self._asked: dict[str, bool] = {}
         self._heeded: dict[str, bool] = {}
+
+    @cached_property
+    def by_id(self) -> dict[str, Rule]:
+        return {rule.id: rule for rule in self.rules}
 
     @cached_property
     def index(self) -> Index:
@@ -192,4 +316,4 @@ class Rulebook:
 def asks_for_statuses(rule: Rule) -> bool:
     """Whether a rule speaks of our own statuses. They have a branch and a repo like what they are about, and a rule that only
     names those means the push: it would set itself off."""
-    return any(question.field in ("nsid", "source", "status") for question in rule.when.questions())
+    return any(question.field in ("nsid", "source", "status") for question in rule.asked.questions())

@@ -6,14 +6,16 @@ Nothing is parsed after this. A file with errors yields no rules: half a ruleset
 from __future__ import annotations
 
 import re
+from array import array
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from router.core import document, grammar, identity, jsonpath, keys, mentions, parts, steps, trust
+from router.core import asked, document, grammar, identity, jsonpath, keys, mentions, parts, spots, steps, trust
 from router.core.conditions import AllOf, Condition
 from router.core.problems import Level, Problems, nearest
-from router.core.rulebook import Rule, Rulebook, Ruleset, Strategy, Unmatched
+from router.core.rulebook import Rule, Rulebook, Ruleset, Strategy, Terms, Unmatched
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from router.core.document import Node
     from router.core.model import Tree
     from router.core.templates import Renderer
+    from router.core.view import View
 
 FILE_KEYS = ("strategy", "unmatched", "defaults", "vars", "rules")
 DEFAULTABLE = (
@@ -95,9 +98,27 @@ def _check_ids(ruleset: Ruleset, seen: dict[str, Rule], problems: Problems) -> N
 def _handles(rulesets: Sequence[Ruleset]) -> Iterator[str]:
     for ruleset in rulesets:
         for rule in ruleset.rules:
-            for condition in (rule.when, rule.where):
-                for question in condition.questions() if condition else ():
-                    yield from identity.handles(question.operator)
+            for question in (*rule.asked.questions(), *(rule.where.questions() if rule.where is not None else ())):
+                yield from identity.handles(question.operator)
+
+
+class _Names:
+    """The names of a file's rules, and in which lines they are: as numbers in a row, which nobody asks for as a rule."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, None] = {}
+        self._lines = array("I")
+
+    def line(self, name: str) -> int | None:
+        """The line of the last rule of this name."""
+        return self._lines[list(self._known).index(name)] if name in self._known else None
+
+    def add(self, name: str, line: int) -> None:
+        if name in self._known:
+            self._lines[list(self._known).index(name)] = line
+        else:
+            self._known[name] = None
+            self._lines.append(line)
 
 
 class _Reader:
@@ -120,7 +141,7 @@ class _Reader:
         self.when_of_defaults: Node | None = None
         self.default_when: list[tuple[str, Condition]] = []
         self.shared = shared
-        self.alike: steps.Alike = {}
+        self.alike = steps.Alike()
         self.scope = grammar.Scope(problems)
 
     def ruleset(self) -> Ruleset | None:
@@ -147,7 +168,7 @@ class _Reader:
         ruleset = Ruleset(
             name=self.text.name,
             file=self.text.file,
-            text=self.text.text,
+            kept=root.source.kept,
             strategy=keys.word(root.get("strategy"), Strategy, Strategy.ALL, self.problems, "`strategy`"),
             unmatched=keys.word(root.get("unmatched"), Unmatched, Unmatched.REPORT, self.problems, "`unmatched`"),
             vars=self.vars,
@@ -177,7 +198,7 @@ class _Reader:
         elif node.kind != "list":
             document.wrong_type(node, self.problems, "`rules`", "a list")
         else:
-            names: dict[str, int] = {}
+            names = _Names()
             sound = not self.problems.errors
             for item in items:
                 before = len(self.problems.found)
@@ -189,24 +210,23 @@ class _Reader:
                         yield rule
                 self.step()
 
-    def _rule(self, node: Node, names: dict[str, int]) -> Iterator[Rule]:
+    def _rule(self, node: Node, names: _Names) -> Iterator[Rule]:
         name = self._name(node, names)
         if name is None:
             return
         given = self.defaults | {key: child for key, child in node.items() if key not in ("name", "when")}
         each, item_name = self._each(given)
-        known = steps.Known(names=(item_name,) if each else (), vars=self.vars, used=self.scope.used, alike=self.alike)
+        known = steps.Names(names=(item_name,) if each else (), vars=self.vars, used=self.scope.used, alike=self.alike)
         read = steps.StepReader(self.providers, self.problems, known)
         mode, canary = keys.mode(given.get("mode"), self.problems)
         gates = keys.Gates(given, self.problems, read.renderer)
-        rule = Rule(
-            id=self._id(given.get("id"), name),
-            name=name,
+        given_id = self._id(given.get("id"))
+        description = keys.text(given.get("description"), self.problems, "`description`")
+        asks, places = asked.taken(self._when(node), self.alike.asked)
+        steps_of, step_places = read.steps(given.get("do"), node)
+        terms = Terms(
             ruleset=self.text.name,
-            place=node.spot,
-            description=keys.text(given.get("description"), self.problems, "`description`"),
-            when=self._when(node),
-            steps=tuple(read.steps(given.get("do"), node)),
+            source=node.source,
             mode=mode,
             canary=canary,
             report=self._report(given.get("report"), read),
@@ -223,13 +243,22 @@ class _Reader:
             active=keys.active(given.get("active"), self.problems),
             allow_untrusted=keys.flag(given.get("allow_untrusted"), self.problems, "`allow_untrusted`"),
         )
+        rule = Rule(
+            name=name,
+            asked=asks,
+            places=spots.pack([(node.spot, 0), *places, *((place, 0) for place in step_places)], node.source),
+            terms=self.alike.terms.setdefault(terms, terms),
+            steps=steps_of,
+            description=description,
+            given_id=given_id,
+        )
         conditions = [when for when in (node.get("when"), self.when_of_defaults) if when is not None]
         passages = mentions.Passages(read.templates, conditions, given.get("each"), given.get("where"))
         mentions.check(rule, passages, self.vars, self.problems)
         self.scope.used.update(mentions.used(read.templates, self.vars))
         yield rule
 
-    def _name(self, node: Node, names: dict[str, int]) -> str | None:
+    def _name(self, node: Node, names: _Names) -> str | None:
         found = node.get("name")
         if found is None:
             self.problems.error("R005", node.place, "A rule needs a `name`.", "Give it a short one: `name: build-main`.")
@@ -240,15 +269,15 @@ class _Reader:
         if NAME.fullmatch(name) is None:
             hint = "Use letters, digits, dots, hyphens and underscores, at most 100 of them."
             self.problems.error("R024", found.place, f"`{name}` cannot be a rule's name.", hint)
-        elif name in names:
-            hint = f"Name one of them differently; the first is in line {names[name]}."
+        elif (first := names.line(name)) is not None:
+            hint = f"Name one of them differently; the first is in line {first}."
             self.problems.error("R030", found.place, f"Two rules are named `{name}`.", hint)
-        names[name] = found.line
+        names.add(name, found.line)
         return name
 
-    def _id(self, node: Node | None, name: str) -> str:
+    def _id(self, node: Node | None) -> str:
         if node is None:
-            return f"{self.text.name}/{name}"
+            return ""
         given = document.text(node, self.problems, "a rule's id") or ""
         if ID.fullmatch(given) is None:
             hint = "Use letters, digits, dots, hyphens, underscores and slashes."
@@ -279,14 +308,13 @@ class _Reader:
             hint = "Use lower-case letters, digits and underscores, and no name that templates have already."
             self.problems.error("R024", given["as"].place, f"`{item}` cannot be an item's name.", hint)
         if path == "workflows":
-            return (lambda view: list(view.event.fields.get("workflows", ()))), item
+            return _workflows, item
         try:
-            find = jsonpath.finder(path)
+            return _found(path), item
         except jsonpath.PathError as error:
             hint = nearest(path, ("workflows",)) or "Write `workflows`, or a path like `$.rounds`."
             self.problems.error("R022", node.place, str(error), hint)
             return None, item
-        return (lambda view: _spread(find(view.root))), item
 
     def _where(self, given: dict[str, Node], *, each: bool) -> Condition | None:
         node = given.get("where")
@@ -302,6 +330,17 @@ class _Reader:
             self.problems.error("R005", node.place, "`report` needs a `workflow`.", "Name it: {workflow: ci}.")
             return None
         return read.renderer(workflow, "`report.workflow`")
+
+
+def _workflows(view: View) -> list[Tree]:
+    return list(view.event.fields.get("workflows", ()))
+
+
+@lru_cache(maxsize=1024)
+def _found(path: str) -> Callable[[View], list[Tree]]:
+    """What a path finds in a record. Raises PathError."""
+    find = jsonpath.finder(path)
+    return lambda view: _spread(find(view.root))
 
 
 def _spread(found: list[Tree]) -> list[Tree]:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
 
-from router.core import commands, document, grammar, keys, marks, mentions, options, templates
+from router.core import asked, commands, document, grammar, keys, marks, mentions, options, templates
 from router.core.problems import nearest
-from router.core.rulebook import Step
+from router.core.rulebook import Step, Terms
+from router.core.templates import Rendering
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
 
     from router.core.document import Node
     from router.core.model import Tree
-    from router.core.problems import Problems
-    from router.core.templates import Renderer, Rendering
+    from router.core.problems import Place, Problems
+    from router.core.templates import Renderer
     from router.core.truth import Operator
 
 STEP_KEYS = ("id", "timeout", "retry", "if_trust", "idempotent", "allow", "secrets")
@@ -41,30 +42,43 @@ SECRET_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]{0,49}")
 
 _NOTHING_BOUND: dict[str, Operator] = {}
 _ANYBODY: frozenset[str] = frozenset()
-#: Options by what they say: rules that are made by the thousand ask for the same, and it is kept once.
-Alike = dict[object, "Rendering"]
 
 
-class Known(Struct, frozen=True):
+class Alike(Struct, frozen=True):
+    """What rules of a file have in common, by what it says: those that are made by the thousand do the same, kept once."""
+
+    renderings: dict[object, Rendering] = {}
+    steps: dict[object, Step] = {}
+    lists: dict[tuple[int, ...], tuple[Step, ...]] = {}
+    terms: dict[Terms, Terms] = {}
+    asked: asked.Known = {}
+
+
+class Names(Struct, frozen=True):
     """What templates of one rule may name, beside ROOTS. `used` gathers the variables that the file uses."""
 
     names: tuple[str, ...] = ()
     vars: Mapping[str, Tree] = field(default_factory=dict)
     used: set[str] = field(default_factory=set)
-    alike: Alike = field(default_factory=dict)
+    alike: Alike = field(default_factory=Alike)
 
 
 class StepReader:
     """Reads the steps of one rule. `templates` are those that it has compiled."""
 
-    def __init__(self, providers: Mapping[str, type[BaseModel]], problems: Problems, known: Known) -> None:
+    def __init__(self, providers: Mapping[str, type[BaseModel]], problems: Problems, known: Names) -> None:
         self.providers = providers
         self.problems = problems
         self.known = known
         self.templates: list[Node] = []
 
-    def steps(self, node: Node | None, rule: Node) -> Iterator[Step]:
-        """The steps of `do`, in order."""
+    def steps(self, node: Node | None, rule: Node) -> tuple[tuple[Step, ...], list[Place]]:
+        """The steps of `do`, in order, and where they are written."""
+        read = list(self._steps(node, rule))
+        steps = tuple(step for step, _ in read)
+        return self.known.alike.lists.setdefault(tuple(map(id, steps)), steps), [place for _, place in read]
+
+    def _steps(self, node: Node | None, rule: Node) -> Iterator[tuple[Step, Place]]:
         if node is None:
             hint = "Write a list of steps, or `do: []` to do nothing on purpose."
             self.problems.error("R005", rule.place, "A rule needs `do`.", hint)
@@ -75,14 +89,15 @@ class StepReader:
         ids: set[str] = set()
         for position, item in enumerate(node.value):
             if document.mapping(item, self.problems, "a step"):
-                step = self._step(item, position)
-                if step is not None:
+                read = self._step(item, position)
+                if read is not None:
+                    step, _ = read
                     if step.name in ids:
                         self.problems.error("R030", item.place, f"Two steps have the id `{step.name}`.", "Change one.")
                     ids.add(step.name)
-                    yield step
+                    yield read
 
-    def _step(self, node: Node, position: int) -> Step | None:
+    def _step(self, node: Node, position: int) -> tuple[Step, Place] | None:
         named = [key for key in node.value if key not in STEP_KEYS]
         known = [key for key in named if key in self.providers]
         if len(named) > 1 and len(known) == 1:
@@ -103,13 +118,12 @@ class StepReader:
         if model is not None:
             self._check(provider, model, tree, node)
         rendering = self._compiled(tree, written)
-        return Step(
+        step = Step(
             name=self._id(node.get("id")) or str(position),
             provider=provider,
             options=rendering.options,
             render=rendering,
             model=model,
-            place=node.key_spot(provider),
             timeout=keys.duration(node.get("timeout"), self.problems, "`timeout`"),
             retry=keys.retry(node.get("retry"), self.problems),
             idempotent=keys.flag(node.get("idempotent"), self.problems, "`idempotent`"),
@@ -117,6 +131,14 @@ class StepReader:
             allow=self._allow(node.get("allow"), model),
             secrets=self._secrets(node.get("secrets"), provider, model),
         )
+        return self._alike(step), node.key_spot(provider)
+
+    def _alike(self, step: Step) -> Step:
+        """The one that says the same, if there is one."""
+        if step.allow:
+            return step
+        key = step.name, step.provider, id(step.render), step.timeout, step.retry, step.idempotent, step.if_trust, step.secrets
+        return self.known.alike.steps.setdefault(key, step)
 
     def _model(self, provider: str, node: Node) -> type[BaseModel] | None:
         if provider in self.providers:
@@ -226,7 +248,7 @@ class StepReader:
             if templates.is_template(found.raw):
                 self._check_template(found)
         # What has errors is never used: its file has no rules.
-        return self.known.alike.setdefault(_frozen(tree), templates.Rendering(tree))
+        return self.known.alike.renderings.setdefault(_frozen(tree), templates.Rendering(tree))
 
     def _check_template(self, node: Node) -> None:
         place = node.place

@@ -5,10 +5,12 @@ Many rules are about the same: what is asked here is asked once for all of those
 
 from __future__ import annotations
 
+from array import array
 from heapq import merge
 from typing import TYPE_CHECKING, NamedTuple
 
-from router.core.conditions import AllOf, Asks
+from router.core.asked import All
+from router.core.conditions import Question
 from router.core.rulebook import OWN_STATUS, Mode, asks_for_statuses
 from router.core.truth import attempt
 from router.core.view import SINGLE
@@ -16,7 +18,7 @@ from router.core.view import SINGLE
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from router.core.conditions import Condition, Question
+    from router.core.asked import Asked
     from router.core.rulebook import Rule, Ruleset
     from router.core.truth import Operator
     from router.core.view import View
@@ -52,7 +54,7 @@ class Topics:
         rules = [(ruleset, rule) for ruleset in rulesets for rule in ruleset.rules if rule.mode is not Mode.OFF]
         self.rules = [rule for _, rule in rules]
         #: By their nsid's operators, and whether they ask for our own statuses.
-        self._nsids: dict[tuple[tuple[Operator, ...], bool], list[int]] = {}
+        self._nsids: dict[tuple[tuple[Operator, ...], bool], array[int]] = {}
         #: Rulesets by topic, of rules that our own statuses are shown to, and of the others.
         self._topics: dict[tuple[Topic, bool], dict[int, Ruleset]] = {}
         #: What rules demand, by which it is told that they are not about an nsid: see _Demand.
@@ -62,10 +64,10 @@ class Topics:
             self._file(number, ruleset, rule)
 
     def _file(self, number: int, ruleset: Ruleset, rule: Rule) -> None:
-        tests = _asked(rule.when)
+        tests = _asked(rule.asked)
         statuses = asks_for_statuses(rule)
         nsids = tuple(test.operator for test in tests if test.field == "nsid")
-        self._nsids.setdefault((nsids, statuses), []).append(number)
+        self._nsids.setdefault((nsids, statuses), array("I")).append(number)
         kinds = tuple((test.field, test.operator) for test in tests if test.field in KINDS)
         named = any(test.field in ("nsid", "source") for test in tests)
         self._demands.add(_demand(tests, statuses=statuses, named=named))
@@ -124,12 +126,9 @@ class Topics:
         return dict(sorted(made.items(), key=lambda one: len(one[0])))
 
 
-def _asked(when: Condition) -> Sequence[Question]:
+def _asked(asked: Asked) -> Sequence[Question]:
     """What a rule asks beside what stands under `any`, `all` and `not`."""
-    if not isinstance(when, AllOf):
-        return ()
-    asked = when.asked
-    return asked if asked is not None else [part.question for part in when.parts if isinstance(part, Asks)]
+    return [part for part in asked if isinstance(part, Question)] if isinstance(asked, All) else ()
 
 
 def _demand(tests: Sequence[Question], *, statuses: bool, named: bool) -> _Demand:

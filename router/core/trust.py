@@ -18,7 +18,8 @@ from router.core.analysis import facts, sets, texts
 from router.core.analysis.automata import TooHard
 from router.core.analysis.logic import PART, Each, No, Present, Some, possible
 from router.core.analysis.meaning import acts, holds, meaning
-from router.core.conditions import AllOf, Asks
+from router.core.asked import All
+from router.core.conditions import Asks, Question
 from router.core.marks import Exposes
 from router.core.problems import Place
 from router.core.rulebook import OWN_STATUS, Mode
@@ -121,19 +122,23 @@ _WAYS = {
 
 def check(rule: Rule, problems: Problems) -> None:
     """Report each step of a rule that strangers may set off, and that puts something at risk."""
-    risky = [(step, risk) for step in rule.steps if (risk := getattr(step.model, "exposes", Exposes.NOTHING)) in _WAYS]
+    risky = [
+        (number, step, risk)
+        for number, step in enumerate(rule.steps)
+        if (risk := getattr(step.model, "exposes", Exposes.NOTHING)) in _WAYS
+    ]
     if not risky or rule.allow_untrusted or rule.mode is Mode.OFF:
         return
     question = _Question(rule)
-    for step, risk in risky:
+    for number, step, risk in risky:
         way = next((way for way in _WAYS[risk] if question.is_open(way, step)), None)
         if way is not None:
             sentence = f"{way.what} may match this rule, and `{step.provider}` {_RISKS[risk]}."
-            problems.error("R034", step.place, sentence, _hint(rule, way))
+            problems.error("R034", rule.step_places[number], sentence, _hint(rule, way))
 
 
 def _hint(rule: Rule, way: _Way) -> str:
-    if way is _REPOS and any(test.field == "source" for test in rule.when.tests()):
+    if way is _REPOS and any(question.field == "source" for question in rule.asked.questions()):
         return f"{way.hint} If the source is a schedule, say `trigger: schedule`, too."
     return way.hint
 
@@ -143,9 +148,11 @@ class _Question:
 
     def __init__(self, rule: Rule) -> None:
         self.formula = acts(rule)
-        parts = rule.when.parts if isinstance(rule.when, AllOf) else ()
-        self.telling = tuple((part.field, part.operator) for part in parts if isinstance(part, Asks) and part.field in _TELLING)
-        self.handles = sorted({handle for test in rule.when.tests() for handle in identity.handles(test.operator)})
+        parts = rule.asked if isinstance(rule.asked, All) else ()
+        self.telling = tuple(
+            (part.field, part.operator) for part in parts if isinstance(part, Question) and part.field in _TELLING
+        )
+        self.handles = sorted({name for one in rule.asked.questions() for name in identity.handles(one.operator)})
 
     def is_open(self, way: _Way, step: Step) -> bool:
         """Whether an event of this way may set off the step."""

@@ -12,16 +12,18 @@ much and never too little. A condition may have several ways, of which one is en
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, NamedTuple
+import typing
+from typing import TYPE_CHECKING, NamedTuple
 
 from router.core import globs, operators
-from router.core.conditions import AllOf, AnyOf, Asks
+from router.core.asked import All, Any
+from router.core.conditions import Question
 from router.core.identity import Account, Knot, Repo, Who
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from router.core.conditions import Condition
+    from router.core.asked import Asked
     from router.core.model import Tree
     from router.core.truth import Operator
 
@@ -48,17 +50,14 @@ def handle_of(key: Key) -> str:
     return str(key.value) if key.kind == "@" else str(key.value[1]) if key.kind == "o" else ""
 
 
-def ways(condition: Condition) -> list[Way]:
-    """The ways of a condition."""
-    if isinstance(condition, Asks):
-        return of_operator(condition.field, condition.operator)
-    if isinstance(condition, AllOf):
-        asked = condition.asked
-        if asked is not None:
-            return [way for question in asked for way in of_operator(question.field, question.operator)]
-        return [way for part in condition.parts for way in ways(part)]
-    if isinstance(condition, AnyOf):
-        return _either([ways(part) for part in condition.parts])
+def ways(asked: Asked) -> list[Way]:
+    """The ways of what is asked."""
+    if isinstance(asked, Question):
+        return of_operator(asked.field, asked.operator)
+    if isinstance(asked, All):
+        return [way for part in asked for way in ways(part)]
+    if isinstance(asked, Any):
+        return _either([ways(part) for part in asked])
     return []
 
 
@@ -179,7 +178,7 @@ def _knot(field: str, operator: Knot) -> list[Way]:
     return of_glob(field, operator.host, "")
 
 
-_MAKERS: dict[type[Any], Callable[[str, Any], list[Way]]] = {
+_MAKERS: dict[type[typing.Any], Callable[[str, typing.Any], list[Way]]] = {
     operators.Equals: _equals,
     operators.OneOf: _one_of,
     operators.Glob: _glob,

@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 import gc
 import sys
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,6 +23,8 @@ DROPPED = 50
 #: Objects that are made before the youngest are searched. With Python's own 700, that is a tenth of a delivery on the loop.
 YOUNG = 5_000
 _NEVER = 1_000_000_000
+#: glibc's numbers of what `mallopt` sets: heaps, and bytes from which on memory is asked of the system by itself.
+_ARENAS, _MAPPED = -8, -3
 
 
 @contextmanager
@@ -39,11 +41,33 @@ def building() -> Iterator[None]:
         gc.set_threshold(young, middle, old)
 
 
+def lean() -> None:
+    """Have the C library share one heap among our few threads, and give back what is large. Before any thread starts."""
+    with suppress(OSError, AttributeError):
+        ours = _library()
+        ours.mallopt(_ARENAS, 1)
+        ours.mallopt(_MAPPED, 1 << 17)
+
+
 def built() -> None:
     """What there is now is not searched any more. It is still freed when nobody refers to it, cycles excepted. What comes is
     searched less often."""
     gc.freeze()
     gc.set_threshold(YOUNG, *gc.get_threshold()[1:])
+    trim()
+
+
+def trim() -> None:
+    """What was needed to build goes back to the system, as far as the C library has it."""
+    with suppress(OSError, AttributeError):
+        _library().malloc_trim(0)
+
+
+def _library() -> Any:
+    """The C library: glibc has what is called here, and others lack it."""
+    import ctypes  # noqa: PLC0415 - only a running router needs it
+
+    return ctypes.CDLL(None)
 
 
 async def drop(objects: list[object]) -> None:

@@ -5,36 +5,24 @@ from __future__ import annotations
 import logging
 import sys
 from collections import OrderedDict
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from router.core.model import State
 from router.core.problems import Level, printable
+from router.light import without
 from router.observe import Silent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, MutableMapping, Sequence
+    from collections.abc import MutableMapping, Sequence
 
     from router.core.model import Delivery, Entry, Event, Outcome, Passed, Plan, Tree
     from router.core.problems import Problem
 
 
-@contextmanager
-def _without(name: str) -> Iterator[None]:
-    """Whatever is imported within does not find this module, unless it is there already."""
-    hidden: dict[str, Any] = sys.modules
-    there = name in hidden
-    if not there:
-        hidden[name] = None
-    try:
-        yield
-    finally:
-        if not there:
-            del hidden[name]
-
-
-with _without("rich"):
-    # It draws tracebacks with rich where it finds it, and that weighs five megabytes; ours are one line.
+with without("rich", "greenlet", "colorama"):
+    # It draws tracebacks with rich where it finds it, and that weighs five megabytes; ours are one line. Greenlets, which we
+    # have none of, weigh two.
     import structlog
 
 #: Deliveries of which the log remembers the event and the rule.

@@ -133,7 +133,7 @@ class _Goals:
 
     def _rule(self, rule: Rule, seen: Sequence[_Seen], *, follows: bool) -> None:
         taken = follows and self.ruleset.strategy is Strategy.FIRST
-        both = taken or rule.active is not None or any(True for _ in rule.when.tests())
+        both = taken or rule.active is not None or any(True for _ in rule.asked.questions())
         lacking = _RULE if both else {True: _RULE[True]}
         self._goal(rule, f"the rule `{rule.name}`", rule.place, lacking, (rule.id in one.made.matched for one in seen))
         if rule.active is not None:
@@ -144,11 +144,11 @@ class _Goals:
                 self._piece(rule, piece, (one.view for one in seen))
         for piece in pieces(rule.where, self.written) if rule.where is not None else ():
             self._piece(rule, piece, (view for one in seen for view in one.items(rule)))
-        for step in rule.steps:
+        for step, place in zip(rule.steps, rule.step_places, strict=True):
             lacking = _STEP if step.if_trust else {True: _STEP[True]}
             matched = [one for one in seen if rule.id in one.made.matched]
             took = ((rule.id, step.name) in one.taken for one in matched)
-            self._goal(rule, f"step {step.name} to {step.provider}", step.place, lacking, took)
+            self._goal(rule, f"step {step.name} to {step.provider}", place, lacking, took)
 
     def _piece(self, rule: Rule, piece: Piece, views: Iterable[View]) -> None:
         answers = (answer for view in views for answer in piece.answers(view))

@@ -6,8 +6,10 @@ of, only the outer is dropped: the two would be the same rule.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
+
+from msgspec.structs import replace
 
 from router.core.analysis.findings import told
 from router.core.conditions import AllOf, AnyOf, Asks, Condition, Negation
@@ -54,17 +56,17 @@ def of(ruleset: Ruleset) -> list[Mutant]:
 
 def _rule(rule: Rule, written: Written) -> Iterator[tuple[Rule, Place, str]]:
     for when, place, what in _root(rule.when, written):
-        yield replace(rule, when=when), place, what
+        yield rule.asking(when), place, what
     if rule.where is not None:
-        yield replace(rule, where=None), written.key(rule, "where"), f"where: {told(rule.where)} → any item"
+        yield rule.on(where=None), written.key(rule, "where"), f"where: {told(rule.where)} → any item"
         for where, place, what in _inner(rule.where, written):
-            yield replace(rule, where=where), place, f"where: {what}"
+            yield rule.on(where=where), place, f"where: {what}"
     if rule.active is not None:
-        yield replace(rule, active=None), written.key(rule, "active"), "active → at any time"
-    for position, step in enumerate(rule.steps):
+        yield rule.on(active=None), written.key(rule, "active"), "active → at any time"
+    for position, (step, place) in enumerate(zip(rule.steps, rule.step_places, strict=True)):
         for changed, what in _step(step):
             steps = (*rule.steps[:position], changed, *rule.steps[position + 1 :])
-            yield replace(rule, steps=steps), step.place, what
+            yield replace(rule, steps=steps), place, what
 
 
 def _step(step: Step) -> Iterator[tuple[Step, str]]:

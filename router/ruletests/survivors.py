@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from router.core.analysis.logic import Formula
-    from router.core.conditions import Condition
+    from router.core.asked import Asked
     from router.core.rulebook import Rule
     from router.ruletests.mutants import Mutant
     from router.ruletests.trials import Trial
@@ -75,22 +75,20 @@ class _Witness:
         # Whether a rule is shown our own statuses depends on what it asks for, not only on whether it holds.
         if self.view.event.nsid == OWN_STATUS or {old.id, old.name} & self.trial.case.why_not.keys():
             return True
-        before, after = self._before(old), _answer(new.when, self.view)
-        return before != after or (before is True and old.when is new.when)
+        before, after = self._before(old), _answer(new.asked, self.view)
+        return before != after or (before is True and old.asked is new.asked)
 
     def _before(self, rule: Rule) -> bool | tuple[str, bool]:
         """What the rule answers as it is: asked for each of its mutants, and the same each time."""
         found = self._known.get(rule.id)
         if found is None:
-            found = self._known[rule.id] = _answer(rule.when, self.view)
+            found = self._known[rule.id] = _answer(rule.asked, self.view)
         return found
 
 
-def _answer(condition: Condition, view: View) -> bool | tuple[str, bool]:
-    try:
-        return condition.holds(view)
-    except Unevaluable as doubt:
-        return str(doubt), doubt.undecided
+def _answer(asked: Asked, view: View) -> bool | tuple[str, bool]:
+    answer = asked.decide(view)
+    return (str(answer), answer.undecided) if isinstance(answer, Unevaluable) else answer
 
 
 # -- mutants that are the rule in other words
@@ -110,7 +108,7 @@ def _is_the_same(mutant: Mutant) -> bool:
 
 
 def _acts_alike(old: Rule, new: Rule, earlier: Sequence[Formula]) -> bool:
-    if old.when is not new.when:
+    if old.asked is not new.asked:
         return _alike(acts(old), acts(new), earlier)
     if old.where is not new.where:
         return _alike(_items(old), _items(new), ())

@@ -7,24 +7,22 @@ from __future__ import annotations
 
 import asyncio
 import json
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 from pydantic import TypeAdapter, ValidationError
 
 from router.core.errors import RouterError, StoreError
-from router.web import door, openapi
+from router.web import door
 from router.web.approvals import operator
 from router.web.desk import Ask
 from router.web.guard import guard, refused, revealed
 from router.web.operations import OPERATIONS
 from router.web.page.serving import Page
-from router.web.unix import listening, socket_path
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Awaitable, Callable
-    from pathlib import Path
 
     from router.sections import AdminSection
     from router.web.desk import Desk
@@ -38,24 +36,15 @@ BOUNDS = door.Bounds(in_all=256, per_address=128)
 _TOLD = 6
 
 
-async def serve(desk: Desk, store_path: Path) -> None:
-    """Serve the socket until cancelled. Holding the store's lock is what makes it ours: an old one is a dead router's.
-
-    Where there can be no socket, that is told, and the router goes on without.
-    """
-    path = socket_path(store_path)
+async def answer(desk: Desk, opened: socket.socket) -> None:
+    """Answer who connects to the Unix socket, until cancelled."""
     runner = web.AppRunner(application(desk, page=Page(desk, None)), access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     try:
-        await web.SockSite(runner, listening(path)).start()
+        await web.SockSite(runner, opened).start()
         await asyncio.Event().wait()
-    except OSError as error:
-        sentence = f"Nobody can change deliveries while the router runs: {path}: {error.strerror or error}."
-        desk.observer.fault("admin", sentence)
     finally:
         await runner.cleanup()
-        with suppress(OSError):
-            path.unlink()
 
 
 async def serve_address(desk: Desk, section: AdminSection, told: Callable[[str], object]) -> None:
@@ -89,6 +78,8 @@ def application(desk: Desk, *guards: Any, page: Page | None = None) -> web.Appli
         app.router.add_route(one.method, path, _answering(desk, one))
 
     async def described(_request: web.Request) -> web.Response:
+        from router.web import openapi  # noqa: PLC0415 - it defines a hundred types, and few ask for them
+
         return web.json_response(openapi.document())
 
     app.router.add_get("/openapi.json", described)

@@ -34,13 +34,13 @@ _WAITING = Literal["dead", "ready", "verify"]
 class Asked(BaseModel):
     """The base of what is asked: an unknown key is a mistake."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 class Told(BaseModel):
     """The base of what is told."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 class EventsAsked(Asked):

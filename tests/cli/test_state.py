@@ -23,7 +23,7 @@ from router.engine.store.sqlite import open_store
 from router.health import Sources
 from router.plugins import OptionModels
 from router.testing import FakeClock
-from router.web import admin
+from router.web import opening
 from router.web.listed import source_row
 from router.web.unix import socket_path
 from tests.web.parts import desk
@@ -332,7 +332,7 @@ def running(store_path: Path, book: Rulebook | None = None, sources: Sources | N
 
     async def serve() -> None:
         store = await open_store(store_path)
-        task = asyncio.ensure_future(admin.serve(desk(store, book, bell=bell, sources=sources), store_path))
+        task = asyncio.ensure_future(opening.serve(desk(store, book, bell=bell, sources=sources), store_path))
         while not await _answers(socket_path(store_path)):
             await asyncio.sleep(0)
         ready.set()

@@ -106,5 +106,5 @@ def test_a_place_outlives_its_document() -> None:
     (rule,) = rules.load([rules.RuleText("team", "team.yaml", text)], PROVIDERS, problems).rules
     assert rule.place.path == "rules[0]"
     assert [test.place.path for test in rule.when.tests()] == ["rules[0].when.any[0].branch", "rules[0].when.any[1].branch"]
-    assert rule.steps[0].place.path == "rules[0].do[0].note"
+    assert rule.step_places[0].path == "rules[0].do[0].note"
     assert str(next(rule.when.tests()).place) == "team.yaml:3:27"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from router.core import plan
 from router.core.model import State
 from router.core.problems import Problems
+from router.core.rulebook import Rulebook
 from router.core.rules import RuleText, load
 from router.plugins import OptionModels
 from router.spindle import trust
@@ -39,9 +41,9 @@ def planned(when: str, more: str, **fields: Any) -> dict[str, tuple[State, tuple
     if problems.errors:
         more_permissive = RULE % (when, "    allow_untrusted: true\n")
         book = load([RuleText("team", "team.yaml", more_permissive)], OptionModels(), Problems())
-        for ruleset in book.rulesets:
-            for rule in ruleset.rules:
-                object.__setattr__(rule, "allow_untrusted", "allow_untrusted" in more)
+        (ruleset,), allowed = book.rulesets, "allow_untrusted" in more
+        changed = tuple(rule.on(allow_untrusted=allowed) for rule in ruleset.rules)
+        book = Rulebook((replace(ruleset, rules=changed),))
     made = plan.plan(pushed(**fields), book, WHO)
     return {one.step: (one.state, one.secrets) for one in made.deliveries}
 

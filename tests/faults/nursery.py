@@ -27,7 +27,6 @@ def warm() -> None:
     import aiodns  # noqa: F401, PLC0415
     import aiohttp  # noqa: F401, PLC0415
     import standardwebhooks  # noqa: F401, PLC0415
-    import watchfiles  # noqa: F401, PLC0415
 
     from providers import _process  # noqa: F401, PLC0415
     from router import app, config, library, plugins  # noqa: F401, PLC0415

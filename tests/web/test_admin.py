@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import stat
 from contextlib import asynccontextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -15,7 +16,7 @@ from router.core import rules
 from router.core.model import State
 from router.core.problems import Problems
 from router.observe import Silent
-from router.web import admin, unix
+from router.web import opening, unix
 from router.web.shapes import MOST, NAMED
 from tests.web.parts import desk
 
@@ -94,7 +95,7 @@ class Served:
 async def serving(store: Path) -> AsyncIterator[Served]:
     made = Served(store)
     given = desk(cast("Store", made.outbox), BOOK, bell=made.bell, clock=Stopped())
-    serve = admin.serve(given, store)
+    serve = opening.serve(given, store)
     async with asyncio.TaskGroup() as group:
         task = group.create_task(serve)
         while not (made.path.exists() and await _answers(made)):
@@ -200,5 +201,50 @@ async def test_a_socket_that_cannot_be_made_is_told_and_ends_nothing(tmp_path: P
         def fault(self, what: str, sentence: str, error: BaseException | None = None) -> None:
             told.append(sentence)
 
-    await admin.serve(desk(cast("Store", Outbox()), observer=Observer()), store)
+    await opening.serve(desk(cast("Store", Outbox()), observer=Observer()), store)
     assert told[0].startswith(f"Nobody can change deliveries while the router runs: {unix.socket_path(store)}: ")
+
+
+async def test_what_answers_is_imported_with_the_first_question(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The question waits for it. A router that nobody asks does without."""
+    imported: list[str] = []
+
+    def load(name: str) -> object:
+        imported.append(name)
+        return import_module(name)
+
+    monkeypatch.setattr(opening, "import_module", load)
+    served = Served(tmp_path / "router.db")
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(opening.serve(desk(cast("Store", served.outbox), BOOK, clock=Stopped()), served.store))
+        while not served.path.exists():
+            await asyncio.sleep(0)
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert not imported
+        assert (await served.post(RETRY, json={"ids": ["a"]}))[0] == 200
+        assert imported == ["router.web.admin"]
+        task.cancel()
+    assert not served.path.exists()
+
+
+async def test_what_cannot_be_imported_any_more_ends_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The package is another than the one that runs, or is gone."""
+    told: list[str] = []
+
+    class Observer(Silent):
+        def fault(self, what: str, sentence: str, error: BaseException | None = None) -> None:
+            told.append(sentence)
+
+    def load(name: str) -> object:
+        raise ImportError(f"no {name}")
+
+    monkeypatch.setattr(opening, "import_module", load)
+    served = Served(tmp_path / "router.db")
+    task = asyncio.create_task(opening.serve(desk(cast("Store", Outbox()), observer=Observer()), served.store))
+    while not served.path.exists():
+        await asyncio.sleep(0)
+    with pytest.raises(aiohttp.ClientError):
+        await served.post(RETRY, json={"ids": ["a"]})
+    await task
+    assert told == ["What answers on the socket cannot be loaded (ImportError: no router.web.admin): restart the router."]

@@ -14,7 +14,7 @@ import pytest
 from router.core.model import State
 from router.secret import Secret
 from router.sections import AdminSection
-from router.web import admin, unix
+from router.web import admin, opening, unix
 from router.web.page import drawing, serving, stream
 from router.web.page.visitors import COOKIE, within
 from tests.web import stage
@@ -206,7 +206,7 @@ async def test_a_link_of_another_site_may_lead_here() -> None:
 async def test_the_socket_has_the_page_too(tmp_path: Path) -> None:
     """For whoever owns it, and for a browser behind `ssh -L`; not for a name that leads there."""
     desk = await stage.busy()
-    task = asyncio.create_task(admin.serve(desk, tmp_path / "router.db"))
+    task = asyncio.create_task(opening.serve(desk, tmp_path / "router.db"))
     path = unix.socket_path(tmp_path / "router.db")
     while not path.exists():
         await asyncio.sleep(0)

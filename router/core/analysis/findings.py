@@ -113,7 +113,8 @@ def told(condition: Condition) -> str:
 
 def _core(rule: Rule) -> list[Condition]:
     """Parts of the rule's conditions that contradict each other, and none that the others do without."""
-    parts = list(rule.when.parts) if isinstance(rule.when, AllOf) else [rule.when]
+    when = rule.when
+    parts = list(when.parts) if isinstance(when, AllOf) else [when]
     for part in tuple(parts):
         without = [other for other in parts if other is not part]
         if without and not may_be(*map(holds, without)):
@@ -122,11 +123,13 @@ def _core(rule: Rule) -> list[Condition]:
 
 
 def _never_taken(known: _Known, problems: Problems) -> None:
-    for step in known.rule.steps:
+    for number, step in enumerate(known.rule.steps):
         if step.if_trust and not may_be(known.formula, facts.is_one_of("trust", *step.if_trust)):
             words = " or ".join(sorted(step.if_trust))
             sentence = f"The rule `{known.rule.name}` never takes this step: none of its events has trust {words}."
-            problems.warning("R060", step.place, sentence, "Change `if_trust`, or the rule's condition on `trust`.")
+            problems.warning(
+                "R060", known.rule.step_places[number], sentence, "Change `if_trust`, or the rule's condition on `trust`."
+            )
 
 
 # -- R061 and R062: what the order of rules decides under `first`

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 from functools import cache
-from importlib import resources
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from router.core.errors import StoreError
@@ -112,7 +112,7 @@ def _wrapped(connection: sqlite3.Connection) -> Database:
 
 def _run(db: Database, name: str) -> None:
     """The statements of a file in schema/, one by one: `executescript` would commit the migration's transaction."""
-    text = resources.files("router.engine.store").joinpath("schema", name).read_text(encoding="utf-8")
+    text = (Path(__file__).parent / "schema" / name).read_text(encoding="utf-8")
     lines = (line.partition("--")[0] for line in text.splitlines())
     statement = ""
     for part in "\n".join(lines).split(";"):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from functools import cache
-from importlib import resources
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ MOST = 64
 @cache
 def text(name: str) -> str:
     """The statement in queries/`name`.sql."""
-    return resources.files("router.engine.store").joinpath("queries", f"{name}.sql").read_text(encoding="utf-8")
+    return (Path(__file__).parent / "queries" / f"{name}.sql").read_text(encoding="utf-8")
 
 
 def read(db: sqlite3.Connection, name: str, row: type[RowT], values: Mapping[str, Any]) -> list[RowT]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
-from importlib import resources
+from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
@@ -11,7 +11,7 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 from router.web.page import words
 from router.web.page.ansi import pieces
 
-_FOLDER = resources.files("router.web.page")
+_FOLDER = Path(__file__).parent
 
 
 def draw(template: str, model: dict[str, Any]) -> str:

@@ -1,0 +1,75 @@
+"""What libraries are imported without, and that nothing is missed."""
+
+from __future__ import annotations
+
+import ssl
+import subprocess
+import sys
+from importlib import import_module
+
+import pytest
+
+from router import light
+
+
+def test_authorities_are_loaded_by_the_first_connection() -> None:
+    """Into a context that verifies; whoever makes one later is not concerned."""
+    load = ssl.SSLContext.load_default_certs
+    with light.trusting_later():
+        verifies, trusts_all = ssl.create_default_context(), ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        trusts_all.check_hostname, trusts_all.verify_mode = False, ssl.CERT_NONE
+        trusts_all.set_default_verify_paths()
+    assert ssl.SSLContext.load_default_certs is load
+    assert "set_default_verify_paths" not in vars(ssl.SSLContext)
+    loaded: list[ssl.SSLContext] = []
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(ssl.SSLContext, "load_default_certs", lambda context: loaded.insert(0, context))
+        assert not loaded
+        for context in (verifies, verifies, trusts_all):
+            context.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), server_hostname="knot.example")
+        assert loaded == [verifies]
+    assert type(verifies) is type(trusts_all) is ssl.SSLContext
+    assert verifies.verify_mode is ssl.CERT_REQUIRED
+    assert verifies.check_hostname
+
+
+def test_a_session_verifies_whom_it_dials() -> None:
+    """In a process that imported aiohttp by ours: a context of its own is what connections get, with authorities."""
+    program = """
+import ssl
+from router import http
+import aiohttp.connector as made
+context = made._SSL_CONTEXT_VERIFIED
+assert context.verify_mode is ssl.CERT_REQUIRED and context.check_hostname, "it does not verify"
+told = []
+ssl.SSLContext.load_default_certs = lambda self, *_: told.append(self)
+context.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), server_hostname="knot.example")
+assert told == [context], "it trusts nobody"
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_a_running_router_imports_no_more_than_it_needs() -> None:
+    """What was a third of its memory: each of these has its reason in docs/adr/0032."""
+    program = """
+import sys
+from router.cli import _no_plugins
+_no_plugins()
+import router.cli.run, router.app, router.engine.log, router.sources.knot, router.sources.websocket
+print(*sorted(sys.modules))
+"""
+    found = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout.split()
+    heavy = {"anyio", "watchfiles", "prometheus_client", "rich", "greenlet", "frozenlist._frozenlist", "aiohttp.web"}
+    heavy |= {"importlib.metadata", "importlib.resources", "zipfile", "router.web.admin", "router.web.openapi", "apscheduler"}
+    assert "aiohttp.client" in found
+    assert not heavy & set(found)
+
+
+def test_what_is_there_already_is_found() -> None:
+    with light.without("json", "surely_not_there"):
+        import json  # noqa: PLC0415 - it is what is tried
+
+        assert json.dumps([]) == "[]"
+        with pytest.raises(ImportError):
+            import_module("surely_not_there")
+    assert "surely_not_there" not in sys.modules
