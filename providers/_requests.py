@@ -74,11 +74,11 @@ async def ask(
     to: str,
     hide: str = "",
     linger: float | None = None,
-    read: float | None = READ,
+    hurried: bool = False,
 ) -> Answer:
     """Send once. `to` names the other side in sentences; `hide` is a secret that is blotted out where the answer repeats it.
     With `linger` the answer's status decides: its body is read for so many seconds, and whatever is missing then is left out.
-    `read` is how long two pieces of the answer may be apart; None for whoever waits no longer than that for all of it.
+    `hurried` says that whoever asks waits no longer for all of the answer than two pieces of it may be apart.
 
     Raises Permanent for what is no URL, Transient where the request surely never arrived (name, connection, TLS), and Ambiguous
     where it may have: aiohttp sends a POST once, so a connection that breaks after it was made leaves that open, one that was
@@ -88,7 +88,7 @@ async def ask(
 
     try:
         async with host.http.request(
-            method, url, headers=headers, data=body, timeout=_timeout(read), allow_redirects=False
+            method, url, headers=headers, data=body, timeout=_timeout(CONNECT, None if hurried else READ), allow_redirects=False
         ) as response:
             said, whole = await _read(response.content, limit, linger)
             told = said[:limit].replace(hide.encode(), b"[secret]") if hide else said[:limit]
@@ -102,10 +102,10 @@ async def ask(
 
 
 @cache
-def _timeout(read: float | None) -> Any:
+def _timeout(connect: float, read: float | None) -> Any:
     import aiohttp  # noqa: PLC0415 - as above
 
-    return aiohttp.ClientTimeout(total=None, connect=CONNECT, sock_connect=CONNECT, sock_read=read)
+    return aiohttp.ClientTimeout(total=None, connect=connect, sock_connect=connect, sock_read=read)
 
 
 async def _read(content: Any, limit: int, linger: float | None) -> tuple[bytes, bool]:

@@ -132,7 +132,6 @@ class Webhook:
             headers["traceparent"] = delivery.trace
         to = _place(options.url)
         seconds = min(self.settings.timeout, delivery.timeout)
-        read = None if seconds <= READ else READ
         try:
             with self.host.within(seconds):
                 answer = await ask(
@@ -144,7 +143,7 @@ class Webhook:
                     limit=LIMIT,
                     to=to,
                     linger=LINGER,
-                    read=read,
+                    hurried=seconds <= READ,
                 )
         except Ambiguous as lost:
             # The id is the same in each attempt, and at least once is the promise.

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from aiohttp import web
 from pydantic import ValidationError
 
-from router.core.model import LogLine, Outcome, State, Status, Workflow
+from router.core.model import LogLine, Outcome, State, Status, Workflow, changed
 from router.core.model import Plan as PlanMade
 from router.engine.store.base import Arrival, Backlog
 from router.recent import STEP, STEPS, Recent, Step
@@ -297,7 +296,7 @@ async def test_logs_of_two_deliveries_stay_apart(busy: Desk) -> None:
     """Each counts its steps from the beginning, and they are one workflow."""
     made, store = run(30), busy.store
     event, first = stage.push(30), stage.delivery(30)
-    both = (first, replace(first, id=name(31), step="other"))
+    both = (first, changed(first, id=name(31), step="other"))
     await store.accept([Arrival(source="knot", event=event, plan=PlanMade(deliveries=both, wanted=True), pipeline=made)], NOW)
     for one in both:
         said = [LogLine(step=0, part="start", text=one.step), LogLine(step=0, part="said", text="hello")]
