@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import ssl
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from importlib import import_module
+from ipaddress import ip_address
+from typing import TYPE_CHECKING
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from router import light
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def test_authorities_are_loaded_by_the_first_connection() -> None:
@@ -73,3 +83,64 @@ def test_what_is_there_already_is_found() -> None:
         with pytest.raises(ImportError):
             import_module("surely_not_there")
     assert "surely_not_there" not in sys.modules
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+def test_a_server_is_verified_by_the_systems_authorities(tmp_path: Path, *, is_known: bool) -> None:
+    """Over a real connection: whom the system trusts is asked, and nobody else is told anything."""
+    key, certificate = _certificate("127.0.0.1")
+    (tmp_path / "key.pem").write_bytes(key)
+    (tmp_path / "certificate.pem").write_bytes(certificate)
+    (tmp_path / "nobody.pem").write_text("")
+    program = """
+import asyncio, ssl, sys
+from router import http
+import aiohttp
+
+async def main(key, certificate):
+    told = []
+
+    async def answer(reader, writer):
+        told.append(await reader.readuntil(b"\\r\\n\\r\\n"))
+        writer.write(b"HTTP/1.1 204 No Content\\r\\n\\r\\n")
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    server = await asyncio.start_server(answer, "127.0.0.1", 0, ssl=context)
+    async with http.open_session() as session:
+        try:
+            async with session.get(f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/") as response:
+                print(response.status, len(told))
+        except aiohttp.ClientConnectorCertificateError:
+            print("refused", len(told))
+    server.close()
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+    known = tmp_path / ("certificate.pem" if is_known else "nobody.pem")
+    environment = {**os.environ, "SSL_CERT_FILE": str(known), "SSL_CERT_DIR": str(tmp_path / "none")}
+    command = [sys.executable, "-c", program, str(tmp_path / "key.pem"), str(tmp_path / "certificate.pem")]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
+    assert done.stdout.split() == (["204", "1"] if is_known else ["refused", "0"])
+
+
+def _certificate(address: str) -> tuple[bytes, bytes]:
+    """A key and a certificate that it signed itself, as PEM."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, address)])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address(address))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    plain = serialization.NoEncryption()
+    pem = serialization.Encoding.PEM
+    return key.private_bytes(pem, serialization.PrivateFormat.PKCS8, plain), made.public_bytes(pem)
