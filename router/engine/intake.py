@@ -360,7 +360,8 @@ class _Way:
         if len(self._waiting) >= BATCH:
             self.store()
             if self.commit is not None:
-                await self.commit
+                # Whoever stops the source does not stop the commit, as awaiting it would; that it failed, the group tells.
+                await asyncio.wait((self.commit,))
 
     def move(self, cursor: int | None, unkept: int = 0) -> None:
         """Past so many events that led to nothing."""
