@@ -11,8 +11,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from msgspec import MsgspecError
-
 from router.core import sketch
 from router.core.errors import RouterError
 from router.core.sketch import Sketched
@@ -92,8 +90,7 @@ def _sketch(module: str) -> Sketch | None:
         if spec is None or spec.origin is None:
             return None
         return sketch.read(Path(spec.origin).with_suffix(".sketch.json").read_bytes())
-    except (ImportError, ValueError, OSError, MsgspecError):
-        # Whatever is wrong, the module itself is asked then.
+    except Exception:  # noqa: BLE001 - packages around it are imported: whatever is wrong, the module itself is asked then
         return None
 
 

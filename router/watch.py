@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from router.reload import Reload
 
     #: What the system says of each file that matters.
-    Stamps: TypeAlias = dict[str, tuple[int, int, int]]
+    Stamps: TypeAlias = dict[str, tuple[int, ...]]
 
 #: Seconds between two looks, and between two while files are changing.
 EVERY, SETTLE = 1.0, 0.1
@@ -88,8 +88,8 @@ class Watch:
 
 
 def stamps(watched: Sequence[Path]) -> Stamps:
-    """When each file was written, its size and which it is: of what matters in these folders. What cannot be looked at is left
-    out."""
+    """When each file was written and changed, its size and which it is: of what matters in these folders. What cannot be looked
+    at is left out."""
     found: Stamps = {}
     for folder in watched:
         try:
@@ -102,13 +102,13 @@ def stamps(watched: Sequence[Path]) -> Stamps:
     return found
 
 
-def _stamp(entry: os.DirEntry[str]) -> tuple[int, int, int] | None:
-    """Of what a link leads to."""
+def _stamp(entry: os.DirEntry[str]) -> tuple[int, ...] | None:
+    """Of what a link leads to. Whoever writes may set the time of writing to what it was, and not that of the change."""
     try:
         status = entry.stat()
     except OSError:
         return None
-    return status.st_mtime_ns, status.st_size, status.st_ino
+    return status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino, status.st_dev
 
 
 def _matters(name: str) -> bool:

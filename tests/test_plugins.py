@@ -128,3 +128,12 @@ def test_a_sketch_that_is_none_is_passed_over(install: Callable[..., None], tmp_
     install(module, module, module)
     (tmp_path / module / f"{module}.sketch.json").write_text(raw)
     assert isinstance(plugins.OptionModels()[module], type)
+
+
+def test_a_package_that_does_not_import_is_a_sentence_too(install: Callable[..., None], tmp_path: Path) -> None:
+    """Looking for the sketch of a module imports the packages around it: what they raise is told as what the module raises."""
+    install("within", "within", "broken_around.inner")
+    (tmp_path / "within" / "broken_around").mkdir()
+    (tmp_path / "within" / "broken_around" / "__init__.py").write_text("raise RuntimeError('no licence')")
+    with pytest.raises(plugins.PluginError, match=r"`within` of within 1\.0 cannot be loaded: RuntimeError: no licence\."):
+        plugins.OptionModels()["within"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import sys
 import threading
 from contextlib import asynccontextmanager
@@ -412,6 +413,20 @@ def test_a_file_is_known_by_what_the_system_says_of_it(tmp_path: Path) -> None:
     one.symlink_to(other / "two.yaml")
     seen.append(watch.stamps([tmp_path]))
     assert len({stamps[str(one)] for stamps in seen}) == 3
+
+
+def test_a_file_that_is_written_over_with_its_old_time_is_seen(tmp_path: Path) -> None:
+    """As `cp -p` does where all files bear one time: neither its size, nor its time, nor itself is another."""
+    one = tmp_path / "one.yaml"
+    one.write_text("branch: main")
+    before, seen = one.stat(), watch.stamps([tmp_path])
+    while watch.stamps([tmp_path]) == seen and one.stat().st_ctime_ns == before.st_ctime_ns:
+        # The system's clock for files may not have moved since.
+        one.write_text("branch: prod")
+        os.utime(one, ns=(before.st_atime_ns, before.st_mtime_ns))
+    after = one.stat()
+    assert (after.st_size, after.st_mtime_ns, after.st_ino) == (before.st_size, before.st_mtime_ns, before.st_ino)
+    assert watch.stamps([tmp_path]) != seen
 
 
 async def test_what_cannot_be_looked_at_is_told(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -229,6 +229,7 @@ class Intake:
             self.observer.unmatched(unmatched)
         way.move(cursor, unkept + len(unmatched))
         way.store()
+        await way.keep_up()
 
     def _missed(self, source: str, gap: str) -> None:
         self.observer.gap(source, gap)
@@ -350,12 +351,17 @@ class _Way:
         self._begun = float("-inf")
 
     async def put(self, arrival: Arrival) -> None:
-        """Waits where too much waits."""
+        """One more. Waits where too much waits."""
         self._waiting.append(arrival)
+        await self.keep_up()
+
+    async def keep_up(self) -> None:
+        """Wait until no more than one commit waits: a source that says nothing of interest is read no further than others."""
         if len(self._waiting) >= BATCH:
             self.store()
             if self.commit is not None:
-                await self.commit
+                # Whoever stops the source does not stop the commit, as awaiting it would; that it failed, the group tells.
+                await asyncio.wait((self.commit,))
 
     def move(self, cursor: int | None, unkept: int = 0) -> None:
         """Past so many events that led to nothing."""

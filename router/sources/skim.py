@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import aiohttp
 
+from router.core.errors import RouterError
 from router.core.torn import KEPT
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ async def skim(
                 return await walker.found
             finally:
                 response.close()
-    except (aiohttp.ClientError, OSError, TimeoutError):
+    except (aiohttp.ClientError, OSError, TimeoutError, RouterError):
         return None
 
 

@@ -11,7 +11,7 @@ from router.core.model import RecordChange
 from router.spindle.roster import COLLABORATOR, MEMBER, PULL, REPO, UPDATE
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from router.core.model import Event, Tree
     from router.spindle.roster import Roster
@@ -27,9 +27,21 @@ class Records:
 
     def __init__(self, roster: Roster) -> None:
         self.roster = roster
+        #: Names of records that are on their way to the mirror, which the roster does not know yet: what takes one back may
+        #: come right behind it.
+        self._coming: set[tuple[str, str, str]] = set()
 
     def of(self, event: Event) -> Sequence[RecordChange]:
         """The changes that an event makes; none, mostly."""
+        made = self._of(event)
+        self._coming.update(map(_name, made))
+        return made
+
+    def stored(self, changes: Iterable[RecordChange]) -> None:
+        """The roster knows these now."""
+        self._coming.difference_update(map(_name, changes))
+
+    def _of(self, event: Event) -> Sequence[RecordChange]:
         if event.kind == "knot":
             return [one for one in _told_by_knot(event) if self._hosts(one)] if event.nsid == UPDATE else ()
         if event.nsid == ACCOUNT and event.kind == "jetstream":
@@ -49,7 +61,7 @@ class Records:
 
     def concerns(self, change: RecordChange) -> bool:
         """Whether it may matter: it names us, or what it replaces did."""
-        if self.roster.known(change.did, change.collection, change.rkey):
+        if _name(change) in self._coming or self.roster.known(change.did, change.collection, change.rkey):
             return True
         said = change.record or {}
         if change.collection == ACCOUNT:
@@ -74,6 +86,10 @@ class Records:
 
     def _by_name(self, named: Mapping[str, Tree]) -> bool:
         return self.roster.repo_by_name(str(named.get("owner")), str(named.get("name"))) is not None
+
+
+def _name(change: RecordChange) -> tuple[str, str, str]:
+    return change.did, change.collection, change.rkey
 
 
 def _kept(collection: str, record: Mapping[str, Tree]) -> Mapping[str, Tree]:

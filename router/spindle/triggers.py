@@ -134,6 +134,7 @@ class Triggers:
         changes = [change for arrival in arrivals for change in arrival.records]
         if changes:
             self.roster.apply(changes)
+            self.mirrored.stored(changes)
         if changes or any(arrival.plan and arrival.plan.troubles for arrival in arrivals):
             self.wake()
 

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from router.core import torn
+from router.egress import Egress
 from router.host import Host
+from router.http import open_outside
 from router.sources import skim, websocket
 from router.sources.pace import Pace
 from router.sources.websocket import LIMIT, Line, Received
@@ -197,6 +199,12 @@ async def test_skimming_gives_up_on_what_never_ends(monkeypatch: pytest.MonkeyPa
         walker.feed_data(b"x" * 65_536)
         assert len(walker._head) + len(walker._tail) <= 2 * torn.KEPT
     assert await walker.found is None
+
+
+async def test_a_peer_that_moves_where_we_may_not_call_is_not_skimmed() -> None:
+    """Its name may lead elsewhere by now: that is one more dial that came to nothing, and does not break the source."""
+    async with open_outside(Egress()) as session:
+        assert await skim.skim(session, "ws://127.0.0.1:8080/events", 1000, torn.knot) is None
 
 
 @pytest.mark.fault("T-14")

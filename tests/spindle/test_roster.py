@@ -170,6 +170,37 @@ def test_accounts_and_collaborators_of_strangers_are_not_mirrored() -> None:
         assert len(changes) == count
 
 
+@pytest.mark.parametrize(
+    ("did", "collection", "first", "then"),
+    [
+        (OWNER, MEMBER, {"subject": ALICE, "instance": HOST}, None),
+        (ALICE, REPO, {"spindle": HOST, "knot": KNOT}, {"spindle": "other.example.com", "knot": KNOT}),
+    ],
+)
+def test_what_takes_back_a_record_that_is_not_stored_yet_is_mirrored_too(
+    did: str, collection: str, first: dict[str, Any], then: dict[str, Any] | None
+) -> None:
+    """After an outage both come at once: whoever was removed in it would else stay."""
+    made = roster()
+    records = Records(made)
+
+    def told(rev: str, operation: str, record: dict[str, Any] | None) -> Sequence[RecordChange]:
+        commit = {"rev": rev, "operation": operation, "collection": collection, "rkey": "core", "record": record}
+        text = json.dumps({"did": did, "time_us": 10**15, "kind": "commit", "commit": commit}).encode()
+        heard = envelope.jetstream(text, source="j")
+        assert heard.event is not None
+        return records.of(heard.event)
+
+    changes = [*told("3a", "create", first), *told("3b", "delete" if then is None else "update", then)]
+    assert [one.record for one in changes] == [first, then]
+    made.apply(changes)
+    records.stored(changes)
+    assert made.members == {OWNER}
+    assert not made.repos
+    # Nothing is on its way any more.
+    assert bool(told("3c", "delete", None)) is made.known(did, collection, "core")
+
+
 def test_pull_requests_are_remembered_within_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
     """Anybody may write them, so many of them push out the oldest and nothing else."""
     monkeypatch.setattr("router.spindle.roster.PULLS", 3)

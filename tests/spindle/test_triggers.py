@@ -52,6 +52,8 @@ class Records:
     def of(self, event: Event) -> list[RecordChange]:
         return self.changes
 
+    def stored(self, changes: Sequence[RecordChange]) -> None: ...
+
 
 @dataclass
 class Completer:

@@ -104,6 +104,61 @@ async def test_batches_form_while_a_commit_is_under_way(engine: Engine, monkeypa
     assert await engine.store.cursor("listed") == 2000
 
 
+async def test_what_nobody_asks_for_waits_for_the_store_too(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk that is full for hours: of a source that says nothing of interest no more is read, and no more waits in memory."""
+    accept, room, said = engine.store.accept, asyncio.Event(), list[int]()
+
+    async def waits(arrivals: Any, now: int) -> Any:
+        await room.wait()
+        return await accept(arrivals, now)
+
+    class Endless(Listed):
+        async def hear(self, cursor: int | None, wants: Wants = everything):  # type: ignore[no-untyped-def]
+            for number in range(1, 4000):
+                said.append(number)
+                yield [Heard(cursor=number, passed=Passed("knot", {"sh.tangled.graph.follow": [START]}))]
+                await asyncio.sleep(0)
+
+    monkeypatch.setattr(engine.store, "accept", waits)
+    listening = asyncio.create_task(engine.intake.listen(Endless([])))
+    for _ in range(10_000):
+        await asyncio.sleep(0)
+    assert len(said) <= 2 * intake.BATCH
+    room.set()
+    await listening
+    assert await engine.store.cursor("listed") == 3999
+
+
+async def test_what_is_being_stored_is_told_though_its_source_is_stopped(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also while the source waits for that commit, because too much waits: what is stored and not told, nobody acts on."""
+    accept, stored, room = engine.store.accept, asyncio.Event(), asyncio.Event()
+
+    async def slowly(arrivals: Any, now: int) -> Any:
+        accepted = await accept(arrivals, now)
+        stored.set()
+        await room.wait()
+        return accepted
+
+    class Batched(Listed):
+        async def hear(self, cursor: int | None, wants: Wants = everything):  # type: ignore[no-untyped-def]
+            yield [Heard(event=push(number), cursor=number) for number in range(1, 2 * intake.BATCH)]
+            await asyncio.Event().wait()
+
+    monkeypatch.setattr(engine.store, "accept", slowly)
+    listening = asyncio.create_task(engine.intake.listen(Batched([])))
+    await stored.wait()
+    listening.cancel()
+    for _ in range(10):
+        await asyncio.sleep(0)
+    room.set()
+    await asyncio.wait((listening,))
+    rows = await engine.store.events(limit=4 * intake.BATCH)
+    assert len(engine.told.plans) == len(rows) > 0
+    assert engine.bell.count
+
+
 async def test_a_source_that_breaks_starts_again_and_loses_nothing(engine: Engine) -> None:
     """A bug in a source is told; after a pause it is asked again from the stored cursor, and what it said before is kept."""
 
