@@ -53,6 +53,9 @@ class Spindle(Protocol):
     def records(self, event: Event) -> Sequence[RecordChange]:
         """What is to be mirrored of it."""
 
+    def precede(self, records: Sequence[RecordChange]) -> bool:
+        """Whether these must be stored before the next event is looked at: they may say whose it is."""
+
     def holds(self, event: Event) -> str:
         """Why rules must wait: it is a trigger, and what it asks for is not known yet. Empty where they need not."""
 
@@ -77,6 +80,9 @@ class Plain:
 
     def records(self, event: Event) -> Sequence[RecordChange]:
         return ()
+
+    def precede(self, records: Sequence[RecordChange]) -> bool:
+        return False
 
     def holds(self, event: Event) -> str:
         return ""
@@ -222,6 +228,8 @@ class Intake:
             pipeline = run(event, made)
             if made.matched or records or pipeline is not None or keeps(made):
                 await way.put(self._arrival(name, event, made, records, pipeline, heard.cursor))
+                if records and self.spindle.precede(records):
+                    await way.stored()
             else:
                 unmatched.append(event)
                 cursor = heard.cursor
@@ -361,6 +369,14 @@ class _Way:
             self.store()
             if self.commit is not None:
                 # Whoever stops the source does not stop the commit, as awaiting it would; that it failed, the group tells.
+                await asyncio.wait((self.commit,))
+
+    async def stored(self) -> None:
+        """Wait until all of it is, without the rest between two commits."""
+        while self._waiting:
+            self._begun = float("-inf")
+            self.store()
+            if self.commit is not None:
                 await asyncio.wait((self.commit,))
 
     def move(self, cursor: int | None, unkept: int = 0) -> None:

@@ -117,6 +117,9 @@ class Triggers:
     def records(self, event: Event) -> Sequence[RecordChange]:
         return self.mirrored.of(event)
 
+    def precede(self, records: Sequence[RecordChange]) -> bool:
+        return any(change.collection != PULL for change in records)
+
     def holds(self, event: Event) -> str:
         known = "pipeline" in event.fields or "refused" in event.fields
         return _WAITS if not known and self._is_trigger(event) and self.roster.repo_of(event) is not None else ""

@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 from router.core.errors import RouterError, StoreError
-from router.core.model import Event, Heard, Passed, Plan, changed
+from router.core.model import Event, Heard, Passed, Plan, RecordChange, changed
 from router.core.plan import plan
 from router.engine import intake
 from router.engine.store.base import Accepted, Arrival, Store
 from router.sources.base import Wants, everything
+from router.spindle.triggers import Triggers
 from router.testing import FakeClock
 from tests.engine.way.parts import RULES, SHA, START, Engine, Listed, LookingToy, Told, assemble, book, push
 
@@ -391,3 +392,47 @@ async def test_what_waits_for_a_knot_keeps_nothing_before_it_waiting(engine: Eng
     answered.set()
     await listening
     assert await engine.store.cursor("listed") == 2
+
+
+async def test_what_says_whose_an_event_is_is_stored_before_it(engine: Engine) -> None:
+    """A record that makes a repo ours, and right behind it what happened there: the second is asked of who knows the first."""
+    known: list[bool] = []
+
+    class Roster(intake.Plain):
+        is_stored = False
+
+        def passes(self, event: Event) -> bool:
+            known.append(self.is_stored)
+            return True
+
+        def records(self, event: Event) -> Sequence[RecordChange]:
+            return (RecordChange(did="did:plc:a", collection="sh.tangled.repo", rkey=event.id, record={}),)
+
+        def precede(self, records: Sequence[RecordChange]) -> bool:
+            return records[0].rkey.endswith("/1")
+
+        def stored(self, arrivals: Sequence[Arrival]) -> None:
+            self.is_stored = True
+
+    class Batched(Listed):
+        async def hear(self, cursor: int | None, wants: Wants = everything):  # type: ignore[no-untyped-def]
+            yield [Heard(event=push(number), cursor=number) for number in (1, 2, 3)]
+
+    engine.intake.spindle = Roster()
+    await engine.intake.listen(Batched([]))
+    assert known == [False, True, True]
+    assert await engine.store.cursor("listed") == 3
+
+
+@pytest.mark.parametrize(
+    ("collections", "wait"),
+    [
+        (["sh.tangled.repo"], True),
+        (["sh.tangled.repo.pull"], False),
+        (["sh.tangled.repo.pull", "sh.tangled.spindle.member"], True),
+    ],
+)
+def test_only_pull_requests_say_nothing_of_those_behind_them(collections: list[str], *, wait: bool) -> None:
+    """There are many of them, and whose a repo is is none of their affair."""
+    records = [RecordChange(did="did:plc:a", collection=one, rkey="1", record={}) for one in collections]
+    assert Triggers.precede(None, records) is wait  # type: ignore[arg-type]
