@@ -355,7 +355,8 @@ class _Way:
         if len(self._waiting) >= BATCH:
             self.store()
             if self.commit is not None:
-                await self.commit
+                # Whoever stops us stops no commit: see `Intake._hear_all`.
+                await asyncio.wait((self.commit,))
 
     def move(self, cursor: int | None, unkept: int = 0) -> None:
         """Past so many events that led to nothing."""
