@@ -246,7 +246,11 @@ class Dispatch:
             await self._sweep()
 
     async def _sweep(self) -> None:
-        """Take back what was claimed and never settled. What is under way here is not that, however far a clock leapt."""
+        """Take back what was claimed and never settled. What is under way here is not that, however far a clock leapt; nor is
+        what the store is just claiming for us, so it is done after that."""
+        if self._claiming:
+            self._passed_over = True
+            return
         self._swept = self.host.clock.now()
         with suppress(StoreFull):
             held = [delivery.id for delivery in self._running.values()]

@@ -172,6 +172,8 @@ async def test_a_deactivated_owner_builds_nothing_until_they_are_back(world: Wor
     assert await world.statuses() == [{"ci.yml": "success"}]
     await world.stop()
     world.pds.accounts[ALICE].away = "RepoDeactivated"
+    # That they were back is not said again.
+    world.jetstream.look_back = 0.0
     await world.start()
     await world.until(lambda: not world.knot.log.attended.is_set())
     world.pds.accounts[ALICE].away = ""

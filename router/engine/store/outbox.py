@@ -174,10 +174,11 @@ def settle(db: sqlite3.Connection, all_of_them: Sequence[Settling], policy: Poli
     together: list[tuple[Settling, Held]] = []
     settled: list[bool] = []
     for one in all_of_them:
-        row = found.pop(one.held.delivery.id, None)
+        row = found.get(one.held.delivery.id)
         if row is None or (row.owner, row.attempt) != (one.held.owner, one.held.delivery.attempt):
             settled.append(False)
             continue
+        del found[row.id]
         settled.append(True)
         if row.pipeline is None:
             together.append((one, row))

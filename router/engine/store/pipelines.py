@@ -65,7 +65,7 @@ def begin(db: sqlite3.Connection, pipeline: Pipeline, event: int, now: Micros) -
 
 def skip(db: sqlite3.Connection, pipeline: str, workflow: str, why: str, now: Micros) -> None:
     """A delivery that was to report to a workflow is not made: where no other does, the workflow is over."""
-    others = db.execute(sql.text("workflow_parts"), {"pipeline": pipeline, "workflow": workflow}).fetchall()
+    others = db.execute(sql.text("workflow_parts"), {"pipeline": pipeline, "workflow": text(workflow)}).fetchall()
     if not others:
         _tell(db, pipeline, Workflow(name=workflow, status=Status.CANCELLED, at=now, error=why), now)
 

@@ -262,8 +262,8 @@ class Writer:
                 return
 
     def _fail(self, connection: sqlite3.Connection, batch: Sequence[_Request], error: sqlite3.Error | Fatal) -> bool:
-        """Nobody's work is in the store. After the disk failed, none will be; what may use a full disk's last room does, and
-        that is what is returned: whether any did."""
+        """Nobody's work is in the store. After the disk failed, none will be; on a full disk what may use its last room is,
+        and who only reads is answered. Whether any was is returned."""
         told = self._explain(error) if isinstance(error, sqlite3.Error) else error
         self._give_up(told)
         for request in batch:
@@ -271,8 +271,11 @@ class Writer:
         with suppress(sqlite3.Error):
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
-        if isinstance(told, StoreFull) and self._spend is not None and self._spend(connection):
-            again = [request for request in batch if not request.lasting]
+        if isinstance(told, StoreFull):
+            # Reading needs no room, so whoever only reads does not fail with those whose commit it shares.
+            writing = any(request.writes for request in batch)
+            found = self._spend is not None and self._spend(connection)
+            again = [one for one in batch if (found and not one.lasting) or (writing and not one.writes)]
             for request in again:
                 request.error = None
             if again:

@@ -373,3 +373,15 @@ async def test_of_outcomes_in_one_commit_each_is_fenced(store: Store) -> None:
     done = Outcome(state=State.DONE, receipt=Receipt(id="r"))
     assert await asyncio.gather(*(store.settle(one, done, NOW) for one in (first, first, lost))) == [True, False, False]
     assert [(await row(store, name)).state for name in ("d1", "d2")] == [State.DONE, State.CLAIMED]
+
+
+async def test_who_lost_a_claim_takes_nothing_from_who_has_it_now(store: Store) -> None:
+    """An outcome that comes too late, in one commit with the one that counts: neither order loses that one."""
+    await accept(store, "e1", "d1", "d2")
+    late = await claim(store)
+    assert await store.recover(late[0].lease_until) == 2
+    held = {one.delivery.id: one for one in await claim(store, now=late[0].lease_until)}
+    first, second = late
+    order = (first, held[first.delivery.id], held[second.delivery.id], second)
+    assert await asyncio.gather(*(store.settle(one, done(), NOW) for one in order)) == [False, True, True, False]
+    assert [(await row(store, name)).state for name in ("d1", "d2")] == [State.DONE] * 2

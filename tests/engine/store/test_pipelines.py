@@ -195,6 +195,15 @@ async def test_a_delivery_that_is_not_made_ends_its_workflow(store: Store) -> No
     assert [(one.status, one.error) for one in found.workflows] == [(Status.CANCELLED, "deduplicated")]
 
 
+async def test_a_skipped_workflow_may_be_called_anything(store: Store) -> None:
+    """Half of a surrogate pair in its name keeps no batch, and so no source, from being stored."""
+    made = delivery("d1", workflow="ci\ud800", state=State.SKIPPED, reason="deduplicated")
+    await store.accept([arrival("e1", made, pipeline=pipeline(workflows=()))], NOW)
+    found = await store.pipeline(ID)
+    assert found is not None
+    assert [(one.name, one.status) for one in found.workflows] == [("ci\ufffd\ufffd\ufffd", Status.CANCELLED)]
+
+
 async def test_what_is_planned_again_joins_its_run(store: Store) -> None:
     """An event that was undecided gets what it lacked, in the same run."""
     from router.core.model import Trouble  # noqa: PLC0415 - as above

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from router.core.errors import StoreBroken, StoreError
+from router.core.errors import StoreBroken, StoreError, StoreFull
 from router.engine.store.connection import explain
 from router.engine.store.writer import Then, Writer
 
@@ -151,6 +151,21 @@ async def test_a_full_disk_says_so_and_can_be_mended(bench: Bench) -> None:
         await bench.writer.do(fill, writes=True)
     await bench.writer.do(lambda db: db.execute("PRAGMA max_page_count = 1000000").fetchone(), writes=False)
     await bench.writer.do(fill, writes=True)
+
+
+async def test_a_full_disk_keeps_nobody_from_reading(bench: Bench) -> None:
+    """Who only reads does not fail with those whose commit it shares: dispatch would end by it, and the router."""
+    await bench.add("first")
+    await bench.writer.do(lambda db: db.execute("PRAGMA max_page_count = 1").fetchall(), writes=False)
+    go, task = await bench.block()
+    large = bench.writer.do(lambda db: db.execute("INSERT INTO uses VALUES ('first', zeroblob(100000))"), writes=True)
+    writing, reading = asyncio.create_task(large), asyncio.create_task(bench.words())
+    await asyncio.sleep(0)
+    go.set()
+    await task
+    with pytest.raises(StoreFull):
+        await writing
+    assert await reading == ["first"]
 
 
 async def test_after_the_disk_failed_nothing_is_tried_again(bench: Bench) -> None:

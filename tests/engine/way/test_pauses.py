@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+import pytest
+
 from router.core.model import Heard
+from router.engine.intake import BATCH
 from router.engine.pauses import RULE, SOURCE, Pauses
 from router.engine.store.sqlite import open_store
 from router.sources.base import everything
@@ -70,9 +73,13 @@ async def test_a_paused_source_is_not_heard_and_goes_on_where_it_was(engine: Eng
     assert source.closed == 2
 
 
-async def test_a_source_that_is_stopped_tells_what_is_being_stored(engine: Engine) -> None:
-    """A commit that is under way is finished and told: else the deliveries would wait for the next sweep, and what is kept in
-    memory of it would be missing until the router starts again."""
+@pytest.mark.parametrize("batch", [BATCH, 1])
+async def test_a_source_that_is_stopped_tells_what_is_being_stored(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, batch: int
+) -> None:
+    """A commit that is under way is finished and told, also where the source waits for it: else the deliveries would wait for
+    the next sweep, and what is kept in memory of it would be missing until the router starts again."""
+    monkeypatch.setattr("router.engine.intake.BATCH", batch)
     source, store = Endless(), engine.store
     accepting, go = asyncio.Event(), asyncio.Event()
     accept = store.accept

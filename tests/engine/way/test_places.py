@@ -161,3 +161,19 @@ async def test_whoever_is_cancelled_leaves_no_attempt_behind(engine: Engine, gat
     engine.dispatch.took(await engine.store.claim("me", 1, 30.0, engine.time.now(), {}))
     await rest(engine.store)
     assert (await engine.states(), gate.under_way) == (["claimed"], 0)
+
+
+async def test_a_clock_that_leaps_takes_nothing_that_is_just_being_claimed(engine: Engine, gate: Gate) -> None:
+    """Between the commit that claims and the start of the attempt nobody holds it yet, and its lease is over by the clock."""
+    dispatch = engine.dispatch
+    await engine.hear(push())
+    wanted = dispatch.wants()
+    assert wanted is not None
+    claims = await engine.store.claim(wanted.owner, wanted.count, wanted.lease, wanted.now, wanted.room)
+    engine.time.leap(3600)
+    await dispatch._sweep()
+    dispatch.took(claims)
+    await dispatch._sweep()
+    gate.go.release()
+    await dispatch.finish(5)
+    assert (await engine.states(), len(gate.made)) == (["done"], 1)
