@@ -121,7 +121,7 @@ class Webhook:
         self.host = host
 
     def destination(self, options: Options, /) -> Destination:
-        return Destination(name=_place(options.url).lower())
+        return _destination(options.url)
 
     async def deliver(self, delivery: Delivery[Options], /) -> Receipt:
         options = delivery.options
@@ -190,6 +190,11 @@ def _key(secret: str) -> bytes | None:
 def _place(url: str) -> str:
     """The host, with its port where that is written."""
     return urlsplit(url).netloc
+
+
+@lru_cache(maxsize=1024)
+def _destination(url: str) -> Destination:
+    return Destination(name=_place(url).lower())
 
 
 def _body(options: Options) -> tuple[str, bytes | None]:
