@@ -10,11 +10,13 @@ from __future__ import annotations
 import base64
 import json as jsonlib
 import re
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import urlencode, urlsplit
 
+import msgspec
 from pydantic import AfterValidator, Field, model_validator
 
 from providers._requests import READ, Answer, ask
@@ -41,6 +43,7 @@ REFUSED = 300.0
 #: URLs that are surely right.
 _USUAL_URL = r"https?://[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*(:[1-9][0-9]{0,3})?(/[A-Za-z0-9._~/-]*)?"
 _JSON = jsonlib.JSONEncoder(separators=(",", ":"), allow_nan=False)
+_QUICKLY = msgspec.json.Encoder()
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
 _HEADER_VALUE = re.compile(r"[\t\x20-\x7e]{0,4096}")
 #: Headers that the request's framing or its signature own.
@@ -118,7 +121,7 @@ class Webhook:
         self.host = host
 
     def destination(self, options: Options, /) -> Destination:
-        return Destination(name=_place(options.url).lower())
+        return _destination(options.url)
 
     async def deliver(self, delivery: Delivery[Options], /) -> Receipt:
         options = delivery.options
@@ -189,10 +192,15 @@ def _place(url: str) -> str:
     return urlsplit(url).netloc
 
 
+@lru_cache(maxsize=1024)
+def _destination(url: str) -> Destination:
+    return Destination(name=_place(url).lower())
+
+
 def _body(options: Options) -> tuple[str, bytes | None]:
     if "json_" in options.model_fields_set:
         try:
-            return "application/json", _JSON.encode(options.json_).encode()
+            return "application/json", _json(options.json_)
         except ValueError:
             raise Permanent("The body has a number that JSON does not have: nan or inf.") from None
     if options.form is not None:
@@ -200,6 +208,16 @@ def _body(options: Options) -> tuple[str, bytes | None]:
     if options.text is not None:
         return "text/plain; charset=utf-8", options.text.encode("utf-8", "replace")
     return "", None
+
+
+def _json(tree: Any) -> bytes:
+    """Raises ValueError for a number that JSON does not have. msgspec takes a third of the time and writes null for one, and
+    it does not escape what is not ASCII."""
+    with suppress(TypeError, ValueError, RecursionError):
+        made = _QUICKLY.encode(tree)
+        if made.isascii() and b"null" not in made:
+            return made
+    return _JSON.encode(tree).encode()
 
 
 def _failed(answer: Answer, to: str) -> DeliveryError:

@@ -8,7 +8,7 @@ Times are whole microseconds since 1970 (`Micros`); durations are seconds as flo
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypeVar
 
@@ -21,19 +21,6 @@ if TYPE_CHECKING:
 
 #: `changed(event, nsid=…)`: a struct like another.
 changed = structs.replace
-_set = object.__setattr__
-NounT = TypeVar("NounT")
-
-
-def like(noun: NounT, **changes: object) -> NounT:
-    """`dataclasses.replace` for the nouns here that are dataclasses, in about half of its time, as it is on the way of every
-    delivery. Names are not checked."""
-    made: NounT = object.__new__(type(noun))
-    for name in noun.__slots__:  # type: ignore[attr-defined]
-        _set(made, name, getattr(noun, name))
-    for name, value in changes.items():
-        _set(made, name, value)
-    return made
 
 
 Micros: TypeAlias = int
@@ -209,8 +196,7 @@ class Delivery(Struct, Generic[OptionsT_co], frozen=True, kw_only=True, gc=False
         return f"Delivery({', '.join(shown)})"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class Entry(Struct, frozen=True, kw_only=True):
     """One row of the status journal: a workflow of a delivery changed its status."""
 
     delivery: str
@@ -245,8 +231,7 @@ class Plan(Struct, frozen=True, kw_only=True, gc=False):
     wanted: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Receipt:
+class Receipt(Struct, frozen=True, kw_only=True):
     """The other side took it. `id` is its name there, `url` a page for people, `detail` JSON that looking it up again needs.
 
     `status` is what is already known of the outcome: a shell command is over when it is delivered, a build only begins.
@@ -257,7 +242,7 @@ class Receipt:
     status: Status | None = None
     exit_code: int | None = None
     error: str = ""
-    detail: Mapping[str, Tree] = field(default_factory=dict)
+    detail: Mapping[str, Tree] = msgspec.field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -342,8 +327,7 @@ class RecordChange:
     record: Mapping[str, Tree] | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class Outcome(Struct, frozen=True, kw_only=True):
     """What became of one attempt. `due` is when the delivery may be looked at again (ready and verify only)."""
 
     state: State

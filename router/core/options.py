@@ -83,12 +83,14 @@ def sentence(found: Complaint) -> str:
 
 def parse(model: type[BaseModel], tree: Tree) -> BaseModel:
     """The rendered options. Raises RenderError, naming the first option that is wrong, without quoting its value."""
-    from pydantic import ValidationError  # noqa: PLC0415 - see above
-
     try:
         # What `model_validate` does, without what it asks for first: this is on the way of every delivery.
         return model.__pydantic_validator__.validate_python(tree)  # type: ignore[no-any-return]
-    except ValidationError as error:
+    except ValueError as error:
+        from pydantic import ValidationError  # noqa: PLC0415 - see above
+
+        if not isinstance(error, ValidationError):
+            raise
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "the options"
         raise RenderError(f"After rendering, {where} is wrong: {first['msg']}.") from None

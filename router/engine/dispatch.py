@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from router.core import options
 from router.core.errors import Ambiguous, Permanent, RenderError, RouterError, StoreFull, Transient
-from router.core.model import Delivery, Entry, Outcome, Receipt, State, Status, changed, like
+from router.core.model import Delivery, Entry, Outcome, Receipt, State, Status, changed
 from router.core.retry import judge
 from router.engine.crash import crash_point
 from router.engine.destinations import Destinations, Target
@@ -274,7 +274,7 @@ class Dispatch:
             if why is None:
                 raise
             receipt = Receipt(id=claim.delivery.id, status=Status.CANCELLED, error=why)
-            outcome = replace(_made(receipt), entries=_entries(claim.delivery, _made(receipt), self.host.clock.now()))
+            outcome = changed(_made(receipt), entries=_entries(claim.delivery, _made(receipt), self.host.clock.now()))
         self.observer.took(claim.delivery, monotonic() - begun)
         self._ends()
         if await self.store.settle(claim, outcome, self.host.clock.now()):
@@ -297,7 +297,7 @@ class Dispatch:
         guest = self.guests.get(claim.delivery.provider)
         told = guest is not None and guest.told_later
         entries = _entries(claim.delivery, outcome, self.host.clock.now(), told_later=told)
-        return like(outcome, entries=entries) if entries else outcome
+        return changed(outcome, entries=entries) if entries else outcome
 
     async def _try(self, claim: Claim) -> Outcome:
         guest = self.guests.get(claim.delivery.provider)
@@ -416,7 +416,7 @@ class Dispatch:
             settle=guest.settle,
         )
         if looking and outcome.state is State.READY:
-            return replace(outcome, state=State.VERIFY, counts=False)
+            return changed(outcome, state=State.VERIFY, counts=False)
         self._failed_looks.pop(delivery.id, None)
         return outcome
 

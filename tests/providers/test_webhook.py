@@ -177,6 +177,15 @@ async def test_a_number_that_json_does_not_have_is_a_dead_letter(peer: Peer, len
     assert not peer.requests
 
 
+@pytest.mark.parametrize("tree", [None, [], {"n": 1e16, "m": 10**40}, "null", "\u00e9\x7f\n", {"\ud800": [None, True, -0.0]}])
+def test_a_body_says_what_python_would_say(tree: Any) -> None:
+    """In ASCII, however it is made."""
+    _, body = webhook._body(webhook.Options.model_validate({"url": "https://x.test", "json": tree}))
+    assert body is not None
+    assert body.isascii()
+    assert repr(json.loads(body)) == repr(tree)
+
+
 @pytest.mark.parametrize(
     "options",
     [

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from itertools import count
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from msgspec import Struct
 
-from router.core.model import Delivery, Entry, Event, Micros, Pipeline, Plan, State, Tree
+from router.core.model import Delivery, Entry, Event, Micros, Pipeline, Plan, State, Tree, changed
 from router.engine.crash import crash_point
 from router.engine.store import gates, journal, mirror, operator, pipelines, quotas, restores, sql
 from router.engine.store.base import Accepted, Arrival
@@ -250,7 +250,7 @@ class _Entrance(Struct):
             elif admission.state is State.SKIPPED:
                 skipped.append((delivery, admission.reason))
         # Who must wait for a quota is told so from the beginning.
-        if first := [replace(one, error=one.error or waiting[one.delivery]) for one in plan.entries if one.delivery in waiting]:
+        if first := [changed(one, error=one.error or waiting[one.delivery]) for one in plan.entries if one.delivery in waiting]:
             batch.store()
             told += journal.tell(db, first, now)
         for delivery, why in skipped:

@@ -64,8 +64,7 @@ class Accepted(Struct, frozen=True, kw_only=True, gc=False):
     held: tuple[tuple[Delivery[Tree], str], ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Claim:
+class Claim(Struct, frozen=True, kw_only=True):
     """A delivery in this process's hands until `lease_until`. `delivery.attempt` is already counted.
 
     `verify` says that an earlier attempt may have happened: look it up first. `failed_at` is when it may have failed.

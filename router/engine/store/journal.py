@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from router.core.combine import is_news
-from router.core.model import Entry, Status, like
+from router.core.model import Entry, Status, changed
 from router.engine.store import pipelines, sql
 from router.engine.store.base import OpenReceipt, Told
 from router.engine.store.rows import entry_of, event_of, integer, receipt_of, text
@@ -50,7 +50,7 @@ def news(entry: Entry, last: Last) -> Entry | None:
         return None
     code = None if entry.exit_code is None else integer(entry.exit_code)
     at = max(integer(entry.at), (last.at or 0) + 1)
-    return like(entry, workflow=text(entry.workflow), at=at, exit_code=code)
+    return changed(entry, workflow=text(entry.workflow), at=at, exit_code=code)
 
 
 _WRITTEN = """

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+from msgspec import Struct
 
 from router.core.model import Entry, Micros, Outcome, State
 from router.engine.crash import crash_point
@@ -144,8 +145,7 @@ class _Taking:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Settling:
+class Settling(Struct, frozen=True):
     """What became of a claim: see Store.settle."""
 
     held: Claim

@@ -56,7 +56,12 @@ def as_json(tree: Tree) -> str:
 
 def from_json(column: str | None) -> Tree:
     """The tree, or None where the column is empty."""
-    return None if column is None else json.loads(column)
+    if column is None:
+        return None
+    try:
+        return _decode(column)
+    except msgspec.DecodeError:  # halves of surrogate pairs, and numbers that are not finite
+        return json.loads(column)
 
 
 def members_of(event: Event, name: str) -> Mapping[str, Tree]:
@@ -264,16 +269,19 @@ def entry_of(row: sqlite3.Row) -> Entry:
 
 
 def receipt_json(receipt: Receipt) -> str:
-    return as_json(
-        {
-            "id": receipt.id,
-            "url": receipt.url,
-            "status": receipt.status,
-            "exit_code": receipt.exit_code,
-            "error": receipt.error,
-            "detail": receipt.detail,
-        }
-    )
+    # The detail by itself: only there may a null have been a number that is not finite.
+    known = {
+        "id": receipt.id,
+        "url": receipt.url,
+        "status": receipt.status,
+        "exit_code": receipt.exit_code,
+        "error": receipt.error,
+        "detail": msgspec.Raw(as_json(receipt.detail).encode()),
+    }
+    try:
+        return _QUICKLY.encode(known).decode()
+    except UnicodeEncodeError:
+        return _ENCODER.encode({**known, "detail": receipt.detail})
 
 
 def receipt_of(column: str) -> Receipt:
@@ -296,3 +304,4 @@ def _flat(value: Gates | Retry) -> dict[str, Any]:
 
 _ENCODER = json.JSONEncoder(separators=(",", ":"), default=_plain)
 _QUICKLY = msgspec.json.Encoder()
+_decode = msgspec.json.Decoder().decode

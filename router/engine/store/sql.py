@@ -6,10 +6,11 @@ router that is most of what a row takes. So rows that are many are read as one, 
 
 from __future__ import annotations
 
-import json
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+from router.engine.store.rows import from_json
 
 if TYPE_CHECKING:
     import sqlite3
@@ -29,7 +30,7 @@ def text(name: str) -> str:
 def read(db: sqlite3.Connection, name: str, row: type[RowT], values: Mapping[str, Any]) -> list[RowT]:
     """All rows of queries/`name`.sql, in any order: the columns that `row` names, none of them a blob."""
     (found,) = db.execute(_as_one(name, row._fields), values).fetchone()
-    return [row._make(one) for one in json.loads(found)]
+    return [row._make(one) for one in from_json(found)]
 
 
 def write(db: sqlite3.Connection, statement: str, rows: Sequence[Sequence[Any]]) -> None:

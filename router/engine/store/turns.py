@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from router.core.model import Micros
 
 #: Deliveries whose order is kept, those of one queue, and for how many microseconds: what becomes due meanwhile waits as long.
-KEPT, OF_A_QUEUE, FOR = 512, 64, 1_000_000
+KEPT, OF_A_QUEUE, FOR = 1024, 64, 1_000_000
 
 
 class Head(NamedTuple):

@@ -8,13 +8,12 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from router.core.errors import StoreFull
-from router.core.model import LogLine, RecordChange, State
+from router.core.model import LogLine, RecordChange, State, changed
 from router.engine.store import space
 from router.engine.store.ballast import SPARE, Ballast
 from router.engine.store.sqlite import SqliteStore, open_store
@@ -164,7 +163,7 @@ async def test_with_no_room_at_all_an_outcome_waits(store: SqliteStore, disk: Di
     lines = [LogLine(step=0, part="said", text=BIG) for _ in range(400)]
     with pytest.raises(StoreFull, match="is full"):
         await store.write_log("of-1", 0, 0, lines, NOW)
-    settling = asyncio.create_task(store.settle(held, replace(done(), reason=BIG * 100), NOW))
+    settling = asyncio.create_task(store.settle(held, changed(done(), reason=BIG * 100), NOW))
     await settled()
     assert not settling.done()
     assert await state(store, "of-1") is State.CLAIMED

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from router.core.model import Entry, Gates, Outcome, Receipt, State, Status
+from router.core.model import Entry, Gates, Outcome, Receipt, State, Status, changed
 from router.engine.store import outbox
 from router.engine.store.sqlite import open_store
 from tests.engine.store.parts import (
@@ -369,7 +368,7 @@ async def test_of_outcomes_in_one_commit_each_is_fenced(store: Store) -> None:
     """Two of one claim, and one of a claim that was lost: one is settled."""
     await accept(store, "e1", "d1", "d2")
     [first, second] = await claim(store)
-    lost = replace(second, owner="somebody else")
+    lost = changed(second, owner="somebody else")
     done = Outcome(state=State.DONE, receipt=Receipt(id="r"))
     assert await asyncio.gather(*(store.settle(one, done, NOW) for one in (first, first, lost))) == [True, False, False]
     assert [(await row(store, name)).state for name in ("d1", "d2")] == [State.DONE, State.CLAIMED]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from router.core import tid
 from router.core.combine import combined
-from router.core.model import Entry, Pipeline, Receipt, RecordChange, State, Status, Workflow
+from router.core.model import Entry, Pipeline, Receipt, RecordChange, State, Status, Workflow, changed
 from router.core.wire import PIPELINE, STATUS
 from router.engine.store.base import SealedSecret
 from router.engine.store.connection import MEMORY, open_writing
@@ -308,7 +308,7 @@ async def test_an_operators_retry_is_followed(store: Store) -> None:
     """What was told to have failed stays so, and what is made now is told in a run of its own."""
     await begin(store, "d1")
     (held,) = await claim(store)
-    await store.settle(held, replace(done(Status.FAILED, "ci.yml", "d1"), state=State.DEAD, receipt=None), NOW)
+    await store.settle(held, changed(done(Status.FAILED, "ci.yml", "d1"), state=State.DEAD, receipt=None), NOW)
     assert list(await store.retry(["d1"], NOW + SECOND)) == ["d1"]
     (newest, first), _ = await store.pipelines(REPO)
     assert await statuses(store, newest.id) == {"ci.yml": Status.PENDING}

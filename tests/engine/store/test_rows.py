@@ -11,9 +11,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from router.core.model import Trouble
+from router.core.model import Receipt, Status, Trouble
 from router.engine.store.bulk import SIZES
-from router.engine.store.rows import as_json, from_json
+from router.engine.store.rows import as_json, from_json, receipt_json, receipt_of
 from tests.engine.store.parts import NOW, arrival, claimed, delivery, event, plan, row
 
 if TYPE_CHECKING:
@@ -85,3 +85,22 @@ async def test_rows_of_a_batch_see_each_other(store: Store) -> None:
     results = await store.accept([first, again, again], NOW)
     assert [result.fresh for result in results] == [True, True, False]
     assert sorted(one.id for one in await store.deliveries()) == ["d1", "d2"]
+
+
+@pytest.mark.parametrize("column", ["NaN", "-Infinity", "1e999", '["\\ud800"]', '{"a":1,"a":2}', "1" * 40])
+def test_what_is_in_a_column_reads_as_python_reads_it(column: str) -> None:
+    assert repr(from_json(column)) == repr(json.loads(column))
+
+
+@pytest.mark.parametrize(
+    "receipt",
+    [
+        Receipt(id="1"),
+        Receipt(id="1", url="u", status=Status.FAILED, exit_code=0, error="e", detail={"a": None, "b": [1, "\u00e9"]}),
+        Receipt(id="\ud800", error="\ud800", detail={"\ud800": math.inf}),
+    ],
+)
+def test_a_receipt_is_read_as_it_was_written(receipt: Receipt) -> None:
+    """Numbers that are not finite and halves of surrogate pairs included."""
+    assert receipt_of(receipt_json(receipt)) == receipt
+    assert json.loads(receipt_json(Receipt(id="1", detail={"x": math.inf})))["detail"] == {"x": math.inf}

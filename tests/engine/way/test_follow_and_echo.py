@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -120,7 +119,7 @@ async def test_a_status_tells_whether_it_is_a_change(store: Store, time: FakeClo
     await engine.hear(push(1), push(2), push(3))
     first, second, third = reversed([row.id for row in await store.deliveries()])
     for delivery, status in ((first, Status.FAILED), (third, Status.SUCCESS), (second, Status.FAILED)):
-        await store.tell([replace(_failed(delivery), status=status)], time.now())
+        await store.tell([changed(_failed(delivery), status=status)], time.now())
     await _echo(engine, until=6)
     verdicts = {
         event.record["delivery"]: event.record
