@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from router.core.truth import Identities
 
 #: What is known of a pull request here: it has these as the whole event has them, or it does not have them either.
-_TOLD = SINGLE | {"nsid", "$.title"}
+TOLD = SINGLE | {"nsid", "$.title"}
 _TRIGGER = "pull_request"
 
 
@@ -47,10 +47,10 @@ class _Pull(Struct, gc=False):
 
 
 class _Partly(View):
-    """An event of which no more than _TOLD is known."""
+    """An event of which no more than TOLD is known."""
 
     def values(self, field: str) -> Sequence[Tree]:
-        if field in _TOLD:
+        if field in TOLD:
             return View.values(self, field)
         raise Unevaluable("It was not read.")
 
@@ -96,6 +96,6 @@ class Sieve:
 
 def of(index: Index, nsid: str) -> Sieve | None:
     """None where it could leave nothing out."""
-    if nsid != PULL or index.root.always or any(one.field not in _TOLD for one in index.root.open_to(PULL, _TRIGGER)):
+    if nsid != PULL or index.root.always or any(one.field not in TOLD for one in index.root.open_to(PULL, _TRIGGER)):
         return None
     return Sieve(index)

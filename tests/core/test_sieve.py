@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from router.core import envelope, glance, match
+from router.core import envelope, glance, match, sieve
 from router.core.errors import BadFrame
 from router.core.frame import DEEPEST, MOST
 from router.core.truth import Identities
@@ -78,14 +78,35 @@ def pull(**changed: Any) -> dict[str, Any]:
 def leaves_out(rules: Any, sent: bytes, who: Identities | None = None) -> bool:
     """Whether it is left out. Then it is an event that no rule matches, and for which every rule is decided."""
     rulebook = load(json.dumps(rules))
-    seen, sieve, who = glance.jetstream(sent), rulebook.sieve(PULL), who or {}
-    if seen is None or sieve is None or not sieve.leaves_out(who, seen, sent):
+    seen, made, who = glance.jetstream(sent), rulebook.sieve(PULL), who or {}
+    if seen is None or made is None or not made.leaves_out(who, seen, sent):
         return False
     event = envelope.jetstream(sent, source="j").event
     assert event is not None
     selection = match.select(View(event, who), rulebook)
     assert (selection.chosen, selection.troubles) == ((), ())
     return True
+
+
+@given(RECORDS, st.sampled_from(["create", "update", "delete"]), st.sampled_from([ALICE, BOB]))
+@settings(deadline=None, max_examples=400)
+def test_what_is_read_is_what_the_whole_event_has(record: Any, operation: str, did: str) -> None:
+    """Of every field that the index is shown."""
+    sent = frame(record, operation, did)
+    event, seen = envelope.jetstream(sent, source="j").event, glance.jetstream(sent)
+    shown: list[View] = []
+
+    class Looking:
+        def near(self, view: View) -> list[int]:
+            shown.append(view)
+            return []
+
+    assert event is not None
+    assert seen is not None
+    sieve.Sieve(Looking()).leaves_out({}, seen, sent)  # type: ignore[arg-type]
+    for view in shown:
+        assert view.event.nsid == event.nsid
+        assert [view.values(field) for field in sieve.TOLD] == [View(event, {}).values(field) for field in sieve.TOLD]
 
 
 def about(**when: Any) -> dict[str, Any]:
