@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import Struct
 
-from router.core import frame
 from router.core.model import Event
 from router.core.truth import Unevaluable
 from router.core.usual import PULL, owner_and_name
@@ -67,10 +66,10 @@ class Sieve:
     def __init__(self, index: Index) -> None:
         self._near = index.near
 
-    def leaves_out(self, identities: Identities, sent: Commit, given: bytes) -> bool:
+    def leaves_out(self, identities: Identities, sent: Commit) -> bool:
         """Whether certainly no rule matches a pull request, nor fails to be decided for it."""
         commit, did = sent.commit, sent.did
-        if commit.operation == "delete" or not frame.is_small(given):
+        if commit.operation == "delete":
             return False
         try:
             pull = _PULL(commit.record)

@@ -23,12 +23,12 @@ class Passing:
         self._wanted: dict[str, bool | LeavesOut] = {}
         self.times: dict[str, list[Micros]] = {}
 
-    def passes(self, nsid: str, time: Micros, sent: Commit | None = None, given: bytes = b"") -> bool:
+    def passes(self, nsid: str, time: Micros, sent: Commit | None = None) -> bool:
         """Whether nobody asks for it: then it is counted. `sent` are Jetstream's events, some of which may be left out."""
         wanted = self._wanted.get(nsid)
         if wanted is None:
             wanted = self._wanted[nsid] = self._wants(nsid)
-        if wanted is True or (wanted is not False and (sent is None or not wanted(sent, given))):
+        if wanted is True or (wanted is not False and (sent is None or not wanted(sent))):
             return False
         times = self.times.get(nsid)
         if times is None:
