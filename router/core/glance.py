@@ -57,6 +57,8 @@ _TOLD = msgspec.json.Decoder(Told).decode
 _RECORD = msgspec.json.Decoder(dict[str, object]).decode
 _ODD = (msgspec.MsgspecError, ValueError, RecursionError)
 _BRACE = ord("{")
+#: Letters of a DID after its method, a record key and a revision together; of a revision alone there may be as many as 64.
+_SHORT = PLC - len("did:plc:") + 64
 
 
 def jetstream(given: bytes) -> Commit | None:
@@ -68,14 +70,14 @@ def jetstream(given: bytes) -> Commit | None:
     commit, did = sent.commit, sent.did
     rkey, rev = commit.rkey, commit.rev
     told = did[8:] + rkey + rev
-    # Nearly all have letters and digits alone, and are then surely what they should be.
-    usual = len(did) == PLC and did.startswith("did:plc:") and told.isalnum() and told.isascii()
-    if not ((usual and 0 < len(rkey) <= 512 and 0 < len(rev) <= 64) or _are_sound(did, rkey, rev)):
+    # Nearly all are short and have letters and digits alone, and are then surely what they should be.
+    usual = rkey and rev and len(told) <= _SHORT and len(did) == PLC and did.startswith("did:plc:")
+    if not (usual and told.isascii() and told.isalnum()) and not _are_sound(did, rkey, rev):
         return None
     if not (given.isascii() or frame.is_utf8(given)) or not frame.is_nsid(commit.collection):
         return None
     record = commit.record
-    if len(record):
+    if record is not _NO_RECORD:
         return sent if memoryview(record)[0] == _BRACE or commit.operation == "delete" else None
     return sent if commit.operation == "delete" else None
 

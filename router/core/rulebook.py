@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from router.core.document import Source
     from router.core.index import Index
     from router.core.kept import Kept
+    from router.core.sieve import Sieve
     from router.core.spots import Packed
     from router.core.templates import Renderer
     from router.core.topics import Topics
@@ -267,6 +268,7 @@ class Rulebook:
         self.handles = handles
         self._asked: dict[str, bool] = {}
         self._heeded: dict[str, bool] = {}
+        self._sieves: dict[str, Sieve | None] = {}
 
     @cached_property
     def by_id(self) -> dict[str, Rule]:
@@ -306,6 +308,16 @@ class Rulebook:
                 self._heeded.clear()
             found = self._heeded[nsid] = self.topics.heed(nsid)
         return found
+
+    def sieve(self, nsid: str) -> Sieve | None:
+        """What tells of such an event that no rule matches it before all of it is read, where anything can."""
+        if nsid not in self._sieves:
+            from router.core import sieve  # noqa: PLC0415 - only those who listen need it
+
+            if len(self._sieves) >= self.REMEMBERED:
+                self._sieves.clear()
+            self._sieves[nsid] = sieve.of(self.index, nsid)
+        return self._sieves[nsid]
 
     def candidates(self, nsid: str) -> Iterator[Rule]:
         """The rules that ask for this nsid or for any, in order."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from router.core.errors import RouterError, StoreError
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from router.engine.store.base import Accepted, Store
     from router.host import Clock
     from router.observe import Observer
-    from router.sources.base import Source
+    from router.sources.base import LeavesOut, Source
 
 #: Arrivals in one commit, and so those of a source that wait in memory.
 BATCH = 512
@@ -168,9 +169,15 @@ class Intake:
         if not again:
             raise RouterError(f"{sentence} The log says how.")
 
-    def wants(self, nsid: str) -> bool:
-        """Whether an event of a knot or of Jetstream may lead to anything: else it need not be decoded."""
-        return self.record == "all" or self.rulebook.heeds(nsid) or self.spindle.needs(nsid)
+    def wants(self, nsid: str) -> bool | LeavesOut:
+        """Whether an event of a knot or of Jetstream may lead to anything: else it need not be decoded. Where that is a
+        match at most, what leaves out those that match nothing."""
+        if self.record == "all" or self.spindle.needs(nsid):
+            return True
+        if not self.rulebook.heeds(nsid):
+            return False
+        sieve = self.rulebook.sieve(nsid) if self.record == "matched" else None
+        return True if sieve is None else partial(sieve.leaves_out, self.directory.identities)
 
     async def _hear_all(self, source: Source) -> None:
         broken: Exception | None = None

@@ -9,13 +9,17 @@ from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 from pydantic import BaseModel
 
+from router.core.glance import Commit
 from router.core.model import Heard
 from router.host import Host
 from router.observe import Observer
 
 SettingsT = TypeVar("SettingsT", bound=BaseModel)
-#: Whether anybody asks for events of an nsid. It may be another answer whenever a source has waited for something.
-Wants: TypeAlias = Callable[[str], bool]
+#: Whether a commit of Jetstream leads to nothing for certain.
+LeavesOut: TypeAlias = Callable[[Commit], bool]
+#: Whether anybody asks for events of an nsid, or what leaves some of them out. It may be another answer whenever a source has
+#: waited for something.
+Wants: TypeAlias = Callable[[str], bool | LeavesOut]
 
 
 def everything(_nsid: str) -> bool:

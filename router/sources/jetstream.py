@@ -147,7 +147,7 @@ class Jetstream:
             seen = [None if message.bad else glance.jetstream(message.frame) for message in batch]
             for message, sent in zip(batch, seen, strict=True):
                 if sent is not None and (time := sent.time_us) <= latest:
-                    passed = passes(sent.commit.collection, time)
+                    passed = passes(sent.commit.collection, time, sent)
                     event = None if passed else make(sent, message.frame, name)
                     if passed or event is not None:
                         # See _advance.

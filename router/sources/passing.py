@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 from router.core.model import Passed
 
 if TYPE_CHECKING:
+    from router.core.glance import Commit
     from router.core.model import Micros
-    from router.sources.base import Wants
+    from router.sources.base import LeavesOut, Wants
 
 
 class Passing:
@@ -19,18 +20,18 @@ class Passing:
     def __init__(self, kind: str, wants: Wants) -> None:
         self._kind = kind
         self._wants = wants
-        self._wanted: set[str] = set()
+        self._wanted: dict[str, bool | LeavesOut] = {}
         self.times: dict[str, list[Micros]] = {}
 
-    def passes(self, nsid: str, time: Micros) -> bool:
-        """Whether nobody asks for it: then it is counted."""
+    def passes(self, nsid: str, time: Micros, sent: Commit | None = None) -> bool:
+        """Whether nobody asks for it: then it is counted. `sent` are Jetstream's events, some of which may be left out."""
+        wanted = self._wanted.get(nsid)
+        if wanted is None:
+            wanted = self._wanted[nsid] = self._wants(nsid)
+        if wanted is True or (wanted is not False and (sent is None or not wanted(sent))):
+            return False
         times = self.times.get(nsid)
         if times is None:
-            if nsid in self._wanted:
-                return False
-            if self._wants(nsid):
-                self._wanted.add(nsid)
-                return False
             times = self.times[nsid] = []
         times.append(time)
         return True

@@ -18,9 +18,10 @@ from tests.sources.each import one_by_one
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from router.core.glance import Commit
     from router.core.model import Event, Heard
     from router.host import Host
-    from router.sources.base import Source
+    from router.sources.base import Source, Wants
     from tests.sources.conftest import FakeClock, Peer, Remembering, Visit
 
     Take = Callable[[Source, int | None, int], Awaitable[list[Heard]]]
@@ -249,7 +250,7 @@ async def test_a_message_over_the_limit_is_passed_over(
     assert peer.cursors()[2] == str(NOW)
 
 
-async def first_batches(source: Source, cursor: int, wants: Callable[[str], bool], count: int) -> list[Heard]:
+async def first_batches(source: Source, cursor: int, wants: Wants, count: int) -> list[Heard]:
     """What is heard until the cursor is there."""
     got: list[Heard] = []
     async with aclosing(source.hear(cursor, wants)) as batches:  # type: ignore[type-var]
@@ -296,6 +297,30 @@ async def test_what_nobody_asks_for_is_not_decoded(
     times = [time for one in passed for time in one.times["sh.tangled.repo.pull"]]
     assert times == [one["time_us"] for one in others]
     assert [one.cursor for one in heard] == sorted(one.cursor or 0 for one in heard)
+
+
+async def test_what_is_left_out_moves_the_cursor_and_is_counted(
+    host: Host, seen: Remembering, peer: Peer, visit: type[Visit], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a kind that somebody asks for; the record of the others alone is decoded."""
+    decoded = counting(monkeypatch)
+    frames = [frame(NOW + number, "jetstream_pull_create") for number in range(1, 7)]
+    peer.visits = [visit(frames)]
+    asked: list[int] = []
+
+    def odd(sent: Commit) -> bool:
+        asked.append(sent.time_us)
+        return sent.time_us % 2 != NOW % 2
+
+    heard = await first_batches(open_jetstream(host, seen, peer), NOW, lambda _nsid: odd, NOW + 6)
+    assert [one.event.time for one in heard if one.event is not None] == [NOW + 2, NOW + 4, NOW + 6]
+    assert [time for one in heard if one.passed is not None for time in one.passed.times["sh.tangled.repo.pull"]] == [
+        NOW + 1,
+        NOW + 3,
+        NOW + 5,
+    ]
+    assert len(decoded) == 3
+    assert asked == [NOW + at for at in range(1, 7)]
 
 
 async def test_identities_and_accounts_are_always_heard(

@@ -344,6 +344,23 @@ async def test_sources_are_told_what_is_wanted(engine: Engine, record: str, aske
     assert engine.intake.wants("sh.tangled.feed.star")
 
 
+@pytest.mark.parametrize(("record", "some"), [("matched", True), ("wanted", False), ("all", False)])
+async def test_some_pull_requests_are_left_out_where_only_matches_are_recorded(
+    engine: Engine, record: str, *, some: bool
+) -> None:
+    """And where no spindle needs them."""
+    engine.intake.record = record
+    engine.intake.rulebook = book(RULES.replace("trigger: push, branch: main", "trigger: pull_request, branch: main"))
+    assert (engine.intake.wants("sh.tangled.repo.pull") is not True) is some
+
+    class Needy(intake.Plain):
+        def needs(self, nsid: str) -> bool:
+            return True
+
+    engine.intake.spindle = Needy()
+    assert engine.intake.wants("sh.tangled.repo.pull") is True
+
+
 async def test_an_event_before_one_that_breaks_the_way_in_is_stored(engine: Engine) -> None:
     """A bug of ours in the middle of a batch: what was decided before it is stored, and what follows is heard again."""
 
