@@ -22,27 +22,31 @@ from router.http import open_session
 from router.observe import Silent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
-    from router.core.model import Event
+    from router.core.model import Event, Passed, Plan
 
 #: Reloads follow each other while the events flow.
 RULES, RATE, SECONDS, RELOADS = 10_000, 5_000, 20, 2
 
 
-class Gaps(stand.Counting):
-    """Notes when each event is decided on."""
+class Gaps(Silent):
+    """Notes when something is decided: about an event, or about what came with it."""
 
-    def __init__(self, all_of_them: int) -> None:
-        super().__init__(all_of_them)
+    def __init__(self) -> None:
         self.at: list[float] = []
 
-    def passes(self, event: Event) -> bool:
+    def planned(self, event: Event, plan: Plan, fresh: bool) -> None:  # noqa: FBT001 - the observer's signature
         self.at.append(perf_counter())
-        return True
+
+    def unmatched(self, events: Sequence[Event]) -> None:
+        self.at.append(perf_counter())
+
+    def passed(self, source: str, passed: Passed) -> None:
+        self.at.append(perf_counter())
 
     def longest(self, since: float, until: float) -> float:
-        """Seconds of the longest pause between two events in that time."""
+        """Seconds of the longest pause between two decisions in that time."""
         within = [at for at in self.at if since <= at <= until]
         return max(b - a for a, b in itertools.pairwise(within))
 
@@ -88,14 +92,15 @@ async def heard(folder: Path) -> tuple[tuple[float, ...], float, tuple[float, ..
         store = await open_store(folder / "router.db")
         stop = asyncio.Event()
         async with open_session() as http:
-            router = app.Router(read.config, read.rulebook, Silent(), store, Host(http, SystemClock()))
+            gaps = Gaps()
+            router = app.Router(read.config, read.rulebook, gaps, store, Host(http, SystemClock()))
             router.reloads(read, asyncio.Event())
-            router.intake.spindle = gaps = Gaps(events)
+            router.intake.spindle = counting = stand.Counting(events)
             heap.built()
             running = asyncio.create_task(router.run(stop, drain=False))
-            while len(gaps.at) < RATE:  # noqa: ASYNC110 - nobody tells of single events
+            while counting.left > events - RATE:  # noqa: ASYNC110 - nobody tells of single events
                 await asyncio.sleep(0.05)
-            usual = gaps.longest(gaps.at[RATE // 10], perf_counter())
+            usual = gaps.longest(gaps.at[len(gaps.at) // 10], perf_counter())
             within, took = [], []
             for number in range(RELOADS):
                 # On a thread, as an editor's: it must not stop what is measured.
@@ -107,14 +112,14 @@ async def heard(folder: Path) -> tuple[tuple[float, ...], float, tuple[float, ..
                 assert result.ok, result
                 await asyncio.sleep(0.5)
                 within.append(gaps.longest(begun, perf_counter()))
-                if gaps.left <= 0:  # so slow a machine has nothing more to hear
+                if counting.left <= 0:  # so slow a machine has nothing more to hear
                     break
             try:
                 async with asyncio.timeout(60):
-                    await gaps.done.wait()
+                    await counting.done.wait()
             except TimeoutError:
                 pass
             stop.set()
             await running
         await store.close()
-    return tuple(within), usual, tuple(took), max(0, gaps.left)
+    return tuple(within), usual, tuple(took), max(0, counting.left)
