@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 from router.core.errors import RouterError
 from router.egress import Egress, EgressRefused, NotPublic
 from router.installed import version
-from router.light import trusting_later, without
+from router.light import later, trusting_later, without
 
-with trusting_later(), without("frozenlist._frozenlist"):
-    # Its lists of signals are no faster for what is compiled, which needs the library of C++ and is a megabyte with it.
+with trusting_later(), without("frozenlist._frozenlist"), later("urllib.request", "getproxies", "proxy_bypass"):
+    # Its lists of signals are no faster for what is compiled, which needs the library of C++ and is a megabyte with it. Proxies
+    # of the environment are asked for by nobody here.
     import aiohttp
 
 if TYPE_CHECKING:

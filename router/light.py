@@ -5,10 +5,12 @@ from __future__ import annotations
 import ssl
 import sys
 from contextlib import contextmanager
+from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 
 @contextmanager
@@ -22,6 +24,29 @@ def without(*names: str) -> Iterator[None]:
     finally:
         for name in hidden:
             del modules[name]
+
+
+@contextmanager
+def later(module: str, *functions: str) -> Iterator[None]:
+    """Whatever is imported within finds functions in the module's place, and the first call of one imports it."""
+    found: dict[str, Any] = sys.modules
+    if module in found:
+        yield
+        return
+    found[module] = stands = ModuleType(module)
+    for function in functions:
+        setattr(stands, function, _put_off(module, function))
+    try:
+        yield
+    finally:
+        del found[module]
+
+
+def _put_off(module: str, function: str) -> Callable[..., Any]:
+    def called(*given: Any, **named: Any) -> Any:
+        return getattr(import_module(module), function)(*given, **named)
+
+    return called
 
 
 class _Trusting(ssl.SSLContext):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import ssl
 import subprocess
@@ -65,12 +66,15 @@ def test_a_running_router_imports_no_more_than_it_needs() -> None:
 import sys
 from router.cli import _no_plugins
 _no_plugins()
-import router.cli.run, router.app, router.engine.log, router.sources.knot, router.sources.websocket
+from router.cli import run
+run._import_jinja()
+import router.app, router.core.render, router.engine.log, router.sources.knot, router.sources.websocket
 print(*sorted(sys.modules))
 """
     found = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout.split()
     heavy = {"anyio", "watchfiles", "prometheus_client", "rich", "greenlet", "frozenlist._frozenlist", "aiohttp.web"}
     heavy |= {"importlib.metadata", "importlib.resources", "zipfile", "router.web.admin", "router.web.openapi", "apscheduler"}
+    heavy |= {"urllib.request", "http.client", "jinja2.bccache", "tempfile", "shutil", "bz2", "lzma"}
     assert "aiohttp.client" in found
     assert not heavy & set(found)
 
@@ -144,3 +148,38 @@ def _certificate(address: str) -> tuple[bytes, bytes]:
     plain = serialization.NoEncryption()
     pem = serialization.Encoding.PEM
     return key.private_bytes(pem, serialization.PrivateFormat.PKCS8, plain), made.public_bytes(pem)
+
+
+def test_a_module_is_imported_by_the_first_call_of_what_it_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "late_one.py").write_text("def doubled(number, *, and_more=0):\n    return 2 * number + and_more\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with light.later("late_one", "doubled"):
+        doubled = import_module("late_one").doubled
+
+    assert "late_one" not in sys.modules
+    assert doubled(4, and_more=1) == 9
+    real = sys.modules.pop("late_one")
+    assert real.doubled is not doubled
+
+
+def test_what_is_there_already_is_taken_as_it_is() -> None:
+    with light.later("json", "dumps"):
+        from json import dumps  # noqa: PLC0415 - it is what is tried
+
+    assert dumps is json.dumps
+    assert sys.modules["json"] is json
+
+
+def test_proxies_are_those_of_the_library_when_they_are_asked_for() -> None:
+    """In a process that imported aiohttp by ours."""
+    program = """
+import os, sys
+os.environ["http_proxy"] = "http://proxy.example:3128"
+from router import http
+from aiohttp import helpers
+assert "urllib.request" not in sys.modules
+assert helpers.getproxies()["http"] == "http://proxy.example:3128"
+import urllib.request
+assert helpers.getproxies() == urllib.request.getproxies()
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)

@@ -37,6 +37,7 @@ def run(config_file: Path | None, source: str | None) -> int:
     from router.engine import heap  # noqa: PLC0415 - as above
 
     heap.lean()
+    _import_jinja()
     made = loaded.read(config_file, listening=source is None)
     return asyncio.run(_run(made) if source is None else _drain(made, source))
 
@@ -51,6 +52,14 @@ def demo(once: bool, speed: float, own: tuple[str, ...]) -> int:  # noqa: FBT001
 
     code: int = run_demo(once=once, speed=speed, own=own)
     return code
+
+
+def _import_jinja() -> None:
+    """Without its caches on disk, with which come temporary files, and compression in three ways."""
+    from router.light import later  # noqa: PLC0415 - verbs import what they use
+
+    with later("jinja2.bccache", "BytecodeCache", "FileSystemBytecodeCache", "MemcachedBytecodeCache"):
+        import jinja2  # noqa: F401, PLC0415 - as above
 
 
 def _replay(source: str) -> SourceConfig:
