@@ -14,7 +14,7 @@ from router import library
 from router.cli import FINE, findings, names, show
 from router.cli.opening import config_option, from_store, output_option, rulebook
 from router.core import explained
-from router.core.errors import BadInput
+from router.core.errors import BadFrame, BadInput
 from router.core.model import State
 from router.core.outline import reasons, wants_another_nsid
 from router.core.problems import Problems
@@ -97,7 +97,10 @@ def _from_file(name: str) -> Event:
         raise BadInput(f"{name} is not JSON: {error}.") from None
     if not isinstance(raw, dict):
         raise BadInput(f"{name} holds no JSON object, and an event is one.")
-    return envelope.event_from(raw)
+    try:
+        return envelope.event_from(raw)
+    except BadFrame as error:
+        raise BadInput(f"{name} is no event: {error}") from None
 
 
 def recorded(event_id: str, settings: Config) -> tuple[EventRow, Mapping[str, str | None]]:

@@ -193,7 +193,7 @@ def test_the_same_as_json(call: Call) -> None:
     [
         ("{", "event.json is not JSON"),
         ("[]", "event.json holds no JSON object"),
-        ("{}", "It has neither `nsid` and `record`"),
+        ("{}", "event.json is no event: It has neither `nsid` and `record`"),
     ],
 )
 def test_a_file_that_is_no_event_is_a_sentence(call: Call, folder: Path, text: str, sentence: str) -> None:
