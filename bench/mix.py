@@ -138,9 +138,9 @@ def heard(frame: bytes) -> Event:
     """The event of a frame, as sources make it where it is wanted."""
     made: Event | None = None
     if frame.startswith(b'{"did"'):
-        if (commit := glance.jetstream(frame)) is not None:
+        if (commit := glance.jetstream(frame, whole=True)) is not None:
             made = glance.event_of_commit(commit, frame, "stream")
-    elif (told := glance.knot(frame)) is not None:
+    elif (told := glance.knot(frame, whole=True)) is not None:
         made = glance.event_of_knot(told, frame, "knot1", "knot1.example.com")
     assert made is not None
     return made

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from msgspec import Struct
 
-from router.core.conditions import AllOf, AnyOf, Asks, Condition, Negation, Question
+from router.core.conditions import AllOf, AnyOf, Asks, Condition, Negation
+from router.core.questions import Question
 from router.core.truth import Answer, Unevaluable
 
 if TYPE_CHECKING:

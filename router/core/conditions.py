@@ -11,20 +11,16 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
 
-from router.core.operators import Equals, Leaf
 from router.core.problems import Place
+from router.core.questions import Question, question
 from router.core.truth import Answer, Operator, Unevaluable, settled
 from router.core.values import show
-from router.core.view import SINGLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from router.core.model import Tree
     from router.core.view import View
-
-#: What a look at a field costs, roughly; the rest is a JSONPath.
-_COSTS = {"nsid": 0, "source": 1, "trigger": 1, "operation": 1, "status": 1, "trust": 1, "branch": 2, "tag": 2, "ref": 2}
 
 
 class Verdict(Struct, frozen=True):
@@ -52,69 +48,6 @@ class Verdict(Struct, frozen=True):
             yield self
         for child in self.children:
             yield from child.leaves()
-
-
-class Question(Struct, eq=False, gc=False):
-    """One field and what is asked of its values. Compared by identity: `grammar` sees to it that equals are one.
-
-    Of one value, which most fields have, a leaf asks no more than itself.
-    """
-
-    field: str
-    operator: Operator
-    leaf: bool
-
-    @property
-    def cost(self) -> int:
-        return _COSTS.get(self.field, 5 if self.field.startswith("$") else 3)
-
-    def questions(self) -> Iterator[Question]:
-        """Itself: see `asked`."""
-        yield self
-
-    def decide(self, view: View) -> Answer:
-        """The answer for an event, which is remembered as long as the view is."""
-        answer = view.answers.get(self)
-        if answer is None:
-            answer = view.answers[self] = self.ask(view)
-        return answer
-
-    def ask(self, view: View) -> Answer:
-        """The answer, worked out anew."""
-        try:
-            values = view.values(self.field)
-            if self.leaf and len(values) == 1 and type(values[0]) is not list:
-                return self.operator.check(values[0])  # type: ignore[attr-defined, no-any-return]
-            return self.operator.holds(values, view.identities)
-        except Unevaluable as doubt:
-            # It is remembered as long as the view is, and must not keep alive where it came from.
-            return doubt.with_traceback(None)
-
-
-class _IsText(Question, eq=False, gc=False):
-    """The commonest question: whether a named field is exactly this text."""
-
-    text: str
-
-    def decide(self, view: View) -> Answer:
-        # Asking again takes less than remembering does.
-        value = view.event.fields.get(self.field)
-        if type(value) is str:
-            return self.text == value
-        return False if value is None else super().decide(view)
-
-    def ask(self, view: View) -> Answer:
-        value = view.event.fields.get(self.field)
-        if value is None:
-            return False
-        return value == self.text if type(value) is str else super().ask(view)
-
-
-def question(field: str, operator: Operator) -> Question:
-    """The question, in the form that is answered fastest."""
-    if isinstance(operator, Equals) and type(operator.value) is str and field in SINGLE:
-        return _IsText(field, operator, leaf=True, text=operator.value)
-    return Question(field, operator, isinstance(operator, Leaf))
 
 
 class Condition(ABC):

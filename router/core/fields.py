@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from msgspec import Struct
 
-from router.core import members, tid, usual
+from router.core import members, tid
 from router.core.usual import PULL, PUSH
 
 if TYPE_CHECKING:
@@ -19,9 +19,6 @@ if TYPE_CHECKING:
 
     from router.core.members import Fields, Record
     from router.core.model import Tree
-
-
-_WRITTEN = ("create", "update")
 
 
 class _Envelope(Struct):
@@ -44,14 +41,6 @@ def named_fields(
     rkey: str = "",
 ) -> Fields:
     """The fields that this event has; a field that it does not have is not a key."""
-    if nsid == PUSH and kind == "knot" and host and not did and operation is None:
-        pushed = usual.push(record, host)
-        if pushed is not None:
-            return pushed
-    elif nsid == PULL and kind == "jetstream" and did and rkey and operation in _WRITTEN and not host:
-        pulled = usual.pull(record, did, operation, rkey)
-        if pulled is not None:
-            return pulled
     fields: Fields = {}
     if operation is not None:
         fields["operation"] = operation

@@ -77,9 +77,9 @@ def is_utf8(frame: bytes) -> bool:
 
 def is_small(frame: bytes) -> bool:
     """Whether a frame surely has not too many values, and is not nested too deep."""
-    # Most have no list, and to look for none takes a tenth of counting none.
-    lists = frame.count(b"[") if b"[" in frame else 0
-    return len(frame) <= MOST and frame.count(b"{") + lists <= DEEPEST
+    # A copy without the brackets takes a third of the time that counting them does.
+    size = len(frame)
+    return size <= MOST and size - len(frame.replace(b"{", b"").replace(b"[", b"")) <= DEEPEST
 
 
 def _thoroughly(frame: str | bytes) -> dict[str, Tree]:

@@ -7,64 +7,63 @@ it leaves to `envelope`, which says what is wrong. What it tells of is the event
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
+from typing import Annotated, Any, Generic, Literal, TypeAlias, TypeVar
 
 import msgspec
 from msgspec import Meta, Raw, Struct
 
-from router.core import frame
+from router.core import frame, usual
 from router.core.envelope import REV, RKEY
 from router.core.fields import named_fields
 from router.core.members import LONGEST, PLC, is_did
-from router.core.model import Event
+from router.core.model import Event, Tree
+from router.core.usual import PULL, PUSH
 
-if TYPE_CHECKING:
-    from router.core.model import Tree
-
-_NO_RECORD = Raw(b"")
+#: A record is text that nobody has read, or is read already.
+RecordT = TypeVar("RecordT", Raw, dict[str, Tree])
 #: A cursor (see `frame.whole`).
 _Place: TypeAlias = Annotated[int, Meta(gt=0, le=frame.LARGEST)]
 
 
-class _Commit(Struct, gc=False):
+class _Commit(Struct, Generic[RecordT], gc=False):
     collection: str
     rkey: str
     rev: str
     operation: Literal["create", "update", "delete"]
-    record: Raw = _NO_RECORD
+    record: RecordT = None  # type: ignore[assignment] # a deletion has none
 
 
-class Commit(Struct, gc=False):
+class Commit(Struct, Generic[RecordT], gc=False):
     """A frame of Jetstream."""
 
     did: str
     time_us: _Place
     kind: Literal["commit"]
-    commit: _Commit
+    commit: _Commit[RecordT]
 
 
-class Told(Struct, gc=False):
+class Told(Struct, Generic[RecordT], gc=False):
     """A frame of a knot."""
 
     nsid: str
     rkey: str
-    event: Raw
+    event: RecordT
     created: _Place
 
 
-_COMMIT = msgspec.json.Decoder(Commit).decode
-_TOLD = msgspec.json.Decoder(Told).decode
-_RECORD = msgspec.json.Decoder(dict[str, object]).decode
+_COMMIT, _WHOLE_COMMIT = msgspec.json.Decoder(Commit[Raw]).decode, msgspec.json.Decoder(Commit[dict[str, Tree]]).decode
+_TOLD, _WHOLE_TOLD = msgspec.json.Decoder(Told[Raw]).decode, msgspec.json.Decoder(Told[dict[str, Tree]]).decode
+_RECORD = msgspec.json.Decoder(dict[str, Tree]).decode
 _ODD = (msgspec.MsgspecError, ValueError, RecursionError)
 _BRACE = ord("{")
 #: Letters of a DID after its method, a record key and a revision together; of a revision alone there may be as many as 64.
 _SHORT = PLC - len("did:plc:") + 64
 
 
-def jetstream(given: bytes) -> Commit | None:
-    """A commit."""
+def jetstream(given: bytes, *, whole: bool = False) -> Commit[Any] | None:
+    """A commit. `whole`: its record will likely be wanted, and both are read at once."""
     try:
-        sent = _COMMIT(given)
+        sent: Commit[Any] = _WHOLE_COMMIT(given) if whole else _COMMIT(given)
     except _ODD:
         return None
     commit, did = sent.commit, sent.did
@@ -76,34 +75,44 @@ def jetstream(given: bytes) -> Commit | None:
         return None
     if not (given.isascii() or frame.is_utf8(given)) or not frame.is_nsid(commit.collection):
         return None
+    if commit.operation == "delete":
+        return sent
     record = commit.record
-    if record is not _NO_RECORD:
-        return sent if memoryview(record)[0] == _BRACE or commit.operation == "delete" else None
-    return sent if commit.operation == "delete" else None
+    return sent if record is not None and (whole or memoryview(record)[0] == _BRACE) else None
 
 
-def knot(given: bytes) -> Told | None:
-    """An event of a knot of today."""
+def knot(given: bytes, *, whole: bool = False) -> Told[Any] | None:
+    """An event of a knot of today. `whole`: as above."""
     try:
-        sent = _TOLD(given)
+        sent: Told[Any] = _WHOLE_TOLD(given) if whole else _TOLD(given)
     except _ODD:
         return None
+    rkey = sent.rkey
     fine = (
-        memoryview(sent.event)[0] == _BRACE
-        and frame.is_nsid(sent.nsid)
-        and frame.follows(sent.rkey, RKEY, 512)
+        (whole or memoryview(sent.event)[0] == _BRACE)
+        and ((rkey.isalnum() and rkey.isascii() and len(rkey) <= _SHORT) or frame.follows(rkey, RKEY, 512))
         and (given.isascii() or frame.is_utf8(given))
+        and frame.is_nsid(sent.nsid)
     )
     return sent if fine else None
 
 
-def event_of_commit(sent: Commit, given: bytes, source: str) -> Event | None:
+def event_of_commit(sent: Commit[Any], given: bytes, source: str) -> Event | None:
     """None where the record is odd."""
     commit, did = sent.commit, sent.did
     nsid, rkey, operation = commit.collection, commit.rkey, commit.operation
-    record = {} if operation == "delete" else _record(commit.record)
-    if record is None or not frame.is_small(given):
+    deleted = operation == "delete"
+    record: Any = {} if deleted else commit.record
+    if type(record) is not dict:
+        try:
+            record = _RECORD(record)
+        except _ODD:
+            return None
+    if not frame.is_small(given):
         return None
+    fields = usual.pull(record, did, operation, rkey) if nsid == PULL and not deleted else None
+    if fields is None:
+        fields = named_fields(nsid, "jetstream", record, did=did, operation=operation, rkey=rkey)
     return Event(
         origin="jetstream",
         id=f"{did}/{nsid}/{rkey}@{commit.rev}:{operation}",
@@ -112,16 +121,23 @@ def event_of_commit(sent: Commit, given: bytes, source: str) -> Event | None:
         nsid=nsid,
         time=sent.time_us,
         record=record,
-        fields=named_fields(nsid, "jetstream", record, did=did, operation=operation, rkey=rkey),
+        fields=fields,
     )
 
 
-def event_of_knot(sent: Told, given: bytes, source: str, host: str) -> Event | None:
+def event_of_knot(sent: Told[Any], given: bytes, source: str, host: str) -> Event | None:
     """None where the record is odd."""
-    nsid, rkey = sent.nsid, sent.rkey
-    record = _record(sent.event)
-    if record is None or not frame.is_small(given):
+    nsid, rkey, record = sent.nsid, sent.rkey, sent.event
+    if type(record) is not dict:
+        try:
+            record = _RECORD(record)
+        except _ODD:
+            return None
+    if not frame.is_small(given):
         return None
+    fields = usual.push(record, host) if nsid == PUSH else None
+    if fields is None:
+        fields = named_fields(nsid, "knot", record, host=host, rkey=rkey)
     return Event(
         origin=f"knot:{host}",
         id=f"{nsid}/{rkey}",
@@ -130,15 +146,8 @@ def event_of_knot(sent: Told, given: bytes, source: str, host: str) -> Event | N
         nsid=nsid,
         time=sent.created // 1000,
         record=record,
-        fields=named_fields(nsid, "knot", record, host=host, rkey=rkey),
+        fields=fields,
     )
-
-
-def _record(raw: Raw) -> dict[str, Tree] | None:
-    try:
-        return _RECORD(raw)
-    except _ODD:
-        return None
 
 
 def _are_sound(did: str, rkey: str, rev: str) -> bool:

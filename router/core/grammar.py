@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct, field
 
 from router.core import document, globs, identity, jsonpath, regex
-from router.core.conditions import AllOf, AnyOf, Asks, Condition, Negation, Question, question
+from router.core.conditions import AllOf, AnyOf, Asks, Condition, Negation
 from router.core.operators import (
     Affix,
     Both,
@@ -28,6 +28,7 @@ from router.core.operators import (
 )
 from router.core.operators import AnyOf as AnyValue
 from router.core.problems import Problems, nearest
+from router.core.questions import Question, question
 from router.core.truth import Operator
 from router.core.values import instant
 

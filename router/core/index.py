@@ -57,20 +57,23 @@ class Index:
 
     def near(self, view: View) -> list[int]:
         """The numbers of the rules that the event may match, in order."""
-        people = self.people
+        people, event = self.people, view.event
         if people.handles:
             people.refresh(view.identities)
-        event = view.event
         kind = event.nsid, event.fields.get("trigger")
         shelves = self._open.get(kind)
         if shelves is None:
-            if len(self._open) >= REMEMBERED:
-                self._open.clear()
-            shelves = self._open[kind] = self.root.open_to(*kind)
-        found = [*self.root.always]
+            shelves = self._opened(*kind)
+        found = list(self.root.always)
         for one in shelves:
             one.gather(view, people, found)
-        return sorted(set(found)) if len(found) > 1 else found
+        return found if len(found) < 2 else sorted(set(found))
+
+    def _opened(self, nsid: str, trigger: Tree) -> tuple[Shelf, ...]:
+        if len(self._open) >= REMEMBERED:
+            self._open.clear()
+        found = self._open[nsid, trigger] = self.root.open_to(nsid, trigger)
+        return found
 
 
 class _Ways:

@@ -74,10 +74,13 @@ def _decided(view: View, index: Index, near: Sequence[int]) -> tuple[list[tuple[
     troubles: list[Trouble] = []
     waits = event.fields.get("approval") == "needed"
     own = event.nsid == OWN_STATUS
+    rules, rulesets = index.rules, index.rulesets
     ended: Ruleset | None = None
     for number in near:
-        rule, ruleset = index.rules[number], index.rulesets[number]
-        if ruleset is ended or (own and not asks_for_statuses(rule)) or (rule.active and not is_active(rule, event.time)):
+        rule, ruleset = rules[number], rulesets[number]
+        if ruleset is ended or (own and not asks_for_statuses(rule)):
+            continue
+        if rule.terms.active is not None and not is_active(rule, event.time):
             continue
         answer = rule.asked.decide(view)
         if answer is False:

@@ -75,6 +75,15 @@ class Glob(Leaf, frozen=True):
     def check(self, value: Tree) -> bool:
         return isinstance(value, str) and globs.predicate(self.glob, self.separator)(value)
 
+    def holds(self, values: Sequence[Tree], identities: Identities) -> bool:
+        # Of the many paths of a push.
+        fits = globs.predicate(self.glob, self.separator)
+        for value in values:
+            for single in value if isinstance(value, list) else (value,):
+                if isinstance(single, str) and fits(single):
+                    return True
+        return False
+
     def __str__(self) -> str:
         return show(self.glob)
 
@@ -200,6 +209,10 @@ class Not(Struct, frozen=True, gc=False):
     """Plain negation: holds where the field is absent, too."""
 
     operator: Operator
+
+    def check(self, value: Tree) -> bool:
+        """Whether it holds for one value, where `operator` is a Leaf."""
+        return not self.operator.check(value)  # type: ignore[attr-defined]
 
     def holds(self, values: Sequence[Tree], identities: Identities) -> bool:
         return not self.operator.holds(values, identities)

@@ -14,7 +14,7 @@ from router.core.view import SINGLE
 from router.core.ways import GRAM
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from router.core.index import Node
     from router.core.model import Tree
@@ -119,9 +119,10 @@ class Shelf:
                 take(place, view, people, out)
 
     def _text(self, value: str, view: View, people: People, out: list[int]) -> None:
-        if value in self.exact:
-            take(self.exact[value], view, people, out)
-        if not self.exact_only and (not self.stem or value.startswith(self.stem)):
+        place = self.exact.get(value)
+        if place is not None:
+            take(place, view, people, out)
+        if not self.exact_only and value.startswith(self.stem):
             self._parts(value, view, people, out)
 
     def _parts(self, value: str, view: View, people: People, out: list[int]) -> None:
@@ -170,9 +171,13 @@ class SingleShelf(Shelf):
         if type(value) is not str or self.present is not None:
             super().gather(view, people, out)
             return
-        if value in self.exact:
-            take(self.exact[value], view, people, out)
-        if not self.exact_only and (not self.stem or value.startswith(self.stem)):
+        place = self.exact.get(value)
+        if place is not None:
+            if type(place) is int:
+                out.append(place)
+            else:
+                take(place, view, people, out)
+        if not self.exact_only and value.startswith(self.stem):
             self._parts(value, view, people, out)
 
 
@@ -210,7 +215,7 @@ class RepoShelf(Shelf):
     Of a repo whose owner or name is not known, everything is found that may turn out to be asked for.
     """
 
-    __slots__ = ("named", "owned")
+    __slots__ = ("_plain", "named", "owned")
 
     def __init__(self, field: str, filed: Mapping[Key, Filed]) -> None:
         super().__init__(field, filed)
@@ -223,21 +228,24 @@ class RepoShelf(Shelf):
                 self.owned.setdefault(did or f"@{handle}", {})[name] = place
                 if handle:
                     self.named.setdefault(name, set()).add(handle)
+        #: Whether nothing is asked of a repo but its DID, or its owner's.
+        self._plain = self.exact_only and self.present is None and not self.named
 
     def gather(self, view: View, people: People, out: list[int]) -> None:
         value = view.event.fields.get("repo")
-        if type(value) is not dict or self.present is not None:
+        if not self._plain or type(value) is not dict or (owner := value.get("owner")) is None:
             super().gather(view, people, out)
-        elif not self.exact_only or people.handles or "owner" not in value:
-            self._single(value, view, people, out)
-        else:
-            place = self.exact.get(value.get("did"))
-            if place is not None:
+            return
+        place = self.exact.get(value.get("did"))
+        if place is not None:
+            if type(place) is int:
+                out.append(place)
+            else:
                 take(place, view, people, out)
-            named = self.owned.get(value["owner"])
-            if named is not None:
-                for place in _of_name(named, value.get("name")):
-                    take(place, view, people, out)
+        named = self.owned.get(owner)
+        if named is not None:
+            for place in _of_name(named, value.get("name")):
+                take(place, view, people, out)
 
     def _single(self, value: Tree, view: View, people: People, out: list[int]) -> None:
         if not isinstance(value, dict):
@@ -273,13 +281,10 @@ class RepoShelf(Shelf):
             yield from named.values()
 
 
-def _of_name(named: Mapping[str | None, Filed], name: str | None) -> Iterator[Filed]:
+def _of_name(named: Mapping[str | None, Filed], name: str | None) -> Iterable[Filed]:
     if name is None:
-        yield from named.values()
-        return
-    for key in (name, None):
-        if key in named:
-            yield named[key]
+        return named.values()
+    return [named[key] for key in (name, None) if key in named]
 
 
 class Ranges:

@@ -7,7 +7,7 @@ certain; whatever is unusual, or may match, is read whole.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import Struct
@@ -66,10 +66,10 @@ class Sieve:
     def __init__(self, index: Index) -> None:
         self._near = index.near
 
-    def leaves_out(self, identities: Identities, sent: Commit) -> bool:
+    def leaves_out(self, identities: Identities, sent: Commit[Any]) -> bool:
         """Whether certainly no rule matches a pull request, nor fails to be decided for it."""
         commit, did = sent.commit, sent.did
-        if commit.operation == "delete":
+        if commit.operation == "delete" or type(commit.record) is dict:  # what is read already need not be spared
             return False
         try:
             pull = _PULL(commit.record)

@@ -10,7 +10,7 @@ from heapq import merge
 from typing import TYPE_CHECKING, NamedTuple
 
 from router.core.asked import All
-from router.core.conditions import Question
+from router.core.questions import Question
 from router.core.rulebook import OWN_STATUS, Mode, asks_for_statuses
 from router.core.truth import attempt
 from router.core.view import SINGLE
@@ -47,6 +47,22 @@ class _Demand(NamedTuple):
     statuses: bool
 
 
+class _Spoken:
+    """Rulesets that are about events of one kind, by what else an event must have. `least` is what is enough for any: fields of
+    SINGLE, and others."""
+
+    __slots__ = ("least", "rulesets")
+
+    def __init__(self, rulesets: Mapping[tuple[str, ...], dict[int, Ruleset]]) -> None:
+        self.rulesets = rulesets
+        asked = [frozenset(present) for present in rulesets]
+        self.least = [
+            (tuple(sorted(fields & SINGLE)), tuple(sorted(fields - SINGLE)))
+            for fields in sorted(asked, key=len)
+            if not any(other < fields for other in asked)
+        ]
+
+
 class Topics:
     """The topics of all rules that are not off, with the rulesets that have rules about them."""
 
@@ -59,7 +75,7 @@ class Topics:
         self._topics: dict[tuple[Topic, bool], dict[int, Ruleset]] = {}
         #: What rules demand, by which it is told that they are not about an nsid: see _Demand.
         self._demands: set[_Demand] = set()
-        self._known: dict[tuple[object, ...], Mapping[tuple[str, ...], dict[int, Ruleset]]] = {}
+        self._known: dict[tuple[object, ...], _Spoken] = {}
         for number, (ruleset, rule) in enumerate(rules):
             self._file(number, ruleset, rule)
 
@@ -89,24 +105,27 @@ class Topics:
     def about(self, view: View) -> tuple[Ruleset, ...]:
         """The rulesets with a rule that is about such an event: one of which somebody may ask why it does not match."""
         told: dict[int, Ruleset] = {}
-        for present, rulesets in self._of_kind(view).items():
+        for present, rulesets in self._of_kind(view).rulesets.items():
             if all(map(view.values, present)):
                 told |= rulesets
         return tuple(told.values())
 
     def speak_of(self, view: View) -> bool:
         """Whether there is one."""
-        look_up, fields = view.values, view.event.fields
-        for present in self._of_kind(view):
-            for field in present:
-                if (fields.get(field) is None) if field in SINGLE else not look_up(field):
+        event = view.event
+        told = event.fields.get
+        # As `_of_kind`, which most events need not call.
+        found = self._known.get((event.nsid, event.kind, event.source, told("trigger"), told("operation"), told("status")))
+        for single, several in (found or self._of_kind(view)).least:
+            for field in single:
+                if told(field) is None:
                     break
             else:
-                return True
+                if all(map(view.values, several)):
+                    return True
         return False
 
-    def _of_kind(self, view: View) -> Mapping[tuple[str, ...], dict[int, Ruleset]]:
-        """Rulesets that are about events of such a kind, by what else an event must have."""
+    def _of_kind(self, view: View) -> _Spoken:
         event = view.event
         told = event.fields.get
         key = event.nsid, event.kind, event.source, told("trigger"), told("operation"), told("status")
@@ -114,7 +133,7 @@ class Topics:
         if found is None:
             if len(self._known) >= REMEMBERED:
                 self._known.clear()
-            found = self._known[key] = self._made(view)
+            found = self._known[key] = _Spoken(self._made(view))
         return found
 
     def _made(self, view: View) -> Mapping[tuple[str, ...], dict[int, Ruleset]]:

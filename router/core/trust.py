@@ -19,9 +19,10 @@ from router.core.analysis.automata import TooHard
 from router.core.analysis.logic import PART, Each, No, Present, Some, possible
 from router.core.analysis.meaning import acts, holds, meaning
 from router.core.asked import All
-from router.core.conditions import Asks, Question
+from router.core.conditions import Asks
 from router.core.marks import Exposes
 from router.core.problems import Place
+from router.core.questions import Question
 from router.core.rulebook import OWN_STATUS, Mode
 
 if TYPE_CHECKING:

@@ -23,13 +23,15 @@ PUSH, PULL = "sh.tangled.git.refUpdate", "sh.tangled.repo.pull"
 _DID = "did:plc:[A-Za-z0-9]{24}"
 _SHA = "(?!0{40})[0-9a-f]{40}"
 _MEMBERS = itemgetter("committerDid", "repo", "ownerDid", "newSha", "oldSha", "ref")
-#: The members, each on a line: none but the last can have a line break in it.
+#: The members, each on a line: none but the last can have a line break in it. What is made of them is one expression: a
+#: mapping that grows is made twice.
 _PUSH = re.compile(f"{_DID}\n{_DID}\n{_DID}\n{_SHA}\n{_SHA}\nrefs/heads/(?s:.+)")
 _REFS = len("refs/heads/")
 #: Owner and name, which is a repo's own where it is no TID (see `tid`), in the AT-URI of a repo's record.
-_REPO = re.compile(rf"at://({_DID})/sh\.tangled\.repo/(?![2-7a-j][2-7a-z]{{12}}\Z)(?!\.\.?\Z)([A-Za-z0-9._-]{{1,100}})")
-_COMMIT = re.compile(_SHA)
-_TEXTS = {str}
+_NAMED = rf"at://({_DID})/sh\.tangled\.repo/(?![2-7a-j][2-7a-z]{{12}}\Z)(?!\.\.?\Z)([A-Za-z0-9._-]{{1,100}})"
+_REPO = re.compile(_NAMED)
+#: The same, and a commit on a line of its own where there is one.
+_PULL = re.compile(_NAMED.replace(r"\Z", r"\n") + f"\n({_SHA})?")
 
 
 def push(record: Record, host: str) -> Fields | None:
@@ -38,10 +40,15 @@ def push(record: Record, host: str) -> Fields | None:
         said = _MEMBERS(record)
         if _PUSH.fullmatch("\n".join(said)) is None:
             return None
+        paths = record["changedFiles"]
+        if type(paths) is not list:
+            return None
+        # Raises TypeError where one of them is no text.
+        "".join(paths)
     except (KeyError, TypeError):
         return None
     actor, did, owner, new, old, ref = said
-    fields: Fields = {
+    return {
         "knot": host,
         "actor": actor,
         "ref": ref,
@@ -50,14 +57,11 @@ def push(record: Record, host: str) -> Fields | None:
         "operation": "update",
         "sha": new,
         "old_sha": old,
+        "paths": paths.copy(),
+        "repo": {"knot": host, "did": did, "owner": owner, "clone_url": f"https://{host}/{did}"},
+        "owner": owner,
+        "trust": "owner" if actor == owner else "unknown",
     }
-    paths = record.get("changedFiles")
-    if type(paths) is list and {*map(type, paths)} <= _TEXTS:
-        fields["paths"] = paths.copy()
-    fields["repo"] = {"knot": host, "did": did, "owner": owner, "clone_url": f"https://{host}/{did}"}
-    fields["owner"] = owner
-    fields["trust"] = "owner" if actor == owner else "unknown"
-    return fields
 
 
 def pull(record: Record, did: str, operation: str, rkey: str) -> Fields | None:
@@ -65,28 +69,27 @@ def pull(record: Record, did: str, operation: str, rkey: str) -> Fields | None:
     target, source = record.get("target"), record.get("source")
     if type(target) is not dict or type(source) is not dict:
         return None
-    repo, into, branch, sha = target.get("repo"), target.get("branch"), source.get("branch"), source.get("sha")
-    if type(repo) is not str or type(into) is not str or type(branch) is not str or not (into and branch):
+    repo, into, branch, sha = target.get("repo"), target.get("branch"), source.get("branch"), source.get("sha", "")
+    if type(repo) is not str or type(into) is not str or type(branch) is not str or type(sha) is not str:
         return None
-    found = _REPO.fullmatch(repo)
-    if found is None:
+    found = _PULL.fullmatch(f"{repo}\n{sha}")
+    if found is None or not (into and branch):
         return None
-    owner, name = found.groups()
+    owner, name, sha = found.groups()
     fields: Fields = {
         "operation": operation,
         "actor": did,
         "trigger": "pull_request",
         "branch": branch,
         "target_branch": into,
+        "sha": sha,
+        "pull": f"at://{did}/{PULL}/{rkey}",
+        "repo": {"owner": owner, "name": name},
+        "owner": owner,
+        "trust": "owner" if did == owner else "unknown",
     }
-    if sha is not None:
-        if type(sha) is not str or _COMMIT.fullmatch(sha) is None:
-            return None
-        fields["sha"] = sha
-    fields["pull"] = f"at://{did}/{PULL}/{rkey}"
-    fields["repo"] = {"owner": owner, "name": name}
-    fields["owner"] = owner
-    fields["trust"] = "owner" if did == owner else "unknown"
+    if sha is None:
+        del fields["sha"]
     return fields
 
 

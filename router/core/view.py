@@ -11,8 +11,8 @@ from router.core import jsonpath
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from router.core.conditions import Question
     from router.core.model import Event, Tree
+    from router.core.questions import Question
     from router.core.truth import Answer, Identities
 
 #: `approval` of an event that somebody has looked at: it may set off what a collaborator's would. It is trusted with secrets no
@@ -52,12 +52,14 @@ class View(Struct, eq=False, gc=False):
         seen = self.seen
         if field in seen:
             return seen[field]
-        found = seen[field] = self._look_up(field)
+        if field[0] == "$":
+            found: Sequence[Tree] = jsonpath.finder(field)(self.event.record if self.item is _NO_ITEM else self.item)
+        else:
+            found = self._named(field)
+        seen[field] = found
         return found
 
-    def _look_up(self, field: str) -> Sequence[Tree]:
-        if field.startswith("$"):
-            return jsonpath.finder(field)(self.root)
+    def _named(self, field: str) -> Sequence[Tree]:
         event = self.event
         if field in SINGLE:
             value = event.fields.get(field)

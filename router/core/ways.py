@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from router.core import globs, operators
 from router.core.asked import All, Any
-from router.core.conditions import Question
 from router.core.identity import Account, Knot, Repo, Who
+from router.core.questions import Question
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -16,7 +16,7 @@ from router.observe import Observer
 
 SettingsT = TypeVar("SettingsT", bound=BaseModel)
 #: Whether a commit of Jetstream leads to nothing for certain.
-LeavesOut: TypeAlias = Callable[[Commit], bool]
+LeavesOut: TypeAlias = Callable[[Commit[Any]], bool]
 #: Whether anybody asks for events of an nsid, or what leaves some of them out. It may be another answer whenever a source has
 #: waited for something.
 Wants: TypeAlias = Callable[[str], bool | LeavesOut]

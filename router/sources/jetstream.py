@@ -108,6 +108,8 @@ class Jetstream:
         self._rewind = self._usual_rewind = round(settings.rewind * 1e6)
         #: The cursor that was found to be too old, so that it is told once.
         self._outdated: Micros | None = None
+        #: Whether records are read with their envelopes: nobody passed over any of the last batch.
+        self._whole = False
 
     async def hear(self, cursor: int | None, wants: Wants = everything) -> AsyncIterator[Sequence[Heard]]:
         """Everything after `cursor`, or from now on. "Now" is kept at once, so that a restart goes on from there."""
@@ -144,7 +146,8 @@ class Jetstream:
         gap = self._gap() if line.received == len(batch) else ""
         try:
             # All at once: one thing done many times is quicker than many done in turns.
-            seen = [None if message.bad else glance.jetstream(message.frame) for message in batch]
+            whole = self._whole
+            seen = [None if message.bad else glance.jetstream(message.frame, whole=whole) for message in batch]
             for message, sent in zip(batch, seen, strict=True):
                 if sent is not None and (time := sent.time_us) <= latest:
                     passed = passes(sent.commit.collection, time, sent)
@@ -171,6 +174,7 @@ class Jetstream:
         except Exception as error:  # noqa: BLE001 - raised by whoever calls
             return error
         finally:
+            self._whole = passing.none
             if passing.times:
                 heard.append(Heard(cursor=self._cursor, gap=gap, passed=passing.made()))
             if news:

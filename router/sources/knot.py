@@ -87,6 +87,8 @@ class Knot:
         self._cursor = 0
         self._newest = 0
         self._older = False
+        #: Whether records are read with their envelopes: nobody passed over any of the last batch.
+        self._whole = False
         self._full_page = False
         #: The newest place of all, and whether there was news since the last look back.
         self._highest, self._news = 0, False
@@ -129,7 +131,7 @@ class Knot:
         try:
             for message in batch:
                 event = None
-                sent = None if message.bad else glance.knot(message.frame)
+                sent = None if message.bad else glance.knot(message.frame, whole=self._whole)
                 if sent is not None and sent.created <= latest:
                     if passing.passes(sent.nsid, sent.created // 1000):
                         self._older = False
@@ -150,6 +152,7 @@ class Knot:
         except Exception as error:  # noqa: BLE001 - raised by whoever calls
             return error
         finally:
+            self._whole = passing.none
             if passing.times:
                 heard.append(Heard(cursor=self._cursor, passed=passing.made()))
             self._full_page = self._older and line.received > 0 and line.received % PAGE == 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from router.core.model import Passed
 
@@ -23,7 +23,7 @@ class Passing:
         self._wanted: dict[str, bool | LeavesOut] = {}
         self.times: dict[str, list[Micros]] = {}
 
-    def passes(self, nsid: str, time: Micros, sent: Commit | None = None) -> bool:
+    def passes(self, nsid: str, time: Micros, sent: Commit[Any] | None = None) -> bool:
         """Whether nobody asks for it: then it is counted. `sent` are Jetstream's events, some of which may be left out."""
         wanted = self._wanted.get(nsid)
         if wanted is None:
@@ -35,6 +35,11 @@ class Passing:
             times = self.times[nsid] = []
         times.append(time)
         return True
+
+    @property
+    def none(self) -> bool:
+        """Whether all were wanted, and none had to be looked into for that: likely those of the next batch are, too."""
+        return not self.times and bool(self._wanted) and all(wanted is True for wanted in self._wanted.values())
 
     def made(self) -> Passed:
         return Passed(self._kind, self.times)

@@ -44,23 +44,28 @@ def whole_knot(frame: bytes) -> Event | None:
 
 
 def agrees(frame: bytes) -> bool:
-    """Whether it was seen. Then it is an event, of that nsid and time, and the one that the record makes of it."""
-    sent = glance.jetstream(frame)
+    """Whether it was seen. Then it is an event, of that nsid and time, and the one that the record makes of it, whether that
+    was read at the same time or later."""
+    sent, read = glance.jetstream(frame), glance.jetstream(frame, whole=True)
+    later = None if sent is None else glance.event_of_commit(sent, frame, "j")
+    assert later == (None if read is None else glance.event_of_commit(read, frame, "j"))
     if sent is not None:
         event = whole(frame)
         assert event is not None
         assert (event.nsid, event.time) == (sent.commit.collection, sent.time_us)
-        assert glance.event_of_commit(sent, frame, "j") in (event, None)
+        assert later in (event, None)
     return sent is not None
 
 
 def agrees_knot(frame: bytes) -> bool:
-    sent = glance.knot(frame)
+    sent, read = glance.knot(frame), glance.knot(frame, whole=True)
+    later = None if sent is None else glance.event_of_knot(sent, frame, "k", "knot1.example.com")
+    assert later == (None if read is None else glance.event_of_knot(read, frame, "k", "knot1.example.com"))
     if sent is not None:
         event = whole_knot(frame)
         assert event is not None
         assert (event.nsid, event.time) == (sent.nsid, sent.created // 1000)
-        assert glance.event_of_knot(sent, frame, "k", "knot1.example.com") in (event, None)
+        assert later in (event, None)
     return sent is not None
 
 

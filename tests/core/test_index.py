@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from router.core import index, match
-from router.core.conditions import Question
+from router.core.questions import Question
 from router.core.rulebook import OWN_STATUS, Mode, asks_for_statuses
 from router.core.truth import Known, Unevaluable
 from router.core.view import View
@@ -207,15 +207,19 @@ def many(number: int) -> dict[str, Any]:
 def asked(monkeypatch: pytest.MonkeyPatch, rulebook: Rulebook, given_event: Event) -> tuple[list[str], int, int]:
     """The rules that act, how many were looked at, and how many questions were answered."""
     count = 0
-    ask = Question.ask
 
-    def counting(self: Question, view: View) -> Any:
-        nonlocal count
-        count += 1
-        return ask(self, view)
+    def counted(decide: Callable[[Question, View], Any]) -> Callable[[Question, View], Any]:
+        def counting(self: Question, view: View) -> Any:
+            nonlocal count
+            count += 1
+            return decide(self, view)
+
+        return counting
 
     with monkeypatch.context() as patched:
-        patched.setattr(Question, "ask", counting)
+        forms: list[Any] = [Question, *Question.__subclasses__()]
+        for form in forms:
+            patched.setattr(form, "decide", counted(form.decide))
         chosen, troubles = selected(given_event, rulebook, {"alice.example": ALICE})
     assert not troubles
     return (

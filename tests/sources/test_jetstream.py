@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from router.core import frame as frame_module
 from router.core import glance
 from router.sources import jetstream
+from router.sources.passing import Passing
 from tests.sources.each import one_by_one
 
 if TYPE_CHECKING:
@@ -260,7 +261,7 @@ async def first_batches(source: Source, cursor: int, wants: Wants, count: int) -
 
 
 def counting(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
-    """The frames, or records, that are decoded from now on."""
+    """The frames, or records, that are decoded from now on, none of them because those before it were."""
     decoded: list[bytes] = []
     record, tree = glance._RECORD, frame_module.tree
 
@@ -271,6 +272,7 @@ def counting(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
 
         return decoding
 
+    monkeypatch.setattr(Passing, "none", False)
     monkeypatch.setattr(glance, "_RECORD", counted(record))
     monkeypatch.setattr(frame_module, "tree", counted(tree))
     return decoded
@@ -299,6 +301,32 @@ async def test_what_nobody_asks_for_is_not_decoded(
     assert [one.cursor for one in heard] == sorted(one.cursor or 0 for one in heard)
 
 
+@pytest.mark.parametrize("whole", [False, True])
+async def test_records_that_are_read_with_their_envelopes_say_the_same(
+    host: Host,
+    seen: Remembering,
+    peer: Peer,
+    visit: type[Visit],
+    monkeypatch: pytest.MonkeyPatch,
+    whole: bool,  # noqa: FBT001
+) -> None:
+    """They are where nobody passed over any of those before them; who is wanted now is asked all the same."""
+    monkeypatch.setattr(Passing, "none", whole)
+    kinds = ("jetstream_repo_create", "jetstream_pull_create", "jetstream_identity")
+    peer.visits = [visit([frame(NOW + number, kinds[number % 3]) for number in range(9)])]
+    source = open_jetstream(host, seen, peer)
+    for cursor in (NOW - 1, NOW - 1):
+        heard = await first_batches(source, cursor, "sh.tangled.repo".__eq__, NOW + 8)
+        told = {one.event.time: one.event.nsid for one in heard if one.event is not None}
+        assert told == {
+            NOW + at: nsid
+            for at in range(9)
+            if (nsid := ("sh.tangled.repo", "", "com.atproto.sync.subscribeRepos#identity")[at % 3])
+        }
+        assert sum(one.passed.count for one in heard if one.passed is not None) == 3
+        peer.visits = [visit([frame(NOW + number, kinds[number % 3]) for number in range(9)])]
+
+
 async def test_what_is_left_out_moves_the_cursor_and_is_counted(
     host: Host, seen: Remembering, peer: Peer, visit: type[Visit], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -308,7 +336,7 @@ async def test_what_is_left_out_moves_the_cursor_and_is_counted(
     peer.visits = [visit(frames)]
     asked: list[int] = []
 
-    def odd(sent: Commit) -> bool:
+    def odd(sent: Commit[Any]) -> bool:
         asked.append(sent.time_us)
         return sent.time_us % 2 != NOW % 2
 
@@ -363,7 +391,7 @@ async def test_a_bug_met_by_one_frame_loses_none_before_it(
     """What came with it and before it is handed on first; then the source ends, as its contract says."""
     read = glance.event_of_commit
 
-    def broken(sent: glance.Commit, given: bytes, source: str) -> Event | None:
+    def broken(sent: Commit[Any], given: bytes, source: str) -> Event | None:
         if sent.time_us == NOW + 3:
             raise ZeroDivisionError
         return read(sent, given, source)
