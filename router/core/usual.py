@@ -30,8 +30,8 @@ _REFS = len("refs/heads/")
 #: Owner and name, which is a repo's own where it is no TID (see `tid`), in the AT-URI of a repo's record.
 _NAMED = rf"at://({_DID})/sh\.tangled\.repo/(?![2-7a-j][2-7a-z]{{12}}\Z)(?!\.\.?\Z)([A-Za-z0-9._-]{{1,100}})"
 _REPO = re.compile(_NAMED)
-#: The same, and a commit on a line of its own where there is one.
-_PULL = re.compile(_NAMED.replace(r"\Z", r"\n") + f"\n({_SHA})?")
+#: The same, on the next line a commit where there is one, and two branches.
+_PULL = re.compile(_NAMED.replace(r"\Z", r"\n") + f"\n({_SHA})?\n[^\n]+\n(?s:.+)")
 
 
 def push(record: Record, host: str) -> Fields | None:
@@ -66,14 +66,14 @@ def push(record: Record, host: str) -> Fields | None:
 
 def pull(record: Record, did: str, operation: str, rkey: str) -> Fields | None:
     """The named fields of a pull request that an account's record tells of, where it is a usual one and not deleted."""
-    target, source = record.get("target"), record.get("source")
-    if type(target) is not dict or type(source) is not dict:
+    try:
+        target, source = record["target"], record["source"]
+        into, branch = target["branch"], source["branch"]
+        # Raises TypeError where one of them is no text.
+        found = _PULL.fullmatch("\n".join((target["repo"], source.get("sha", ""), into, branch)))
+    except (KeyError, TypeError):
         return None
-    repo, into, branch, sha = target.get("repo"), target.get("branch"), source.get("branch"), source.get("sha", "")
-    if type(repo) is not str or type(into) is not str or type(branch) is not str or type(sha) is not str:
-        return None
-    found = _PULL.fullmatch(f"{repo}\n{sha}")
-    if found is None or not (into and branch):
+    if found is None:
         return None
     owner, name, sha = found.groups()
     fields: Fields = {
