@@ -25,6 +25,8 @@ from router.core.model import Delivery, Receipt, Status
 from router.provider import Bounded, Closed, Destination, Duration, Plainly, Plugin, Retry, Secret
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from router.provider import Host
 
 #: Bytes of an answer that are read.
@@ -128,10 +130,10 @@ class Webhook:
         kind, body = _body(options)
         if body is not None and len(body) > LARGEST:
             raise Permanent(f"The body has {len(body)} bytes; the limit is {LARGEST}.")
-        own_kind = body is None or any(name.lower() == "content-type" for name in options.headers)
-        headers = dict(options.headers) if own_kind else {"Content-Type": kind, **options.headers}
-        headers |= self._signed(delivery.id, body or b"", options.secret)
-        if delivery.trace and not any(name.lower() == "traceparent" for name in options.headers):
+        given = options.headers
+        headers = dict(given) if body is None or _names(given, "content-type") else {"Content-Type": kind, **given}
+        self._sign(headers, delivery.id, body or b"", options.secret)
+        if delivery.trace and not _names(given, "traceparent"):
             headers["traceparent"] = delivery.trace
         to = _place(options.url)
         seconds = min(self.settings.timeout, delivery.timeout)
@@ -157,11 +159,11 @@ class Webhook:
             return Receipt(id=delivery.id, status=Status.SUCCESS, detail={"status": answer.status})
         raise _failed(answer, to)
 
-    def _signed(self, identity: str, body: bytes, name: str | None) -> dict[str, str]:
+    def _sign(self, headers: dict[str, str], identity: str, body: bytes, name: str | None) -> None:
         seconds = self.host.clock.now() // 1_000_000
-        headers = {"webhook-id": identity, "webhook-timestamp": str(seconds)}
+        headers["webhook-id"], headers["webhook-timestamp"] = identity, str(seconds)
         if name is None:
-            return headers
+            return
         from standardwebhooks import Webhook as Signer  # noqa: PLC0415 - validate reads only the options
 
         secret = self.settings.secrets.get(name)
@@ -173,7 +175,11 @@ class Webhook:
             raise Transient(sentence, retry_after=REFUSED, counts=False)
         moment = datetime.fromtimestamp(seconds, UTC)
         # Signed as bytes would be: what is signed is what is sent, to the letter.
-        return {**headers, "webhook-signature": Signer(key).sign(identity, moment, body.decode("utf-8"))}
+        headers["webhook-signature"] = Signer(key).sign(identity, moment, body.decode("utf-8"))
+
+
+def _names(headers: Mapping[str, str], name: str) -> bool:
+    return bool(headers) and any(one.lower() == name for one in headers)
 
 
 def _key(secret: str) -> bytes | None:

@@ -31,7 +31,12 @@ class Deadlines:
         if loop is not self._loop:
             self._loop, self._queues, self._timer = loop, {}, None
         at = loop.time() + one.seconds
-        self._queues.setdefault(one.seconds, {})[one] = at
+        queue = self._queues.get(one.seconds)
+        if queue:
+            # The timer is for its first, or for somebody who is sooner.
+            queue[one] = at
+            return
+        self._queues[one.seconds] = {one: at}
         if self._timer is None or at < self._timer.when():
             self._set(at)
 

@@ -18,6 +18,8 @@ with trusting_later(), without("frozenlist._frozenlist"), later("urllib.request"
     import aiohttp
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
     from yarl import URL
 
 _REDIRECTS = frozenset((301, 302, 303, 307, 308))
@@ -51,12 +53,19 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)
 
     class _Session(aiohttp.ClientSession):
-        async def _request(self, *args: Any, allow_redirects: bool = True, **named: Any) -> aiohttp.ClientResponse:
-            response = await super()._request(*args, allow_redirects=False, **named)
-            if allow_redirects and response.status in _REDIRECTS:
-                response.close()
-                raise RedirectRefused(f"{response.url.host} answered {response.status}: redirects are not followed.")
-            return response
+        def _request(  # no coroutine around another, where none is needed
+            self, *args: Any, allow_redirects: bool = True, **named: Any
+        ) -> Coroutine[Any, Any, aiohttp.ClientResponse]:
+            asked = super()._request(*args, allow_redirects=False, **named)
+            return _refusing(asked) if allow_redirects else asked
+
+
+async def _refusing(asked: Coroutine[Any, Any, aiohttp.ClientResponse]) -> aiohttp.ClientResponse:
+    response = await asked
+    if response.status in _REDIRECTS:
+        response.close()
+        raise RedirectRefused(f"{response.url.host} answered {response.status}: redirects are not followed.")
+    return response
 
 
 def open_session(connector: aiohttp.BaseConnector | None = None) -> aiohttp.ClientSession:

@@ -94,15 +94,22 @@ class Destinations:
         else:
             place = guest.addresses.destination(parsed)
             name = f"{guest.name}/{place.name}"
+            known = self._known.get(name)
+            if known is not None and not (place.credential or place.limits or known.limits) and len(known.circuits) == 1:
+                return self._met(known)
             circuits = (name, f"{guest.name} {place.credential}") if place.credential else (name,)
             found = Target(name, circuits, place.limits)
         own = self.terms.get(found.name, _NONE).limit
         found = Target(found.name, found.circuits, (*found.limits, own)) if own is not None else found
-        self._known.pop(found.name, None)
-        self._known[found.name] = found
-        if len(self._known) > MOST:
-            del self._known[next(iter(self._known))]
-        return found
+        return self._met(found)
+
+    def _met(self, target: Target) -> Target:
+        known = self._known
+        known.pop(target.name, None)
+        known[target.name] = target
+        if len(known) > MOST:
+            del known[next(iter(known))]
+        return target
 
     def room(self, running: Iterable[str]) -> tuple[dict[str, int], set[str]]:
         """How many more each destination takes now, and those of which only look-ups are to be made."""
