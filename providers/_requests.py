@@ -86,10 +86,9 @@ async def ask(
     """
     import aiohttp  # noqa: PLC0415 - validate reads only the options
 
+    timeout = _timeout(CONNECT, None if hurried else READ)
     try:
-        async with host.http.request(
-            method, url, headers=headers, data=body, timeout=_timeout(CONNECT, None if hurried else READ), allow_redirects=False
-        ) as response:
+        async with host.request(method, url, headers=headers, data=body, timeout=timeout) as response:
             said, whole = await _read(response.content, limit, linger)
             told = said[:limit].replace(hide.encode(), b"[secret]") if hide else said[:limit]
             return Answer(response.status, response.headers, told, complete=whole and len(said) <= limit)

@@ -52,7 +52,9 @@ with warnings.catch_warnings():
     # aiohttp would rather have a trace refuse. That takes a fifth of what a request takes, and this never follows anything.
     warnings.simplefilter("ignore", DeprecationWarning)
 
-    class _Session(aiohttp.ClientSession):
+    class Session(aiohttp.ClientSession):
+        """See open_session."""
+
         def _request(  # no coroutine around another, where none is needed
             self, *args: Any, allow_redirects: bool = True, **named: Any
         ) -> Coroutine[Any, Any, aiohttp.ClientResponse]:
@@ -75,7 +77,7 @@ def open_session(connector: aiohttp.BaseConnector | None = None) -> aiohttp.Clie
     Connections are not counted here: lanes bound deliveries, and each websocket holds one for as long as it lives. They lead
     to the network, unless `connector` says where else.
     """
-    return _Session(
+    return Session(
         connector=connector or aiohttp.TCPConnector(limit=0, ttl_dns_cache=60),
         timeout=TIMEOUT,
         headers={"User-Agent": f"{product()} Python/{sys.version_info.major}.{sys.version_info.minor}"},

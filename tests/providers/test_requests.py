@@ -11,11 +11,20 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 
 from providers import _requests
 from providers._requests import Answer, ask
+from router import posting
 from router.core.errors import Ambiguous, DeliveryError, Permanent, Transient
 from router.host import Host
+from router.http import open_session
 from router.testing import Peer, Reply
 
 TOKEN = "canary_7e1c9a"
+
+
+@pytest.fixture(autouse=True, params=["by itself", "by the session"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A POST is made in either of two ways: see router.posting."""
+    if request.param == "by the session":
+        monkeypatch.setattr(posting, "posting", lambda *_given: None)
 
 
 async def send(host: Host, url: str, *, limit: int = 1000, method: str = "POST") -> Answer:
@@ -46,7 +55,7 @@ class Resolver(AbstractResolver):
 
 async def unresolved(*, hang: bool = False) -> DeliveryError:
     connector = aiohttp.TCPConnector(resolver=Resolver(hang=hang))
-    async with aiohttp.ClientSession(connector=connector) as http:
+    async with open_session(connector) as http:
         return await failure(Host(http), "http://peer.example/")
 
 
