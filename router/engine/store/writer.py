@@ -11,7 +11,7 @@ import queue
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Generic, TypeAlias, TypeVar
@@ -79,7 +79,8 @@ def _following(then: Then[Any]) -> _Request:
 
 
 class Writer:
-    """Does each piece of work in a savepoint of a shared transaction, and answers after the commit.
+    """Does each piece of work in a shared transaction, as if it were in a savepoint, and answers after the commit. Where one
+    fails, all of it is done again, each in a savepoint: work may be called twice, and what it put into the store is taken back.
 
     `opening`, `committed` and `spend` are called on the thread: `committed` after each commit, and `spend` where the disk is
     full, to find some room; whether it did. `full` says why nothing `lasting` is stored now. `explain` turns SQLite's errors
@@ -230,9 +231,13 @@ class Writer:
         try:
             if self._broken is not None:
                 raise self._broken
-            self._begin(connection, writes=any(request.writes for request in batch))
-            for group in _groups(batch):
-                _run(connection, group)
+            writes, groups = any(request.writes for request in batch), _groups(batch)
+            self._begin(connection, writes=writes)
+            if not _all_at_once(connection, groups):
+                connection.execute("ROLLBACK")
+                self._begin(connection, writes=writes)
+                for group in groups:
+                    _run(connection, group)
             connection.execute("COMMIT")
         except (sqlite3.Error, StoreBroken, StoreCorrupt) as error:
             return self._fail(connection, batch, error)
@@ -305,12 +310,31 @@ class _Alone:
         return (self.work(connection),)
 
 
-def _groups(batch: Sequence[_Request]) -> Iterable[Sequence[_Request]]:
+def _groups(batch: Sequence[_Request]) -> Collection[Sequence[_Request]]:
     """What shares its work, where the first of it stands: all of it was asked for while the last commit was under way."""
     groups: dict[Shared[Any, Any], list[_Request]] = {}
     for request in batch:
         groups.setdefault(request.work, []).append(request)
     return groups.values()
+
+
+def _all_at_once(connection: sqlite3.Connection, groups: Iterable[Sequence[_Request]]) -> bool:
+    """Do all of it without savepoints, which are a third of a small commit's statements and hardly ever needed: whether all of
+    it could be done. If not, nothing of it may stay. Raises only what the whole commit fails by."""
+    for group in groups:
+        try:
+            results = group[0].work(connection, [request.given for request in group])
+        except Exception as error:
+            if _ends_all(connection, error):
+                raise
+            return False
+        for request, result in zip(group, results, strict=True):
+            request.result = result
+    return True
+
+
+def _ends_all(connection: sqlite3.Connection, error: Exception) -> bool:
+    return isinstance(error, sqlite3.Error) and (code(error) in _ENDS_ALL or not connection.in_transaction)
 
 
 def _run(connection: sqlite3.Connection, group: Sequence[_Request]) -> None:
@@ -319,7 +343,7 @@ def _run(connection: sqlite3.Connection, group: Sequence[_Request]) -> None:
     try:
         results = group[0].work(connection, [request.given for request in group])
     except Exception as error:
-        if isinstance(error, sqlite3.Error) and (code(error) in _ENDS_ALL or not connection.in_transaction):
+        if _ends_all(connection, error):
             raise
         connection.execute("ROLLBACK TO request")
         if len(group) == 1:

@@ -127,6 +127,24 @@ async def test_a_request_that_fails_fails_alone(bench: Bench) -> None:
     assert await bench.words() == ["before", "after"]
 
 
+async def test_savepoints_are_for_commits_of_which_something_fails(bench: Bench) -> None:
+    """Nearly none does, and each statement is one more wait for Python's lock."""
+
+    async def all_of_it(*more: Any) -> list[str]:
+        del bench.statements[:]
+        await asyncio.gather(bench.add(f"a{len(more)}"), bench.add(f"b{len(more)}"), *more, return_exceptions=True)
+        return [statement.split()[0] for statement in bench.statements]
+
+    go, blocked = await bench.block()
+    adding = asyncio.create_task(all_of_it())
+    await asyncio.sleep(0)
+    go.set()
+    await blocked
+    assert [word for word in await adding if word != "COMMIT"] == ["BEGIN", "INSERT", "INSERT"]
+    assert "SAVEPOINT" in await all_of_it(bench.add("a0"), bench.writer.do(lambda db: db.execute("no SQL"), writes=True))
+    assert await bench.words() == ["a0", "b0", "a2", "b2"]
+
+
 async def test_a_commit_that_fails_fails_for_all(bench: Bench) -> None:
     """Nobody is told that something is stored which is not; the next commit is another matter."""
     go, blocked = await bench.block()
