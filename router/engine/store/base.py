@@ -420,9 +420,6 @@ class Store(Protocol):
     async def run_of(self, delivery: str) -> Run | None:
         """One delivery, whether or not it belongs to a pipeline."""
 
-    async def by_receipt(self, provider: str, receipt: str) -> Sequence[str]:
-        """The ids of the deliveries whose receipt has this id."""
-
     async def rerun(self, delivery: str, receipt: Receipt | None, key: str, now: Micros) -> bool:
         """What was over goes on: the delivery becomes part of a new pipeline of the same commit, with its statuses from the
         beginning (and this receipt). False where it is not over, or `key` was seen already."""

@@ -28,15 +28,15 @@ WHERE number IN (SELECT value FROM json_each(:numbers))
 """
 _STARTED = """
 INSERT INTO attempts (delivery, n, verify, started)
-SELECT id, attempt + 1, state = 'verify', :now FROM deliveries WHERE number IN (SELECT value FROM json_each(:numbers))
+SELECT number, attempt + 1, state = 'verify', :now FROM deliveries WHERE number IN (SELECT value FROM json_each(:numbers))
 """
 _SETTLED = """
 WITH new (
-    number, state, reason, due, receipt, receipt_id, uncounted, status, failed_at, since, let_go, now
+    number, state, reason, due, receipt, uncounted, status, failed_at, since, let_go, now
 ) AS (VALUES (:rows))
 UPDATE deliveries
 SET state = new.state, reason = new.reason, due = new.due, receipt = coalesce(new.receipt, deliveries.receipt),
-    receipt_id = coalesce(new.receipt_id, deliveries.receipt_id), tries = tries - new.uncounted,
+    tries = tries - new.uncounted,
     status = coalesce(new.status, deliveries.status), failed_at = new.failed_at, since = new.since, let_go = new.let_go,
     owner = '', session = '', lease_until = 0, updated = new.now
 FROM new
@@ -51,8 +51,9 @@ WHERE attempts.delivery = new.delivery AND attempts.n = new.n
 """
 _NO_TRY = """
 UPDATE deliveries SET tries = tries - 1
-WHERE id = ?1 AND (SELECT count(*) FROM attempts WHERE delivery = ?1 AND reason = ?2) <= ?3
+WHERE number = ?1 AND (SELECT count(*) FROM attempts WHERE delivery = ?1 AND reason = ?2) <= ?3
 """
+_LEFT = "SELECT number, id, attempt, session FROM deliveries WHERE state = 'claimed' AND (session <> ? OR lease_until <= ?)"
 _LOST = "Its process stopped, or its lease ran out, before the outcome was stored: it may have happened."
 #: Attempts of one delivery that use up no try because our process died in them. One that brings it down each time comes to an
 #: end after so many deaths more than its retry policy allows.
@@ -201,7 +202,7 @@ def _settle(db: sqlite3.Connection, those: Sequence[tuple[Settling, Held]], poli
         return
     told = [_own_news(one, row) for one, row in those]
     sql.write(db, _SETTLED, [_settled(one, row, news, policy) for (one, row), news in zip(those, told, strict=True)])
-    sql.write(db, _ENDED, [_ended(one) for one, _ in those])
+    sql.write(db, _ENDED, [_ended(one, row) for one, row in those])
     written = [(news, row) for (_, row), news in zip(those, told, strict=True) if news is not None]
     journal.write(db, written, those[0][0].now)
     for one, row in those:
@@ -229,7 +230,6 @@ def _settled(one: Settling, row: Held, news: Entry | None, policy: Policy) -> tu
         text(outcome.reason),
         due,
         receipt_json(receipt) if receipt is not None else None,
-        text(receipt.id) if receipt is not None else None,
         int(not outcome.counts),
         news.status if news is not None else None,
         _failed_at(one.held, outcome, now),
@@ -239,9 +239,9 @@ def _settled(one: Settling, row: Held, news: Entry | None, policy: Policy) -> tu
     )
 
 
-def _ended(one: Settling) -> tuple[Any, ...]:
-    delivery, outcome = one.held.delivery, one.outcome
-    return one.now, outcome.state, text(outcome.reason), text(outcome.response), delivery.id, delivery.attempt
+def _ended(one: Settling, row: Held) -> tuple[Any, ...]:
+    outcome = one.outcome
+    return one.now, outcome.state, text(outcome.reason), text(outcome.response), row.number, row.attempt
 
 
 def _since(row: Held, outcome: Outcome, now: Micros) -> Micros:
@@ -264,17 +264,16 @@ def _failed_at(held: Claim, outcome: Outcome, now: Micros) -> Micros:
 def recover(db: sqlite3.Connection, session: str, now: Micros, held: Collection[str] = ()) -> int:
     """See Store.recover. A claim of another session is a dead process's: the lock says that nobody else lives."""
     _turn_back(db, now)
-    wanted = "SELECT id, attempt, session FROM deliveries WHERE state = 'claimed' AND (session <> ? OR lease_until <= ?)"
-    found = db.execute(wanted, (session, now)).fetchall()
+    found = db.execute(_LEFT, (session, now)).fetchall()
     lost = [row for row in found if row["session"] != session or row["id"] not in held]
-    sql.write(db, _ENDED, [(now, State.VERIFY, _LOST, "", row["id"], row["attempt"]) for row in lost])
+    sql.write(db, _ENDED, [(now, State.VERIFY, _LOST, "", row["number"], row["attempt"]) for row in lost])
     db.executemany(
         "UPDATE deliveries SET state = 'verify', reason = ?, due = ?, failed_at = ?, updated = ?,"
-        " owner = '', session = '', lease_until = 0 WHERE id = ?",
-        [(_LOST, now, now, now, row["id"]) for row in lost],
+        " owner = '', session = '', lease_until = 0 WHERE number = ?",
+        [(_LOST, now, now, now, row["number"]) for row in lost],
     )
     # That we died is no failure of the other side's: it may be killed often, and is made all the same.
-    ours = [(row["id"], _LOST, DEATHS) for row in lost if row["session"] != session]
+    ours = [(row["number"], _LOST, DEATHS) for row in lost if row["session"] != session]
     db.executemany(_NO_TRY, ours)
     return restores.begin(db, now) or len(lost)
 
