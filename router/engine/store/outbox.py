@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Collection, Sequence
 
+    from router.core.model import Delivery, Tree
     from router.engine.store.policy import Policy
 
 _CLAIMED = """
@@ -137,6 +138,7 @@ class _Taking:
         delivery = claimed(row)
         return Claim(
             delivery=delivery,
+            number=row.number,
             owner=self._wanted.owner,
             lease_until=self.now + int((delivery.timeout + self._wanted.lease) * 1_000_000),
             verify=row.state == State.VERIFY,
@@ -158,10 +160,8 @@ class Held(NamedTuple):
     """A delivery that is claimed: the columns that `held` has. `status` and `at` are the newest of its workflow."""
 
     number: int
-    id: str
     owner: str
     attempt: int
-    workflow: str
     run: int
     pipeline: str | None
     since: Micros
@@ -175,11 +175,11 @@ def settle(db: sqlite3.Connection, all_of_them: Sequence[Settling], policy: Poli
     together: list[tuple[Settling, Held]] = []
     settled: list[bool] = []
     for one in all_of_them:
-        row = found.get(one.held.delivery.id)
+        row = found.get(one.held.number)
         if row is None or (row.owner, row.attempt) != (one.held.owner, one.held.delivery.attempt):
             settled.append(False)
             continue
-        del found[row.id]
+        del found[row.number]
         settled.append(True)
         if row.pipeline is None:
             together.append((one, row))
@@ -191,9 +191,9 @@ def settle(db: sqlite3.Connection, all_of_them: Sequence[Settling], policy: Poli
     return settled
 
 
-def _held(db: sqlite3.Connection, all_of_them: Sequence[Settling]) -> dict[str, Held]:
-    ids = json.dumps([one.held.delivery.id for one in all_of_them])
-    return {row.id: row for row in sql.read(db, "held", Held, {"ids": ids})}
+def _held(db: sqlite3.Connection, all_of_them: Sequence[Settling]) -> dict[int, Held]:
+    numbers = json.dumps([one.held.number for one in all_of_them])
+    return {row.number: row for row in sql.read(db, "held", Held, {"numbers": numbers})}
 
 
 def _settle(db: sqlite3.Connection, those: Sequence[tuple[Settling, Held]], policy: Policy) -> None:
@@ -205,17 +205,17 @@ def _settle(db: sqlite3.Connection, those: Sequence[tuple[Settling, Held]], poli
     sql.write(db, _ENDED, [_ended(one, row) for one, row in those])
     written = [(news, row) for (_, row), news in zip(those, told, strict=True) if news is not None]
     journal.write(db, written, those[0][0].now)
-    for one, row in those:
-        journal.tell(db, [entry for entry in one.outcome.entries if not _is_own(entry, row)], one.now)
+    for one, _ in those:
+        journal.tell(db, [entry for entry in one.outcome.entries if not _is_own(entry, one.held.delivery)], one.now)
 
 
-def _is_own(entry: Entry, row: Held) -> bool:
-    return entry.delivery == row.id and text(entry.workflow) == row.workflow
+def _is_own(entry: Entry, delivery: Delivery[Tree]) -> bool:
+    return entry.delivery == delivery.id and text(entry.workflow) == delivery.subject.workflow
 
 
 def _own_news(one: Settling, row: Held) -> Entry | None:
     """The status of the delivery's own workflow, if it is one that was not told yet."""
-    own = [entry for entry in one.outcome.entries if _is_own(entry, row)]
+    own = [entry for entry in one.outcome.entries if _is_own(entry, one.held.delivery)]
     return journal.news(own[0], row) if own else None
 
 
