@@ -203,7 +203,7 @@ def _settle(db: sqlite3.Connection, those: Sequence[tuple[Settling, Held]], poli
     told = [_own_news(one, row) for one, row in those]
     sql.write(db, _SETTLED, [_settled(one, row, news, policy) for (one, row), news in zip(those, told, strict=True)])
     sql.write(db, _ENDED, [_ended(one, row) for one, row in those])
-    written = [(news, row) for (_, row), news in zip(those, told, strict=True) if news is not None]
+    written = [(news, row) for (_, row), news in zip(those, told, strict=True) if news is not None and _is_told(news)]
     journal.write(db, written, those[0][0].now)
     for one, _ in those:
         journal.tell(db, [entry for entry in one.outcome.entries if not _is_own(entry, one.held.delivery)], one.now)
@@ -211,6 +211,11 @@ def _settle(db: sqlite3.Connection, those: Sequence[tuple[Settling, Held]], poli
 
 def _is_own(entry: Entry, delivery: Delivery[Tree]) -> bool:
     return entry.delivery == delivery.id and text(entry.workflow) == delivery.subject.workflow
+
+
+def _is_told(news: Entry) -> bool:
+    """What no rule reports and is over at once: its receipt says the same, and readers of the journal would pass over it."""
+    return bool(news.workflow) or not news.status.final
 
 
 def _own_news(one: Settling, row: Held) -> Entry | None:
