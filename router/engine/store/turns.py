@@ -81,6 +81,11 @@ class Taker(Protocol):
         """What was taken is no more to be had."""
 
 
+def _before_others(found: Sequence[Head], each: int) -> list[Head]:
+    """Those that come before whatever a queue has beyond the `each` that were looked at."""
+    return [head for head in found if head.turn < found[0].turn + each]
+
+
 class Turns:
     """For one connection, on its thread."""
 
@@ -99,13 +104,13 @@ class Turns:
         left = self._offer(db, self._known(taker.now), count, taker)
         each = self._each
         while left > 0:
-            found = sql.read(db, "claim", Head, {**taker.heads(), "count": each})
+            found = sorted(sql.read(db, "claim", Head, {**taker.heads(), "count": each}))
             self._found = taker.now
             self._each = max(1, min(OF_A_QUEUE, each * KEPT // (len(found) + 1)))
-            enough = max(left, OF_A_QUEUE)
-            left = self._offer(db, sorted(found), left, taker)
-            # Each queue was seen to its end, or as far as all that are wanted may have come from it.
-            if len(found) < each or each >= enough:
+            # Each queue was seen to its end, or as far as all that are wanted may come from it.
+            far = len(found) < each or each >= max(left, OF_A_QUEUE)
+            left = self._offer(db, found if far else _before_others(found, each), left, taker)
+            if far:
                 break
             each = max(left, OF_A_QUEUE)
 

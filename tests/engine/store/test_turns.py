@@ -62,8 +62,21 @@ async def test_of_many_queues_no_more_is_found_than_is_kept(looked: list[int], p
     for number in range(8):
         await queued(store, f"repo{number}", *(f"d{number}{at}" for at in range(5)))
     names = [name for _ in range(40) for name in await claimed(store, 1)]
-    assert looked == [32, 8, 8, 8, 7]
+    assert looked == [32, 8, 8, 8, 8]
     assert [name[2:] for name in names] == [str(at) for at in range(5) for _ in range(8)]
+    await store.close()
+
+
+async def test_who_has_much_at_work_waits_however_little_is_looked_at(looked: list[int], path: Path) -> None:
+    store = await open_store(path)
+    await queued(store, "busy", *(f"b{at}" for at in range(8)))
+    assert len(await claimed(store, 3)) == 3
+    for number in range(8):
+        await queued(store, f"repo{number}", *(f"d{number}{at}" for at in range(5)))
+    names = [name for _ in range(25) for name in await claimed(store, 1)]
+    assert [at for at, name in enumerate(names) if name.startswith("b")] == [24]
+    assert max(looked[1:]) == 36
+    assert len(looked) < 12
     await store.close()
 
 
