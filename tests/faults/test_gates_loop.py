@@ -58,7 +58,7 @@ _TRIED = """
 SELECT q.account, q.destination, a.started, a.ended, a.verify, a.reason
 FROM attempts AS a JOIN deliveries AS d ON d.number = a.delivery JOIN queues AS q ON q.number = d.queue
 WHERE a.ended IS NOT NULL
-ORDER BY a.started, a.number
+ORDER BY a.started, a.delivery, a.n
 """
 _UNDER_WAY = """
 SELECT count(*) FROM deliveries
