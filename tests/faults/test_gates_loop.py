@@ -50,15 +50,15 @@ rules: [./rules]
 _ROWS = """
 SELECT
     d.id, d.rule, d.ref, d.options, q.account, d.state, d.reason, d.created,
-    coalesce((SELECT min(started) FROM attempts AS a WHERE a.delivery = d.id), 0)
+    coalesce((SELECT min(started) FROM attempts AS a WHERE a.delivery = d.number), 0)
 FROM deliveries AS d JOIN queues AS q ON q.number = d.queue
 ORDER BY d.number
 """
 _TRIED = """
 SELECT q.account, q.destination, a.started, a.ended, a.verify, a.reason
-FROM attempts AS a JOIN deliveries AS d ON d.id = a.delivery JOIN queues AS q ON q.number = d.queue
+FROM attempts AS a JOIN deliveries AS d ON d.number = a.delivery JOIN queues AS q ON q.number = d.queue
 WHERE a.ended IS NOT NULL
-ORDER BY a.started, a.number
+ORDER BY a.started, a.delivery, a.n
 """
 _UNDER_WAY = """
 SELECT count(*) FROM deliveries

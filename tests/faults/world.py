@@ -42,6 +42,11 @@ delivery: {{poll: 100ms, lease: 5s, loop: {{events: 0}}, circuit: {{wait: 100ms,
 log: {{format: json, level: info}}
 rules: [./rules]
 """
+_STATUSES = """
+SELECT d.id, s.status
+FROM statuses AS s JOIN deliveries AS d ON d.number = s.delivery
+WHERE s.workflow != '' ORDER BY s.number
+"""
 #: The log's levels that a router in good health never uses, but for what the faults bring about.
 _UNWELL = ("A bug", "Traceback", "could not be settled", "broke and starts again")
 
@@ -254,7 +259,7 @@ class World:
             seen.states[delivery] = state
             if rule != "told/told":
                 seen.causes[delivery] = rule.partition("/")[2], _sha(json.loads(options))
-        for delivery, status in self.rows("SELECT delivery, status FROM statuses WHERE workflow != '' ORDER BY number"):
+        for delivery, status in self.rows(_STATUSES):
             seen.statuses.setdefault(delivery, []).append(status)
         return seen
 

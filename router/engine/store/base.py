@@ -68,10 +68,11 @@ class Claim(Struct, frozen=True, kw_only=True):
     """A delivery in this process's hands until `lease_until`. `delivery.attempt` is already counted.
 
     `verify` says that an earlier attempt may have happened: look it up first. `failed_at` is when it may have failed.
-    Settling is fenced by (delivery.id, owner, delivery.attempt).
+    Settling is fenced by (number, owner, delivery.attempt). `number` is the delivery's place among all deliveries.
     """
 
     delivery: Delivery[Tree]
+    number: int
     owner: str
     lease_until: Micros
     verify: bool = False
@@ -419,9 +420,6 @@ class Store(Protocol):
 
     async def run_of(self, delivery: str) -> Run | None:
         """One delivery, whether or not it belongs to a pipeline."""
-
-    async def by_receipt(self, provider: str, receipt: str) -> Sequence[str]:
-        """The ids of the deliveries whose receipt has this id."""
 
     async def rerun(self, delivery: str, receipt: Receipt | None, key: str, now: Micros) -> bool:
         """What was over goes on: the delivery becomes part of a new pipeline of the same commit, with its statuses from the

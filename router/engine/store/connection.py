@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 MEMORY = ":memory:"
 #: Seconds that SQLite itself waits for a lock before it says so.
 BUSY = 5.0
-#: Rows that are changed between two checkpoints: 600 pages of the WAL where many are changed at once, 2,600 where deliveries
+#: Rows that are changed between two checkpoints: 250 pages of the WAL where many are changed at once, 2,100 where deliveries
 #: are made one by one. SQLite would make one by itself after a thousand.
 CHECKPOINT = 1_000
 #: What a store that cannot be read ends with, wherever that is told.

@@ -24,8 +24,10 @@ def tell(db: sqlite3.Connection, entries: Iterable[Entry], now: Micros) -> list[
 
 
 class Last(Protocol):
-    """The newest status of a delivery's workflow: nulls where there is none. `run` and `pipeline` are the delivery's."""
+    """The newest status of a delivery's workflow: nulls where there is none. The rest is of the delivery."""
 
+    @property
+    def number(self) -> int: ...
     @property
     def status(self) -> str | None: ...
     @property
@@ -37,6 +39,7 @@ class Last(Protocol):
 
 
 class _Last(NamedTuple):
+    number: int
     status: str | None
     at: Micros | None
     run: int
@@ -66,7 +69,7 @@ def write(db: sqlite3.Connection, told: Sequence[tuple[Entry, Last]], now: Micro
         db,
         _WRITTEN,
         [
-            (one.delivery, one.workflow, last.run, one.status, one.at, text(one.error), one.exit_code, text(one.url))
+            (last.number, one.workflow, last.run, one.status, one.at, text(one.error), one.exit_code, text(one.url))
             for one, last in told
         ],
     )
@@ -133,7 +136,7 @@ def _append(db: sqlite3.Connection, entry: Entry, now: Micros) -> Entry | None:
     told = None if last is None else news(entry, last)
     if last is None or told is None:
         return None
-    db.execute("UPDATE deliveries SET status = ? WHERE id = ? AND workflow = ?", (told.status, told.delivery, workflow))
+    db.execute("UPDATE deliveries SET status = ? WHERE number = ? AND workflow = ?", (told.status, last.number, workflow))
     write(db, [(told, last)], now)
     return told
 

@@ -80,8 +80,8 @@ def delivery(db: sqlite3.Connection, beginning: str, policy: Policy) -> Delivery
         reason=_over_quota(db, [row], policy).get(row["id"], row["reason"]),
         options=from_json(row["options"]),
         receipt=from_json(row["receipt"]),
-        attempts=[{**dict(one), "verify": bool(one["verify"])} for one in db.execute(_ATTEMPTS, (row["id"],))],
-        statuses=[dict(one) for one in db.execute(_STATUSES, (row["id"],))],
+        attempts=[{**dict(one), "verify": bool(one["verify"])} for one in db.execute(_ATTEMPTS, (row["number"],))],
+        statuses=[dict(one) for one in db.execute(_STATUSES, (row["number"],))],
     )
 
 

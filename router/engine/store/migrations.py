@@ -44,7 +44,19 @@ def m0006_operator(db: Database) -> None:
     _run(db, "0006.sql")
 
 
-STEPS = (m0001_first, m0002_verdicts_before, m0003_spindle, m0004_queues, m0005_restores, m0006_operator)
+def m0007_by_number(db: Database) -> None:
+    _run(db, "0007.sql")
+
+
+STEPS = (
+    m0001_first,
+    m0002_verdicts_before,
+    m0003_spindle,
+    m0004_queues,
+    m0005_restores,
+    m0006_operator,
+    m0007_by_number,
+)
 
 
 @cache

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Collection, Sequence
 
+    from router.core.model import Delivery, Tree
     from router.engine.store.policy import Policy
 
 _CLAIMED = """
@@ -28,15 +29,15 @@ WHERE number IN (SELECT value FROM json_each(:numbers))
 """
 _STARTED = """
 INSERT INTO attempts (delivery, n, verify, started)
-SELECT id, attempt + 1, state = 'verify', :now FROM deliveries WHERE number IN (SELECT value FROM json_each(:numbers))
+SELECT number, attempt + 1, state = 'verify', :now FROM deliveries WHERE number IN (SELECT value FROM json_each(:numbers))
 """
 _SETTLED = """
 WITH new (
-    number, state, reason, due, receipt, receipt_id, uncounted, status, failed_at, since, let_go, now
+    number, state, reason, due, receipt, uncounted, status, failed_at, since, let_go, now
 ) AS (VALUES (:rows))
 UPDATE deliveries
 SET state = new.state, reason = new.reason, due = new.due, receipt = coalesce(new.receipt, deliveries.receipt),
-    receipt_id = coalesce(new.receipt_id, deliveries.receipt_id), tries = tries - new.uncounted,
+    tries = tries - new.uncounted,
     status = coalesce(new.status, deliveries.status), failed_at = new.failed_at, since = new.since, let_go = new.let_go,
     owner = '', session = '', lease_until = 0, updated = new.now
 FROM new
@@ -51,8 +52,9 @@ WHERE attempts.delivery = new.delivery AND attempts.n = new.n
 """
 _NO_TRY = """
 UPDATE deliveries SET tries = tries - 1
-WHERE id = ?1 AND (SELECT count(*) FROM attempts WHERE delivery = ?1 AND reason = ?2) <= ?3
+WHERE number = ?1 AND (SELECT count(*) FROM attempts WHERE delivery = ?1 AND reason = ?2) <= ?3
 """
+_LEFT = "SELECT number, id, attempt, session FROM deliveries WHERE state = 'claimed' AND (session <> ? OR lease_until <= ?)"
 _LOST = "Its process stopped, or its lease ran out, before the outcome was stored: it may have happened."
 #: Attempts of one delivery that use up no try because our process died in them. One that brings it down each time comes to an
 #: end after so many deaths more than its retry policy allows.
@@ -136,6 +138,7 @@ class _Taking:
         delivery = claimed(row)
         return Claim(
             delivery=delivery,
+            number=row.number,
             owner=self._wanted.owner,
             lease_until=self.now + int((delivery.timeout + self._wanted.lease) * 1_000_000),
             verify=row.state == State.VERIFY,
@@ -157,10 +160,8 @@ class Held(NamedTuple):
     """A delivery that is claimed: the columns that `held` has. `status` and `at` are the newest of its workflow."""
 
     number: int
-    id: str
     owner: str
     attempt: int
-    workflow: str
     run: int
     pipeline: str | None
     since: Micros
@@ -174,11 +175,11 @@ def settle(db: sqlite3.Connection, all_of_them: Sequence[Settling], policy: Poli
     together: list[tuple[Settling, Held]] = []
     settled: list[bool] = []
     for one in all_of_them:
-        row = found.get(one.held.delivery.id)
+        row = found.get(one.held.number)
         if row is None or (row.owner, row.attempt) != (one.held.owner, one.held.delivery.attempt):
             settled.append(False)
             continue
-        del found[row.id]
+        del found[row.number]
         settled.append(True)
         if row.pipeline is None:
             together.append((one, row))
@@ -190,9 +191,9 @@ def settle(db: sqlite3.Connection, all_of_them: Sequence[Settling], policy: Poli
     return settled
 
 
-def _held(db: sqlite3.Connection, all_of_them: Sequence[Settling]) -> dict[str, Held]:
-    ids = json.dumps([one.held.delivery.id for one in all_of_them])
-    return {row.id: row for row in sql.read(db, "held", Held, {"ids": ids})}
+def _held(db: sqlite3.Connection, all_of_them: Sequence[Settling]) -> dict[int, Held]:
+    numbers = json.dumps([one.held.number for one in all_of_them])
+    return {row.number: row for row in sql.read(db, "held", Held, {"numbers": numbers})}
 
 
 def _settle(db: sqlite3.Connection, those: Sequence[tuple[Settling, Held]], policy: Policy) -> None:
@@ -201,20 +202,25 @@ def _settle(db: sqlite3.Connection, those: Sequence[tuple[Settling, Held]], poli
         return
     told = [_own_news(one, row) for one, row in those]
     sql.write(db, _SETTLED, [_settled(one, row, news, policy) for (one, row), news in zip(those, told, strict=True)])
-    sql.write(db, _ENDED, [_ended(one) for one, _ in those])
-    written = [(news, row) for (_, row), news in zip(those, told, strict=True) if news is not None]
+    sql.write(db, _ENDED, [_ended(one, row) for one, row in those])
+    written = [(news, row) for (_, row), news in zip(those, told, strict=True) if news is not None and _is_told(news)]
     journal.write(db, written, those[0][0].now)
-    for one, row in those:
-        journal.tell(db, [entry for entry in one.outcome.entries if not _is_own(entry, row)], one.now)
+    for one, _ in those:
+        journal.tell(db, [entry for entry in one.outcome.entries if not _is_own(entry, one.held.delivery)], one.now)
 
 
-def _is_own(entry: Entry, row: Held) -> bool:
-    return entry.delivery == row.id and text(entry.workflow) == row.workflow
+def _is_own(entry: Entry, delivery: Delivery[Tree]) -> bool:
+    return entry.delivery == delivery.id and text(entry.workflow) == delivery.subject.workflow
+
+
+def _is_told(news: Entry) -> bool:
+    """What no rule reports and is over at once: its receipt says the same, and readers of the journal would pass over it."""
+    return bool(news.workflow) or not news.status.final
 
 
 def _own_news(one: Settling, row: Held) -> Entry | None:
     """The status of the delivery's own workflow, if it is one that was not told yet."""
-    own = [entry for entry in one.outcome.entries if _is_own(entry, row)]
+    own = [entry for entry in one.outcome.entries if _is_own(entry, one.held.delivery)]
     return journal.news(own[0], row) if own else None
 
 
@@ -229,7 +235,6 @@ def _settled(one: Settling, row: Held, news: Entry | None, policy: Policy) -> tu
         text(outcome.reason),
         due,
         receipt_json(receipt) if receipt is not None else None,
-        text(receipt.id) if receipt is not None else None,
         int(not outcome.counts),
         news.status if news is not None else None,
         _failed_at(one.held, outcome, now),
@@ -239,9 +244,9 @@ def _settled(one: Settling, row: Held, news: Entry | None, policy: Policy) -> tu
     )
 
 
-def _ended(one: Settling) -> tuple[Any, ...]:
-    delivery, outcome = one.held.delivery, one.outcome
-    return one.now, outcome.state, text(outcome.reason), text(outcome.response), delivery.id, delivery.attempt
+def _ended(one: Settling, row: Held) -> tuple[Any, ...]:
+    outcome = one.outcome
+    return one.now, outcome.state, text(outcome.reason), text(outcome.response), row.number, row.attempt
 
 
 def _since(row: Held, outcome: Outcome, now: Micros) -> Micros:
@@ -264,17 +269,16 @@ def _failed_at(held: Claim, outcome: Outcome, now: Micros) -> Micros:
 def recover(db: sqlite3.Connection, session: str, now: Micros, held: Collection[str] = ()) -> int:
     """See Store.recover. A claim of another session is a dead process's: the lock says that nobody else lives."""
     _turn_back(db, now)
-    wanted = "SELECT id, attempt, session FROM deliveries WHERE state = 'claimed' AND (session <> ? OR lease_until <= ?)"
-    found = db.execute(wanted, (session, now)).fetchall()
+    found = db.execute(_LEFT, (session, now)).fetchall()
     lost = [row for row in found if row["session"] != session or row["id"] not in held]
-    sql.write(db, _ENDED, [(now, State.VERIFY, _LOST, "", row["id"], row["attempt"]) for row in lost])
+    sql.write(db, _ENDED, [(now, State.VERIFY, _LOST, "", row["number"], row["attempt"]) for row in lost])
     db.executemany(
         "UPDATE deliveries SET state = 'verify', reason = ?, due = ?, failed_at = ?, updated = ?,"
-        " owner = '', session = '', lease_until = 0 WHERE id = ?",
-        [(_LOST, now, now, now, row["id"]) for row in lost],
+        " owner = '', session = '', lease_until = 0 WHERE number = ?",
+        [(_LOST, now, now, now, row["number"]) for row in lost],
     )
     # That we died is no failure of the other side's: it may be killed often, and is made all the same.
-    ours = [(row["id"], _LOST, DEATHS) for row in lost if row["session"] != session]
+    ours = [(row["number"], _LOST, DEATHS) for row in lost if row["session"] != session]
     db.executemany(_NO_TRY, ours)
     return restores.begin(db, now) or len(lost)
 

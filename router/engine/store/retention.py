@@ -22,8 +22,8 @@ _OVERLAP = 120_000_000
 #: In this order, because each refers to what comes after it.
 _FORGET = (
     "DELETE FROM logs WHERE delivery IN (SELECT id FROM deliveries WHERE event IN (SELECT value FROM json_each(?)))",
-    "DELETE FROM attempts WHERE delivery IN (SELECT id FROM deliveries WHERE event IN (SELECT value FROM json_each(?)))",
-    "DELETE FROM statuses WHERE delivery IN (SELECT id FROM deliveries WHERE event IN (SELECT value FROM json_each(?)))",
+    "DELETE FROM attempts WHERE delivery IN (SELECT number FROM deliveries WHERE event IN (SELECT value FROM json_each(?)))",
+    "DELETE FROM statuses WHERE delivery IN (SELECT number FROM deliveries WHERE event IN (SELECT value FROM json_each(?)))",
     "DELETE FROM announcements WHERE pipeline IN (SELECT id FROM pipelines WHERE event IN (SELECT value FROM json_each(?)))",
     "DELETE FROM workflows WHERE pipeline IN (SELECT id FROM pipelines WHERE event IN (SELECT value FROM json_each(?)))",
     "DELETE FROM pipeline_names WHERE pipeline IN (SELECT id FROM pipelines WHERE event IN (SELECT value FROM json_each(?)))",

@@ -269,19 +269,21 @@ def entry_of(row: sqlite3.Row) -> Entry:
 
 
 def receipt_json(receipt: Receipt) -> str:
-    # The detail by itself: only there may a null have been a number that is not finite.
     known = {
         "id": receipt.id,
         "url": receipt.url,
         "status": receipt.status,
         "exit_code": receipt.exit_code,
         "error": receipt.error,
-        "detail": msgspec.Raw(as_json(receipt.detail).encode()),
+        "detail": receipt.detail,
     }
+    nulls = (receipt.status is None) + (receipt.exit_code is None)
     try:
-        return _QUICKLY.encode(known).decode()
-    except UnicodeEncodeError:
-        return _ENCODER.encode({**known, "detail": receipt.detail})
+        made = _QUICKLY.encode(known)
+    except (TypeError, ValueError, RecursionError):
+        return _ENCODER.encode(known)
+    # As in `as_json`: any other null may have been a number that is not finite.
+    return made.decode() if made.count(b"null") == nulls else _ENCODER.encode(known)
 
 
 def receipt_of(column: str) -> Receipt:

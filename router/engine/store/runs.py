@@ -35,12 +35,6 @@ def run_of(db: sqlite3.Connection, delivery: str) -> Run | None:
     return None if row is None else _run(row)
 
 
-def by_receipt(db: sqlite3.Connection, provider: str, receipt: str) -> list[str]:
-    """See Store.by_receipt."""
-    wanted = "SELECT id FROM deliveries WHERE provider = ? AND receipt_id = ? ORDER BY number"
-    return [row["id"] for row in db.execute(wanted, (text(provider), text(receipt)))]
-
-
 def made_since(db: sqlite3.Connection, provider: str, since: Micros, limit: int) -> list[Receipt]:
     """See Store.made_since."""
     wanted = """
@@ -52,8 +46,7 @@ def made_since(db: sqlite3.Connection, provider: str, since: Micros, limit: int)
 
 def adopt(db: sqlite3.Connection, delivery: str, receipt: Receipt, now: Micros) -> None:
     """See Store.adopt."""
-    values = (receipt_json(receipt), text(receipt.id), now, text(delivery))
-    db.execute("UPDATE deliveries SET receipt = ?, receipt_id = ?, updated = ? WHERE id = ?", values)
+    db.execute("UPDATE deliveries SET receipt = ?, updated = ? WHERE id = ?", (receipt_json(receipt), now, text(delivery)))
 
 
 def rerun(db: sqlite3.Connection, delivery: str, receipt: Receipt | None, key: str, now: Micros) -> bool:
@@ -63,8 +56,7 @@ def rerun(db: sqlite3.Connection, delivery: str, receipt: Receipt | None, key: s
         return False
     _again(db, row, now)
     if receipt is not None:
-        values = (receipt_json(receipt), text(receipt.id), delivery)
-        db.execute("UPDATE deliveries SET receipt = ?, receipt_id = ?, state = 'done' WHERE id = ?", values)
+        db.execute("UPDATE deliveries SET receipt = ?, state = 'done' WHERE id = ?", (receipt_json(receipt), delivery))
     return True
 
 

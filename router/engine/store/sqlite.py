@@ -397,9 +397,6 @@ class SqliteStore:
     async def run_of(self, delivery: str) -> Run | None:
         return await self._read(partial(runs.run_of, delivery=delivery))
 
-    async def by_receipt(self, provider: str, receipt: str) -> Sequence[str]:
-        return await self._read(partial(runs.by_receipt, provider=provider, receipt=receipt))
-
     async def rerun(self, delivery: str, receipt: Receipt | None, key: str, now: Micros) -> bool:
         return await self._write(partial(runs.rerun, delivery=delivery, receipt=receipt, key=key, now=now))
 

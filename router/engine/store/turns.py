@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from router.core.model import Micros
 
-#: Deliveries whose order is kept, those of one queue, and for how many microseconds: what becomes due meanwhile waits as long.
+#: Deliveries whose order is kept, those of a queue, and for how many microseconds: what becomes due meanwhile waits as long.
 KEPT, OF_A_QUEUE, FOR = 1024, 64, 1_000_000
 
 
@@ -81,12 +81,19 @@ class Taker(Protocol):
         """What was taken is no more to be had."""
 
 
+def _before_others(found: Sequence[Head], each: int) -> list[Head]:
+    """Those that come before whatever a queue has beyond the `each` that were looked at."""
+    return [head for head in found if head.turn < found[0].turn + each]
+
+
 class Turns:
     """For one connection, on its thread."""
 
     def __init__(self) -> None:
         self._heads: list[Head] = []
         self._found: Micros = 0
+        #: Of one queue: so many that those of all are about as many as are kept.
+        self._each = OF_A_QUEUE
 
     def forget(self) -> None:
         """Somebody may come sooner now."""
@@ -95,10 +102,17 @@ class Turns:
     def take(self, db: sqlite3.Connection, count: int, taker: Taker) -> None:
         """Offer deliveries in their order until so many are taken. Whoever gets too few has seen all that there are."""
         left = self._offer(db, self._known(taker.now), count, taker)
-        if left > 0:
-            found = sql.read(db, "claim", Head, {**taker.heads(), "count": max(count, OF_A_QUEUE)})
+        each = self._each
+        while left > 0:
+            found = sorted(sql.read(db, "claim", Head, {**taker.heads(), "count": each}))
             self._found = taker.now
-            self._offer(db, sorted(found), left, taker)
+            self._each = max(1, min(OF_A_QUEUE, each * KEPT // (len(found) + 1)))
+            # Each queue was seen to its end, or as far as all that are wanted may come from it.
+            far = len(found) < each or each >= max(left, OF_A_QUEUE)
+            left = self._offer(db, found if far else _before_others(found, each), left, taker)
+            if far:
+                break
+            each = max(left, OF_A_QUEUE)
 
     def _known(self, now: Micros) -> list[Head]:
         return self._heads if 0 <= now - self._found <= FOR else []

@@ -18,6 +18,7 @@ from tests.engine.store.parts import (
     dead,
     delivery,
     done,
+    entry,
     ready,
     row,
     state,
@@ -107,6 +108,51 @@ async def test_a_settled_delivery_keeps_receipt_attempt_and_status(store: Store)
     [attempt] = found.attempts
     assert (attempt["n"], attempt["verify"], attempt["started"], attempt["ended"]) == (1, False, NOW + 1, NOW + 2)
     assert attempt["outcome"] == "done"
+
+
+async def test_an_outcome_says_only_what_is_news(store: Store) -> None:
+    """A command says that it runs before it is over."""
+    await accept(store, "e1", "d1", workflow="ci")
+    [got] = await claim(store)
+    await store.tell([entry(got.delivery, Status.RUNNING)], NOW)
+    assert await store.settle(got, done(Status.RUNNING, "ci", "d1"), NOW + 7)
+    assert [one.entry.status for one in await store.journal(0)] == [Status.PENDING, Status.RUNNING]
+
+
+async def test_an_outcome_is_told_after_what_was_told_before(store: Store) -> None:
+    """A reader that orders a workflow's statuses by their time reads the end last."""
+    await accept(store, "e1", "d1", workflow="ci")
+    [got] = await claim(store)
+    await store.tell([entry(got.delivery, Status.RUNNING, NOW + 5)], NOW)
+    await store.tell([Entry(delivery="d1", workflow="other", status=Status.RUNNING, at=NOW + 9)], NOW)
+    await store.settle(got, done(Status.SUCCESS, "ci", "d1"), NOW + 7)
+    (last,) = [one.entry for one in await store.journal(0) if one.entry.status is Status.SUCCESS]
+    assert last.at == NOW + 6
+
+
+async def test_what_no_rule_reports_and_is_over_at_once_is_in_its_receipt_alone(store: Store) -> None:
+    """A webhook's success: nobody reads it in the journal, and what comes late takes it back as little as any other."""
+    await accept(store, "e1", "d1")
+    [got] = await claim(store)
+    assert await store.settle(got, done(Status.SUCCESS, "", "d1"), NOW + 2)
+    assert await store.journal(0) == []
+    for late in (Status.RUNNING, Status.FAILED, Status.SUCCESS):
+        assert await store.tell([entry(got.delivery, late, NOW + 3)], NOW + 3) == []
+    after = await row(store, "d1")
+    assert (after.state, after.status, after.statuses) == (State.DONE, "success", [])
+    assert isinstance(after.receipt, dict)
+    assert after.receipt["status"] == "success"
+
+
+async def test_what_no_rule_reports_and_goes_on_is_told_until_it_is_over(store: Store) -> None:
+    """A build: what comes of it is told later, and is in no receipt."""
+    await accept(store, "e1", "d1")
+    [got] = await claim(store)
+    assert await store.settle(got, done(Status.RUNNING, "", "d1"), NOW + 2)
+    told = await store.tell([entry(got.delivery, Status.FAILED, NOW + 3)], NOW + 3)
+    assert [one.status for one in told] == [Status.FAILED]
+    assert [one.entry.status for one in await store.journal(0)] == [Status.RUNNING, Status.FAILED]
+    assert await store.open_receipts("toy") == []
 
 
 async def test_tries_count_what_counts(store: Store) -> None:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,7 +47,7 @@ def old(request: pytest.FixtureRequest, path: Path) -> Path:
 
 def test_every_schema_that_was_in_use_is_kept() -> None:
     """Each is a step that somebody's store may have to take."""
-    assert {file.stem for file in RELEASED} >= {"schema-1", "schema-2", "schema-3"}
+    assert {file.stem for file in RELEASED} >= {"schema-1", "schema-2", "schema-3", "schema-6"}
 
 
 async def test_what_is_in_it_means_what_it_meant(old: Path) -> None:
@@ -68,6 +69,35 @@ async def test_what_is_in_it_means_what_it_meant(old: Path) -> None:
     told = [one.entry.status for one in await store.journal(0) if one.entry.delivery == "over"]
     assert told == [Status.PENDING, Status.SUCCESS]
     assert (await store.event("e1")) is not None
+    await store.close()
+
+
+async def test_what_belongs_to_a_delivery_is_its_own(old: Path) -> None:
+    """Each attempt, in order, and each status by its number: they refer to it in another way than they did."""
+    with closing(sqlite3.connect(old)) as db, db:
+        more = [("over", 3, 1, 30), ("dead", 2, 0, 20), ("over", 2, 0, 20)]
+        db.executemany("INSERT INTO attempts (delivery, n, verify, started) VALUES (?, ?, ?, ?)", more)
+        attempts = db.execute(
+            "SELECT delivery, n, verify, started, ended, outcome, reason, response FROM attempts ORDER BY delivery, n"
+        ).fetchall()
+        statuses = db.execute("SELECT delivery, number, status, at FROM statuses ORDER BY delivery, number").fetchall()
+    store = await open_store(old)
+    rows = {name: await row(store, name) for name in sorted({name for name, *_ in (*attempts, *statuses)})}
+    assert [(name, *one.values()) for name, shown in rows.items() for one in shown.attempts] == attempts
+    told = [(name, one["number"], one["status"], one["at"]) for name, shown in rows.items() for one in shown.statuses]
+    assert told == statuses
+    assert [one.number for one in await store.journal(0)] == sorted(number for _, number, *_ in statuses)
+    await store.close()
+
+
+async def test_numbers_of_the_journal_never_come_again(old: Path) -> None:
+    """Whoever reads it keeps one as a cursor, and the newest may be forgotten already."""
+    with closing(sqlite3.connect(old)) as db, db:
+        db.execute("DELETE FROM statuses")
+        db.execute("UPDATE sqlite_sequence SET seq = 1000 WHERE name = 'statuses'")
+    store = await open_store(old)
+    await store.tell([entry(delivery("running", workflow="running"), Status.FAILED)], LATER)
+    assert [one.number for one in await store.journal(0)] == [1001]
     await store.close()
 
 
@@ -107,12 +137,14 @@ async def test_a_spindles_store_goes_on(path: Path) -> None:
     """The run, its other name, its announcements, its log, secrets and what may be used once."""
     with sqlite3.connect(path) as db:
         db.executescript((RELEASED[0].parent / "schema-3.sql").read_text(encoding="utf-8"))
+        db.execute("UPDATE statuses SET run = 1 WHERE delivery = 'over'")
     db.close()
     store = await open_store(path)
     run = await store.pipeline("3l4f7xbbbbb22", "knot.example.com")
     assert run is not None
     assert {one.name: one.status for one in run.workflows} == {"nobody.yml": None, "ci.yml": Status.PENDING}
     assert len(await store.announcements(0)) >= 2
+    assert {one.run for one in await store.journal(0) if one.entry.delivery == "over"} == {1}
     assert [line.text for line in await store.log("run", 0)] == ["hello"]
     assert [secret.sealed for secret in await store.secrets("did:plc:a")] == [b"sealed"]
     assert not await store.use("jti", "one", NOW + SECOND, NOW)

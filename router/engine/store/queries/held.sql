@@ -1,8 +1,11 @@
--- Deliveries that are claimed, by their ids (JSON), each with the newest status of its workflow in its present run.
-SELECT d.number, d.id, d.owner, d.attempt, d.workflow, d.run, d.pipeline, d.since, s.status, s.at
-FROM json_each(:ids) AS i
-CROSS JOIN deliveries AS d ON d.id = i.value
-LEFT JOIN statuses AS s ON s.number = (
-    SELECT max(o.number) FROM statuses AS o WHERE o.delivery = d.id AND o.workflow = d.workflow AND o.run = d.run
-)
+-- Deliveries that are claimed, by their numbers (JSON), each with the newest status of its workflow in its present run.
+SELECT d.number, d.owner, d.attempt, d.run, d.pipeline, d.since, nullif(d.status, '') AS status, (
+    SELECT s.at
+    FROM statuses AS s
+    WHERE d.status <> '' AND s.delivery = d.number AND s.workflow = d.workflow AND s.run = d.run
+    ORDER BY s.number DESC
+    LIMIT 1
+) AS at
+FROM json_each(:numbers) AS i
+CROSS JOIN deliveries AS d ON d.number = i.value
 WHERE d.state = 'claimed'

@@ -4,7 +4,7 @@ FROM deliveries AS d
 JOIN statuses AS s ON s.number = (
     SELECT max(o.number)
     FROM statuses AS o
-    WHERE o.delivery = d.id AND o.workflow = d.workflow AND o.run = d.run
+    WHERE o.delivery = d.number AND o.workflow = d.workflow AND o.run = d.run
 )
 WHERE d.pipeline = :pipeline AND d.workflow = :workflow
 ORDER BY d.number
