@@ -30,8 +30,7 @@ class Deadlines:
         loop = asyncio.get_running_loop()
         if loop is not self._loop:
             self._loop, self._queues, self._timer = loop, {}, None
-        at = loop.time() + one.seconds
-        queue = self._queues.get(one.seconds)
+        at, queue = loop.time() + one.seconds, self._queues.get(one.seconds)
         if queue:
             # The timer is for its first, or for somebody who is sooner.
             queue[one] = at
@@ -42,7 +41,8 @@ class Deadlines:
 
     def remove(self, one: Within) -> None:
         """It ended in time."""
-        if (queue := self._queues.get(one.seconds)) is not None:
+        queue = self._queues.get(one.seconds)
+        if queue is not None:
             queue.pop(one, None)
 
     def _set(self, at: float) -> None:

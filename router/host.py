@@ -7,18 +7,20 @@ from __future__ import annotations
 import random
 import time
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from router.core.bucket import Bucket
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
 
     import aiohttp
 
     from router.core.model import LogLine, Micros
     from router.deadlines import Deadlines, Within
+    from router.posting import Posting
 
 
 class Clock(Protocol):
@@ -107,6 +109,13 @@ def _deadlines() -> Deadlines:
     return Deadlines()
 
 
+@cache
+def _posting() -> Callable[..., Posting | None]:
+    from router.posting import posting  # noqa: PLC0415 - validating rules imports this module, and asks nobody
+
+    return posting
+
+
 class Answering(Protocol):
     """The answer to a request: as much of `aiohttp.ClientResponse` as `Host.request` promises."""
 
@@ -149,9 +158,7 @@ class Host:
     ) -> Asking:
         """`async with host.request(...) as answer:` is that of `http` with allow_redirects=False, and sends a POST whose body
         is there for a third of the work. An answer has `status`, `headers` and `content`, to be read within."""
-        from router.posting import posting  # noqa: PLC0415 - validating rules imports this module, and asks nobody
-
-        made = posting(self.http, method, url, headers, data, timeout)
+        made = _posting()(self.http, method, url, headers, data, timeout)
         return made or self.http.request(method, url, headers=headers, data=data, timeout=timeout, allow_redirects=False)
 
     @property

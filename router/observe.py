@@ -141,10 +141,16 @@ class _Several:
             setattr(self, name, calls[0])
             return cast("Callable[..., None]", calls[0])
 
+        def both(*args: Any, **named: Any) -> None:
+            first(*args, **named)
+            second(*args, **named)
+
         def tell(*args: Any, **named: Any) -> None:
             for call in calls:
                 call(*args, **named)
 
+        if len(calls) == 2:
+            (first, second), tell = calls, both  # of most calls that are made for each delivery
         told: Callable[..., None] = calls[0] if len(calls) == 1 else tell if calls else _nothing
         setattr(self, name, told)
         return told

@@ -29,9 +29,50 @@ if TYPE_CHECKING:
 _ONCE = frozenset(("POST", "PATCH"))
 #: Addresses that are remembered for a session, and the longest of them.
 MOST, LONGEST = 256, 2048
-#: By session, method and address: a request that is never sent. It is what a connection is asked for with, and has the headers
-#: that all such requests have.
-_known: WeakKeyDictionary[aiohttp.ClientSession, dict[tuple[str, str], ClientRequest]] = WeakKeyDictionary()
+_lines: WeakKeyDictionary[aiohttp.ClientSession, _Line] = WeakKeyDictionary()
+
+
+class _Line:
+    """What is remembered of one session.
+
+    Requests leave at the end of the loop's turn in which they were made, all in one go. To hand a request to the kernel wakes
+    whoever waits for it, on this machine or by the network's card, and a few in a row wake them once.
+    """
+
+    def __init__(self) -> None:
+        #: By method and address: a request that is never sent. It is what a connection is asked for with, and has the headers
+        #: that all such requests have.
+        self.asked: dict[tuple[str, str], ClientRequest] = {}
+        self._leaving: list[tuple[Any, bytes]] = []
+
+    def leave(self, protocol: Any, data: bytes, loop: asyncio.AbstractEventLoop) -> None:
+        """Write it at the end of this turn."""
+        if not self._leaving:
+            loop.call_soon(self._go)
+        self._leaving.append((protocol, data))
+
+    def _go(self) -> None:
+        leaving, self._leaving = self._leaving, []
+        for protocol, data in leaving:
+            transport = protocol.transport
+            # Where the connection is gone, whoever waits for the answer is told.
+            if transport is not None and not transport.is_closing():
+                transport.write(data)
+                protocol.start_timeout()
+
+
+class _Written:
+    """What a StreamWriter takes for a connection: it keeps the headers that are written."""
+
+    def __init__(self) -> None:
+        self.transport = self
+        self.data = b""
+
+    def is_closing(self) -> bool:
+        return False
+
+    def write(self, data: bytes) -> None:
+        self.data += data
 
 
 def posting(
@@ -45,18 +86,18 @@ def posting(
     """Such a request, to be sent by entering it; None where it is to be made by the session."""
     if type(session) is not Session or method not in _ONCE or body is None:
         return None
-    known = _known.get(session)
-    if known is None:
-        known = _known[session] = {}
-    asked = known.get((method, url))
+    line = _lines.get(session)
+    if line is None:
+        line = _lines[session] = _Line()
+    asked = line.asked.get((method, url))
     if asked is None:
         asked = _asked(session, method, url)
         if asked is None:
             return None
-        if len(known) >= MOST:
-            known.clear()
-        known[method, url] = asked
-    return Posting(session, asked, headers, body, timeout)
+        if len(line.asked) >= MOST:
+            line.asked.clear()
+        line.asked[method, url] = asked
+    return Posting(session, line, asked, headers, body, timeout)
 
 
 def _asked(session: aiohttp.ClientSession, method: str, url: str) -> ClientRequest | None:
@@ -78,7 +119,7 @@ class Posting:
     Entering raises what `session.post` would, and never follows a redirect.
     """
 
-    __slots__ = ("_asked", "_body", "_connection", "_given", "_session", "_timeout", "content", "headers", "status")
+    __slots__ = ("_asked", "_body", "_connection", "_given", "_line", "_session", "_timeout", "content", "headers", "status")
 
     status: int
     headers: Mapping[str, str]
@@ -87,12 +128,14 @@ class Posting:
     def __init__(
         self,
         session: aiohttp.ClientSession,
+        line: _Line,
         asked: ClientRequest,
         given: Mapping[str, str],
         body: bytes,
         timeout: aiohttp.ClientTimeout,
     ) -> None:
         self._session = session
+        self._line = line
         self._asked = asked
         self._given = given
         self._body = body
@@ -134,10 +177,11 @@ class Posting:
             headers["Content-Type"] = "application/octet-stream"
         if self._session.connector is not None and self._session.connector.force_close:
             headers["Connection"] = "close"
-        writer = StreamWriter(protocol, asked.loop)
+        written = _Written()
+        writer = StreamWriter(written, asked.loop)  # type: ignore[arg-type]
         await writer.write_headers(f"{asked.method} {asked.url.raw_path_qs} HTTP/1.1", headers)
-        await writer.write_eof(body)
-        protocol.start_timeout()
+        writer.send_headers()
+        self._line.leave(protocol, written.data + body, asked.loop)
 
     async def _receive(self, connection: Connection) -> None:
         protocol, code = _protocol(connection), 100

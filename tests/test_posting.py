@@ -232,7 +232,7 @@ async def test_what_is_remembered_is_bounded_and_forgotten_with_its_session() ->
     session = open_session()
     for number in range(module.MOST + 10):
         assert posting(session, "POST", f"http://127.0.0.1/{number}", {}, b"", PATIENCE) is not None
-    assert 0 < len(module._known[session]) <= module.MOST
+    assert 0 < len(module._lines[session].asked) <= module.MOST
     await session.close()
     with pytest.raises((RuntimeError, aiohttp.ClientError)):
         async with sent(session, "http://127.0.0.1:9/", {}):

@@ -201,8 +201,7 @@ class Dispatch:
             await asyncio.gather(*late, return_exceptions=True)
 
     async def _claim(self, now: int) -> Sequence[Claim]:
-        # Half of them at once, so that the store may be at one half while the other is being sent.
-        free = min(self._free(), max(1, self.concurrency // 2))
+        free = self._free()
         if free <= 0:
             self._more = True  # what waits was not looked at
             return ()
@@ -280,7 +279,9 @@ class Dispatch:
         if await self.store.settle(claim, outcome, self.host.clock.now()):
             self.observer.attempted(claim.delivery, outcome)
             for entry in outcome.entries:
-                self.observer.reported(entry)
+                # What no rule reports and is over at once is in no journal.
+                if entry.workflow or not entry.status.final:
+                    self.observer.reported(entry)
 
     def _ends(self) -> None:
         """The present attempt is over, and its outcome is about to be handed to the store: a claim comes after it there, so who
