@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from router.core.errors import Ambiguous, Permanent, Transient
+from router.core.errors import Ambiguous, DeliveryError, Permanent, Transient
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -84,20 +84,30 @@ async def ask(
     where it may have: aiohttp sends a POST once, so a connection that breaks after it was made leaves that open, one that was
     kept alive and turns out to be closed included. Redirects are answers, never followed.
     """
-    import aiohttp  # noqa: PLC0415 - validate reads only the options
-
     timeout = _timeout(CONNECT, None if hurried else READ)
     try:
         async with host.request(method, url, headers=headers, data=body, timeout=timeout) as response:
             said, whole = await _read(response.content, limit, linger)
             told = said[:limit].replace(hide.encode(), b"[secret]") if hide else said[:limit]
             return Answer(response.status, response.headers, told, complete=whole and len(said) <= limit)
-    except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError):
-        raise Permanent(f"{to} cannot be asked: that is no URL.") from None
-    except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
-        raise Transient(f"{to} cannot be reached: {_reason(error)}.") from None
-    except (aiohttp.ClientError, OSError, TimeoutError) as error:
-        raise Ambiguous(f"The answer of {to} was lost: {_reason(error)}.") from None
+    except Exception as error:
+        failed = _failure(error, to)
+        if failed is None:
+            raise
+        raise failed from None
+
+
+def _failure(error: Exception, to: str) -> DeliveryError | None:
+    """See `ask`. None for what is a bug."""
+    import aiohttp  # noqa: PLC0415 - validate reads only the options
+
+    if isinstance(error, (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError)):
+        return Permanent(f"{to} cannot be asked: that is no URL.")
+    if isinstance(error, (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)):
+        return Transient(f"{to} cannot be reached: {_reason(error)}.")
+    if isinstance(error, (aiohttp.ClientError, OSError)):
+        return Ambiguous(f"The answer of {to} was lost: {_reason(error)}.")
+    return None
 
 
 @cache

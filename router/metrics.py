@@ -127,6 +127,9 @@ class Metrics(Silent):
         self.clock = clock
         self._made: dict[str, Any] = {}
         self._of: dict[str, _OfKind] = {}
+        #: By provider (and state), what is counted for each delivery.
+        self._attempts: dict[tuple[str, str], Any] = {}
+        self._durations: dict[str, Any] = {}
         for one in CATALOGUE:
             if one.name not in STORED:
                 self._made[one.name] = one.kind(one.name, one.about, one.labels, one.buckets)
@@ -175,12 +178,20 @@ class Metrics(Silent):
         return of
 
     def attempted(self, delivery: Delivery[Tree], outcome: Outcome) -> None:
-        self["router_delivery_attempts_total"].labels(delivery.provider, str(outcome.state)).inc()
+        said = delivery.provider, outcome.state
+        counted = self._attempts.get(said)
+        if counted is None:
+            counted = self["router_delivery_attempts_total"].labels(delivery.provider, str(outcome.state))
+            self._attempts[said] = counted
+        counted.inc()
         if outcome.state is State.VERIFY and outcome.counts:
             self["router_ambiguous_total"].labels(delivery.provider).inc()
 
     def took(self, delivery: Delivery[Tree], seconds: float) -> None:
-        self["router_delivery_duration_seconds"].labels(delivery.provider).observe(seconds)
+        spread = self._durations.get(delivery.provider)
+        if spread is None:
+            spread = self._durations[delivery.provider] = self["router_delivery_duration_seconds"].labels(delivery.provider)
+        spread.observe(seconds)
 
     def disk(self, state: str, sentence: str) -> None:
         self["router_disk_full"].set(state == "full")

@@ -7,6 +7,7 @@ router that is most of what a row takes. So rows that are many are read as one, 
 from __future__ import annotations
 
 from functools import cache
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -30,7 +31,9 @@ def text(name: str) -> str:
 def read(db: sqlite3.Connection, name: str, row: type[RowT], values: Mapping[str, Any]) -> list[RowT]:
     """All rows of queries/`name`.sql, in any order: the columns that `row` names, none of them a blob."""
     (found,) = db.execute(_as_one(name, row._fields), values).fetchone()
-    return [row._make(one) for one in from_json(found)]
+    # What `_make` does, without a call for each: of how many columns they are is the statement's affair.
+    make = tuple.__new__
+    return [make(row, one) for one in from_json(found)]
 
 
 def write(db: sqlite3.Connection, statement: str, rows: Sequence[Sequence[Any]]) -> None:
@@ -39,7 +42,7 @@ def write(db: sqlite3.Connection, statement: str, rows: Sequence[Sequence[Any]])
     for first in range(0, len(rows), MOST):
         some = rows[first : first + MOST]
         columns, count = len(some[0]), 1 << (len(some) - 1).bit_length()
-        values = [value for row in some for value in row]
+        values = list(chain.from_iterable(some))
         values += [None] * (columns * (count - len(some)))
         db.execute(_of_rows(statement, columns, count), values)
 
