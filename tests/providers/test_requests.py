@@ -11,7 +11,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 
 from providers import _requests
 from providers._requests import Answer, ask
-from router import posting
+from router import host
 from router.core.errors import Ambiguous, DeliveryError, Permanent, Transient
 from router.host import Host
 from router.http import open_session
@@ -24,7 +24,7 @@ TOKEN = "canary_7e1c9a"
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """A POST is made in either of two ways: see router.posting."""
     if request.param == "by the session":
-        monkeypatch.setattr(posting, "posting", lambda *_given: None)
+        monkeypatch.setattr(host, "_posting", lambda: lambda *_given: None)
 
 
 async def send(host: Host, url: str, *, limit: int = 1000, method: str = "POST") -> Answer:
