@@ -279,9 +279,7 @@ class Dispatch:
         if await self.store.settle(claim, outcome, self.host.clock.now()):
             self.observer.attempted(claim.delivery, outcome)
             for entry in outcome.entries:
-                # What no rule reports and is over at once is in no journal.
-                if entry.workflow or not entry.status.final:
-                    self.observer.reported(entry)
+                self.observer.reported(entry)
 
     def _ends(self) -> None:
         """The present attempt is over, and its outcome is about to be handed to the store: a claim comes after it there, so who
