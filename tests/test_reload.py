@@ -291,18 +291,19 @@ async def test_a_thread_that_builds_gives_way_more_often_than_others(
 ) -> None:
     """While new rules are read and tried, and not after that, whether or not they come into force."""
     turn, thresholds = sys.getswitchinterval(), gc.get_threshold()
-    seen: list[tuple[float, int]] = []
+    seen: list[tuple[float, int, int]] = []
 
     def watched(work: Callable[..., Any], *given: Any) -> Any:
-        seen.append((sys.getswitchinterval(), gc.get_threshold()[2]))
+        _, middle, old = gc.get_threshold()
+        seen.append((sys.getswitchinterval(), middle, old))
         return work(*given)
 
     for module, name in ((loaded, "read"), (reload, "_try")):
         monkeypatch.setattr(module, name, partial(watched, getattr(module, name)))
     result = await running.again(rules=rules)
     assert len(seen) == (2 if result.ok else 1)
-    assert all(short == pytest.approx(heap.TURN) for short, _ in seen)
-    assert all(searched > thresholds[2] for _, searched in seen)
+    assert all(short == pytest.approx(heap.TURN) for short, _, _ in seen)
+    assert all(middle < thresholds[1] and old > thresholds[2] for _, middle, old in seen)
     assert (sys.getswitchinterval(), gc.get_threshold()) == (turn, thresholds)
 
 

@@ -22,6 +22,9 @@ TURN = 0.0003
 DROPPED = 50
 #: Objects that are made before the youngest are searched. With Python's own 700, that is a tenth of a delivery on the loop.
 YOUNG = 5_000
+#: Searches of the youngest after which those that are left of them are searched, while a thread builds: nearly all are, and
+#: after Python's own ten they are 50,000, for which everybody stands still for 50 to 80 ms.
+SEARCHES = 2
 _NEVER = 1_000_000_000
 #: glibc's numbers of what `mallopt` sets: heaps, and bytes from which on memory is asked of the system by itself.
 _ARENAS, _MAPPED = -8, -3
@@ -29,10 +32,10 @@ _ARENAS, _MAPPED = -8, -3
 
 @contextmanager
 def building() -> Iterator[None]:
-    """While a thread builds: only young objects are searched, and other threads are let in often."""
+    """While a thread builds: only young objects are searched, few at a time, and other threads are let in often."""
     young, middle, old = gc.get_threshold()
     turn = sys.getswitchinterval()
-    gc.set_threshold(young, middle, _NEVER)
+    gc.set_threshold(young, SEARCHES, _NEVER)
     sys.setswitchinterval(TURN)
     try:
         yield
