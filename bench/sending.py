@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from bench.stand import Peer, Spent
     from router.core.model import Delivery, Outcome, Tree
 
-SENT, LANES, ROUNDS = 2_048, 64, 7
+SENT, LANES, ROUNDS = 2_048, 100, 7
 PINGS, PING_ROUNDS = 10, 4
 RULES = """rules:
   - name: tell
