@@ -95,7 +95,8 @@ class Destinations:
             place = guest.addresses.destination(parsed)
             name = f"{guest.name}/{place.name}"
             known = self._known.get(name)
-            if known is not None and not (place.credential or place.limits or known.limits) and len(known.circuits) == 1:
+            plain = not (place.credential or place.limits or name in self.terms)
+            if plain and known is not None and not known.limits and len(known.circuits) == 1:
                 return self._met(known)
             circuits = (name, f"{guest.name} {place.credential}") if place.credential else (name,)
             found = Target(name, circuits, place.limits)

@@ -272,3 +272,18 @@ def test_what_is_known_is_shown(time: FakeClock, told: Told) -> None:
         "until": time.now() + 10_000_000,
         "state": "open",
     }
+
+
+def test_a_limit_that_comes_with_a_reload_holds_for_what_is_known(
+    engine: Engine, toy: Everywhere, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """router.yaml gives a destination one, or takes it away again, while deliveries go there without a credential."""
+    monkeypatch.setattr(toy, "destination", lambda _options: Destination(name="fast"))
+    destinations = engine.dispatch.destinations
+    guest, parsed = engine.dispatch.guests["toy"], Options(sha="fast/1")
+    assert destinations.target(guest, parsed).limits == ()
+    limit = Limit(name="toy/fast", rate=1)
+    destinations.terms = {"toy/fast": Terms(limit=limit)}
+    assert destinations.target(guest, parsed).limits == (limit,)
+    destinations.terms = {}
+    assert destinations.target(guest, parsed).limits == ()
